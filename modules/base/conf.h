@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conf - the configuration: netkit.ini, environment, -C overrides and command-line flags, merged
+ * with the precedence flag > environment > file > default.
+ *
+ * Loading collects every error with its place (file:line, variable, flag) before anything is
+ * applied; a configuration is either whole and valid or not there. Unknown sections and keys are
+ * errors with a suggestion; duplicate keys are errors unless the row is REPEAT.
+ */
+#ifndef NK_BASE_CONF_H
+#define NK_BASE_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/opt.h"
+
+struct nk_conf; /* all sections of one load; owns every value */
+
+/* Where a value came from, for `config show --origin`. */
+enum nk_origin { NK_FROM_DEFAULT, NK_FROM_FILE, NK_FROM_ENV, NK_FROM_OVERRIDE, NK_FROM_FLAG };
+
+/* One problem found while loading; text is "netkit.ini:12: [relay] unknown key 'lisen' (did ...)". */
+struct nk_conf_problem {
+    bool warning;
+    const char *text;
+};
+
+/* Sources of one load. All borrowed during the call. */
+struct nk_conf_source {
+    const char *path;                  /* INI file, "-" for stdin, or NULL: none */
+    const char *text;                  /* INI text instead of a file (tests, reload), or NULL */
+    size_t text_len;
+    const char *const *env;            /* environ-style "NAME=value" list, or NULL */
+    const char *const *overrides;      /* -C 'section name.key=value' strings, NULL-terminated */
+    const struct nk_section *const *sections; /* known sections, NULL-terminated */
+};
+
+/*
+ * nk_conf_load - read and check all sources. Always yields a conf in *out (unless -ENOMEM), from
+ * which problems can be listed; returns 0 when there are no errors, else NK_ECONFIG (or the read
+ * error) and the values must not be used. Endpoint rows are checked through the hook set with
+ * nk_conf_check_endpoints (see core/registry.h), when one is given.
+ */
+typedef int nk_conf_ep_check(const char *text, bool listen, struct nk_diag *diag);
+int nk_conf_load(struct nk_conf **out, const struct nk_conf_source *src, nk_conf_ep_check *check);
+void nk_conf_free(struct nk_conf *c);
+
+/* nk_conf_problem_at - the i-th problem, or NULL past the end. */
+const struct nk_conf_problem *nk_conf_problem_at(const struct nk_conf *c, size_t i);
+
+/* nk_conf_get - the configuration struct of a section (name NULL for unnamed ones), or NULL when the
+ * section does not occur. Valid until nk_conf_free. */
+const void *nk_conf_get(const struct nk_conf *c, const char *section, const char *name);
+
+/* nk_conf_name_at - the i-th NAME used with a named section, in file order, or NULL past the end. */
+const char *nk_conf_name_at(const struct nk_conf *c, const char *section, size_t i);
+
+/* nk_conf_path - the file that was read, or NULL. */
+const char *nk_conf_path(const struct nk_conf *c);
+
+/* nk_conf_defaults - fill conf (section->conf_size bytes) with the rows' defaults only; strings point
+ * to static text or to memory owned by c. */
+int nk_conf_defaults(struct nk_conf *c, const struct nk_section *s, void *conf);
+
+/* nk_conf_find_file - which file applies: explicit path, NETKIT_CONFIG, $CREDENTIALS_DIRECTORY/
+ * netkit.ini, /etc/netkit/netkit.ini; the last two only if they exist. Writes to out (max);
+ * returns true when there is one. */
+bool nk_conf_find_file(char *out, size_t max, const char *explicit_path);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * file - careful file access: bounded reads, safe secret files, atomic writes, locks, directories.
+ *
+ * Nothing here blocks on a FIFO or device: files are opened O_NONBLOCK|O_CLOEXEC and must be regular
+ * (except where stdin or an fd is given). These calls block on disk: use them at start, in
+ * one-shot commands or in a work lane, never in a loop callback of a busy service.
+ */
+#ifndef NK_BASE_FILE_H
+#define NK_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/secret.h"
+
+enum nk_file_flags {
+    NK_FILE_SECRET = 1,    /* refuse group/other access bits if owned by us; always refuse writable
+                              by others (files and parents; sticky directories excepted) */
+    NK_FILE_OVERWRITE = 2, /* replace an existing file (by rename) */
+    NK_FILE_PUBLIC = 4     /* write with mode 0644 instead of 0600 */
+};
+
+/* nk_file_read - append the whole regular file at path to out (whose max bounds it). "-" is stdin.
+ * Symbolic links are followed (Kubernetes secrets are links); with NK_FILE_SECRET the checks above
+ * apply to the opened file (fstat), relaxed to write bits below $CREDENTIALS_DIRECTORY and
+ * /run/secrets. Returns 0, -errno, NK_EBADMODE, NK_ETOOBIG; diag names path, owner, mode, remedy. */
+int nk_file_read(const char *path, unsigned flags, struct nk_buf *out, struct nk_diag *diag);
+
+/* nk_file_read_fd - read an inherited fd to its end, bounded by out->max; does not close it. */
+int nk_file_read_fd(int fd, struct nk_buf *out, struct nk_diag *diag);
+
+/* nk_file_read_secret - a password or key file into guarded memory: NK_FILE_SECRET checks, one
+ * trailing LF or CRLF removed when `line` is true, empty contents refused (NK_ECONFIG). */
+int nk_file_read_secret(const char *path, bool line, struct nk_secret *out, struct nk_diag *diag);
+
+/* nk_file_write - create path with exactly n bytes: temporary file in the same directory (0600,
+ * O_EXCL|O_NOFOLLOW), write, fsync, link/rename, fsync of the directory. Without NK_FILE_OVERWRITE
+ * an existing path is -EEXIST and untouched. On any failure nothing is left behind. */
+int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, struct nk_diag *diag);
+
+/* nk_mkdirs - create path and missing parents with mode 0700; an existing directory is fine. */
+int nk_mkdirs(const char *path, struct nk_diag *diag);
+
+/* nk_lock_open - open/create path (0600) and take an exclusive flock without waiting; the fd in *out
+ * holds it until closed. NK_ELOCKED when another process has it (diag names its pid if known). */
+int nk_lock_open(const char *path, int *out, struct nk_diag *diag);
+
+/* nk_path_join - out = dir/name with one slash; NK_ETOOBIG if it does not fit in max. */
+int nk_path_join(char *out, size_t max, const char *dir, const char *name);
+
+#define NK_PATH_MAX 1024 /* longest path netkit builds itself */
+
+#endif

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * opt - option rows: one row is a command-line flag, an INI key, an environment variable, a help
+ * line, a man page entry and a completion candidate at once.
+ *
+ * Values land in a flat configuration struct at `offset`; the field's C type follows from the row's
+ * type (see enum nk_opt_type). The struct and everything it points to is immutable after loading
+ * and belongs to its nk_conf (conf.h).
+ */
+#ifndef NK_BASE_OPT_H
+#define NK_BASE_OPT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A list value: `n` strings at `v` (NULL when empty). */
+struct nk_strlist {
+    char **v;
+    size_t n;
+};
+
+enum nk_opt_type {     /* field in the configuration struct */
+    NK_OPT_FLAG,       /* bool; on the command line without argument; "yes"/"no" in INI */
+    NK_OPT_BOOL,       /* bool; yes|no|true|false|on|off|1|0 */
+    NK_OPT_INT,        /* int64_t, checked against min..max */
+    NK_OPT_SIZE,       /* uint64_t bytes (k, M, G suffixes), min..max */
+    NK_OPT_DURATION,   /* uint64_t milliseconds (ms, s, m, h, d suffixes), min..max */
+    NK_OPT_STRING,     /* char * or NULL */
+    NK_OPT_PATH,       /* char * or NULL; INI values relative to the INI file's directory */
+    NK_OPT_ENUM,       /* int: index into choices */
+    NK_OPT_LISTEN,     /* char *: an endpoint string usable as a listener (checked at load) */
+    NK_OPT_CONNECT     /* char *: an endpoint string usable as a connector (checked at load) */
+};
+
+enum nk_opt_flags {
+    NK_OPT_SECRET = 1,   /* value never printed; STRING rows with it exist only as *_file rows */
+    NK_OPT_REPEAT = 2,   /* field is struct nk_strlist (STRING, PATH, LISTEN, CONNECT only) */
+    NK_OPT_RELOAD = 4,   /* may change on reload; others need a restart */
+    NK_OPT_CLI_ONLY = 8, /* no INI key, no environment variable */
+    NK_OPT_INI_ONLY = 16,/* no flag on the command line */
+    NK_OPT_REQUIRED = 32,
+    NK_OPT_HIDDEN = 64   /* not in the short help; in man pages only */
+};
+
+struct nk_opt {
+    const char *name; /* long option "max-object"; INI key "max_object" */
+    char short_name;  /* 0 for none */
+    enum nk_opt_type type;
+    size_t offset;              /* NK_FIELD(struct x_conf, field) */
+    const char *arg;            /* argument's name in help: "FILE" */
+    const char *def;            /* default, as it would be written; NULL for none */
+    int64_t min, max;           /* INT, SIZE, DURATION; both 0 = unchecked */
+    const char *const *choices; /* ENUM: NULL-terminated */
+    unsigned flags;
+    const char *aliases; /* other accepted names, space separated, or NULL */
+    const char *help;    /* one or two sentences, no final period needed */
+};
+
+#define NK_FIELD(type, field) offsetof(type, field)
+#define NK_OPT_END                                                                                 \
+    {                                                                                              \
+        .name = NULL                                                                               \
+    }
+
+/* A section of netkit.ini: "[relay]" (named = false) or "[group NAME]" (named = true). */
+struct nk_section {
+    const char *name;          /* "relay", "group" */
+    bool named;                /* needs a NAME ([a-z0-9-]+) after a space */
+    const char *summary;       /* one line for `config keys` and `config init` */
+    const struct nk_opt *opts; /* rows, ended by NK_OPT_END; may be shared with a command */
+    size_t conf_size;          /* bytes of the configuration struct */
+};
+
+/* nk_opt_find - the row whose name or alias is `name` ('-' and '_' are equal), or NULL. */
+const struct nk_opt *nk_opt_find(const struct nk_opt *opts, const char *name);
+
+/* nk_opt_ini_name - INI spelling of a row's name ("max_object") into out (max bytes); returns out. */
+char *nk_opt_ini_name(char *out, size_t max, const struct nk_opt *opt);
+
+#endif

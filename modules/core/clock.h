@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * clock - the only place where time enters. Monotonic time for everything that waits; wall-clock
+ * time separately for certificates, TTLs on disk and logs. In tests the clock runs scaled.
+ */
+#ifndef NK_CORE_CLOCK_H
+#define NK_CORE_CLOCK_H
+
+#include <stdint.h>
+
+struct nk_app;
+
+/* nk_now_ms - monotonic milliseconds, scaled, sampled once per loop turn. */
+uint64_t nk_now_ms(const struct nk_app *app);
+
+/* nk_now_ns - monotonic nanoseconds read now (a system call); scaled. For measuring. */
+uint64_t nk_now_ns(const struct nk_app *app);
+
+/* nk_wall_s / nk_wall_ms - seconds / milliseconds since 1970-01-01 UTC. Not scaled. */
+int64_t nk_wall_s(const struct nk_app *app);
+int64_t nk_wall_ms(const struct nk_app *app);
+
+#endif

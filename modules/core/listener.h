@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * listener - accepts streams. The accepted stream is handed over in on_accept before its NK_CONNECTED
+ * event: set an owner there (or close it). At most 32 accepts per turn; when descriptors run out the
+ * listener pauses itself, logs once per minute and tries again after 100 ms, without spinning.
+ */
+#ifndef NK_CORE_LISTENER_H
+#define NK_CORE_LISTENER_H
+
+#include <stddef.h>
+#include "base/err.h"
+
+struct nk_app;
+struct nk_stream;
+struct nk_listener;
+
+/* take_s is owned by the callee. */
+typedef void nk_accept_fn(void *owner, struct nk_listener *l, struct nk_stream *take_s);
+
+struct nk_listener_ops {
+    const char *name;
+    void (*close)(struct nk_listener *l);
+    void (*pause)(struct nk_listener *l, int paused);
+    int (*local)(struct nk_listener *l, char *out, size_t max);
+};
+
+/* Embedded first in every implementation. */
+struct nk_listener {
+    const struct nk_listener_ops *ops;
+    struct nk_app *app;
+    nk_accept_fn *on_accept;
+    void *owner;
+};
+
+/* nk_listener_close - stop listening at once; no on_accept afterwards. NULL is fine. */
+void nk_listener_close(struct nk_listener *l);
+
+/* nk_listener_pause - leave connections in the kernel's queue (paused = 1) or go on (0). */
+void nk_listener_pause(struct nk_listener *l, int paused);
+
+/* nk_listener_local - the bound address as an endpoint string ("tcp:127.0.0.1:40123"). 0 or error. */
+int nk_listener_local(struct nk_listener *l, char *out, size_t max);
+
+/* nk_listener_from_fd - listen on a bound, listening socket, owned from then on. */
+int nk_listener_from_fd(struct nk_app *app, int fd, nk_accept_fn *fn, void *owner,
+                        struct nk_listener **out, struct nk_diag *diag);
+
+#define NK_TURN_ACCEPTS 32
+
+#endif

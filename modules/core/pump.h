@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * pump - copy between two streams in both directions until both ended: half-close is passed on,
+ * memory is bounded (64 KiB per direction, taken only while bytes wait), optional idle limit.
+ */
+#ifndef NK_CORE_PUMP_H
+#define NK_CORE_PUMP_H
+
+#include <stdint.h>
+#include "base/err.h"
+#include "core/stream.h"
+
+struct nk_pump;
+
+struct nk_pump_conf {
+    uint64_t idle_ms;      /* close when nothing moved for so long; 0 = never */
+    uint64_t half_idle_ms; /* the same once one side has ended; 0 = never */
+};
+
+struct nk_pump_result {
+    int error;              /* 0 when both directions ended cleanly */
+    uint64_t bytes[2];      /* a to b, b to a */
+};
+
+typedef void nk_pump_done_fn(void *owner, const struct nk_pump_result *r);
+
+/* nk_pump_start - take both streams (connected or connecting) and copy. fn runs once, later, when both
+ * streams have been closed. On failure the streams are closed and fn does not run. */
+int nk_pump_start(struct nk_app *app, struct nk_stream *take_a, struct nk_stream *take_b,
+                  const struct nk_pump_conf *conf, nk_pump_done_fn *fn, void *owner,
+                  struct nk_pump **out);
+
+/* nk_pump_close - close both streams now; fn does not run. NULL is fine. */
+void nk_pump_close(struct nk_pump *p);
+
+/* nk_pump_bytes - bytes moved so far in direction dir (0: a to b, 1: b to a). */
+uint64_t nk_pump_bytes(const struct nk_pump *p, int dir);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * registry - endpoint strings become streams and listeners.
+ *
+ * A driver is registered by its file name: ep_tcp.c defines nk_ep_tcp. Filters wrap whatever is below
+ * them. Everything about a string is checked by nk_endpoint_parse, without side effects; only then
+ * is it dialled or listened on.
+ */
+#ifndef NK_CORE_REGISTRY_H
+#define NK_CORE_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/endpoint.h"
+#include "base/err.h"
+#include "base/opt.h"
+#include "core/listener.h"
+#include "core/stream.h"
+
+struct nk_app;
+struct nk_endpoint;
+
+enum nk_ep_role { NK_EP_CONNECT = 1, NK_EP_LISTEN = 2 };
+enum nk_ep_flags {
+    NK_EP_CAN_CONNECT = 1,
+    NK_EP_CAN_LISTEN = 2,
+    NK_EP_FILTER = 4, /* wraps a lower layer */
+    NK_EP_EXEC = 8,   /* needs the launcher */
+    NK_EP_TEST = 16   /* mem: only accepted in tests */
+};
+
+/* One checked layer of an endpoint, as drivers see it. */
+struct nk_ep_layer {
+    const struct nk_ep_driver *driver;
+    const char *body; /* transports: raw body; filters: "" */
+    const void *conf; /* the driver's parameters, conf_size bytes */
+    const char *peer_host; /* host of the transport below (for certificate names), or NULL */
+};
+
+struct nk_ep_driver {
+    const char *scheme;
+    const char *summary;
+    const char *body_help;        /* "HOST:PORT" */
+    unsigned flags;
+    const char *over;             /* filters: transport when used alone (tls: = tls+tcp:) */
+    const struct nk_opt *params;  /* rows of key=value parameters, or NULL */
+    size_t conf_size;
+    /* check body and parameters; no side effects (files may be looked at, nothing resolved). */
+    int (*check)(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag);
+    /* host part of the body for layers above, written to out; 0 or -ENOENT. */
+    int (*host)(const struct nk_ep_layer *layer, char *out, size_t max);
+    /* transports: begin to connect; the stream is born connecting. */
+    int (*dial)(struct nk_app *app, const struct nk_ep_layer *layer, struct nk_stream **out,
+                struct nk_diag *diag);
+    /* transports: bind and listen now. */
+    int (*listen)(struct nk_app *app, const struct nk_ep_layer *layer, nk_accept_fn *fn,
+                  void *owner, struct nk_listener **out, struct nk_diag *diag);
+    /* filters: per-listener or per-dial state, shared by the streams wrapped later (certificates);
+     * may be NULL. Freed with `release`. */
+    int (*prepare)(struct nk_app *app, const struct nk_ep_layer *layer, enum nk_ep_role role,
+                   void **state, struct nk_diag *diag);
+    void (*release)(void *state);
+    /* filters: put a stream over take_lower (owned from then on, also on failure). */
+    int (*wrap)(struct nk_app *app, const struct nk_ep_layer *layer, void *state,
+                enum nk_ep_role role, struct nk_stream *take_lower, struct nk_stream **out,
+                struct nk_diag *diag);
+};
+
+extern const struct nk_ep_driver *const nk_ep_table[]; /* generated, sorted by scheme */
+extern const size_t nk_ep_count;
+
+/* nk_ep_driver_find - driver of a scheme, or NULL. */
+const struct nk_ep_driver *nk_ep_driver_find(const char *scheme);
+
+/* nk_endpoint_parse - parse and check text for a role. Errors name the layer, the key and what is
+ * possible. Free with nk_endpoint_free. */
+int nk_endpoint_parse(const char *text, enum nk_ep_role role, struct nk_endpoint **out,
+                      struct nk_diag *diag);
+void nk_endpoint_free(struct nk_endpoint *ep);
+
+/* nk_endpoint_check - parse and throw away; the hook for nk_conf_load. */
+int nk_endpoint_check(const char *text, bool listen, struct nk_diag *diag);
+
+/* nk_endpoint_layer - layer i (0 = outermost), or NULL. nk_endpoint_text - the string. */
+const struct nk_ep_layer *nk_endpoint_layer(const struct nk_endpoint *ep, size_t i);
+const char *nk_endpoint_text(const struct nk_endpoint *ep);
+
+/* nk_dial - connect. The stream is born connecting: fn gets NK_CONNECTED or NK_CLOSED later. ep is
+ * not needed after the call. Immediate failures (no such program, no launcher) are returned. */
+int nk_dial(struct nk_app *app, const struct nk_endpoint *ep, nk_stream_event_fn *fn, void *owner,
+            struct nk_stream **out, struct nk_diag *diag);
+
+/* nk_listen - bind and listen now. fn gets streams with all filters on (still handshaking). ep is not
+ * needed after the call. */
+int nk_listen(struct nk_app *app, const struct nk_endpoint *ep, nk_accept_fn *fn, void *owner,
+              struct nk_listener **out, struct nk_diag *diag);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * stream - the one contract of every byte stream: pull-style, bounded, stackable.
+ *
+ * The owner sets on_event and an interest mask. Events are level-like for reading: while interest
+ * includes NK_READABLE and read would not return NK_EAGAIN, the event repeats every loop turn, also
+ * for bytes that a filter holds above an empty socket. NK_WRITABLE comes once after a write returned
+ * NK_EAGAIN or was short, when there is room again. Not reading is the back-pressure.
+ *
+ * Life: a stream is born connecting (or, from a listener, handshaking or connected). The owner gets
+ * exactly one of NK_CONNECTED or NK_CLOSED first; NK_CLOSED (connect or handshake failed) carries its
+ * reason in nk_stream_error(). After NK_CONNECTED, errors are what read and writev return; bytes
+ * received before an error are delivered first. A stream on which the owner waits for nothing
+ * (interest 0) raises no event and costs no CPU, whatever the peer does.
+ *
+ * After nk_stream_close() no event arrives and the pointer is dead; the loop frees the memory later.
+ * Closing is allowed anywhere, also inside on_event. Events never arrive from inside a call that
+ * the owner makes on the stream.
+ */
+#ifndef NK_CORE_STREAM_H
+#define NK_CORE_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include "base/err.h"
+
+struct nk_app;
+struct nk_stream;
+
+enum nk_events {
+    NK_READABLE = 1,
+    NK_WRITABLE = 2,
+    NK_CONNECTED = 4,
+    NK_CLOSED = 8
+};
+
+typedef void nk_stream_event_fn(void *owner, struct nk_stream *s, unsigned events);
+
+/* What nk_stream_query can answer. Text answers are NUL-terminated and cut to the buffer. */
+enum nk_query {
+    NK_Q_PEER,      /* text: "127.0.0.1:4711", "unix:uid=0", "pid 123" */
+    NK_Q_LOCAL,     /* text: local address */
+    NK_Q_IDENTITY,  /* text: authenticated name of the peer (certificate subject, uid), if any */
+    NK_Q_ENCRYPTED, /* int: 1 when everything up to the peer is encrypted, else 0 */
+    NK_Q_ALPN,      /* text: negotiated protocol */
+    NK_Q_FD,        /* int: the fd when plain read/write on it is equivalent (splice), else -1 */
+    NK_Q_UID,       /* int64_t: uid of a unix peer (SO_PEERCRED), or -1 */
+    NK_Q_EXPORTER,  /* 32 bytes: TLS exporter "EXPORTER-Channel-Binding" (RFC 9266) */
+    NK_Q_PEERCERT   /* 32 bytes: SHA-256 of the peer's certificate (DER) */
+};
+
+struct nk_stream_ops {
+    const char *name; /* "tcp", "tls" */
+    /* read up to n bytes: > 0, 0 at the end of the stream, NK_EAGAIN, or the error. */
+    ssize_t (*read)(struct nk_stream *s, void *p, size_t n);
+    /* write from iov: bytes taken (may be short), NK_EAGAIN, or the error. */
+    ssize_t (*writev)(struct nk_stream *s, const struct iovec *iov, int n);
+    /* no more writes; the peer reads end-of-stream after what was written. 0 or error; idempotent. */
+    int (*shutdown)(struct nk_stream *s);
+    /* give everything back; called once; free the memory with nk_stream_done(s). */
+    void (*close)(struct nk_stream *s);
+    /* 0, or -ENOENT when there is no such answer. *n: in size, out used. */
+    int (*query)(struct nk_stream *s, enum nk_query what, void *out, size_t *n);
+    /* interest changed: s->interest is the new mask. */
+    void (*interest)(struct nk_stream *s);
+};
+
+/* Embedded first in every implementation. Fields are for implementations; owners use functions. */
+struct nk_stream {
+    const struct nk_stream_ops *ops;
+    struct nk_app *app;
+    nk_stream_event_fn *on_event;
+    void *owner;
+    unsigned interest;  /* NK_READABLE | NK_WRITABLE */
+    unsigned pending;   /* events waiting on the ready list */
+    bool connected;     /* NK_CONNECTED was delivered */
+    bool closing;
+    int error;          /* why NK_CLOSED */
+    struct nk_stream *ready_prev, *ready_next;
+    uint64_t turn;      /* last turn in which bytes were read */
+    size_t turn_bytes;  /* bytes read in that turn */
+    struct nk_diag *why; /* heap; text of the failure, or NULL */
+};
+
+#define NK_TURN_BYTES (256 * 1024) /* most bytes one stream may read in one turn */
+
+/* --- for owners ---------------------------------------------------------------------------- */
+
+/* nk_stream_own - take over the stream: set callback and owner. Pending events go to the new owner. */
+void nk_stream_own(struct nk_stream *s, nk_stream_event_fn *fn, void *owner);
+
+/* nk_stream_read - read up to n (>= 1) bytes into p. Returns bytes, 0 at end of stream, NK_EAGAIN
+ * (also when the per-turn limit is used up), NK_ETRUNC (TLS end without close_notify), or -errno. */
+ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n);
+
+/* nk_stream_writev - write from n (1..1024) buffers. Returns bytes taken, possibly short;
+ * NK_EAGAIN: wait for NK_WRITABLE; errors: -EPIPE, -ECONNRESET ... */
+ssize_t nk_stream_writev(struct nk_stream *s, const struct iovec *iov, int n);
+ssize_t nk_stream_write(struct nk_stream *s, const void *p, size_t n);
+
+/* nk_stream_shutdown - half-close: no more writes. Bytes already taken are still delivered. */
+int nk_stream_shutdown(struct nk_stream *s);
+
+/* nk_stream_close - end now; unsent bytes inside filters are flushed as far as the kernel takes
+ * them without waiting. NULL is fine. */
+void nk_stream_close(struct nk_stream *s);
+
+/* nk_stream_interest - which of NK_READABLE and NK_WRITABLE the owner wants. */
+void nk_stream_interest(struct nk_stream *s, unsigned mask);
+
+/* nk_stream_query - see enum nk_query. */
+int nk_stream_query(struct nk_stream *s, enum nk_query what, void *out, size_t *n);
+
+/* nk_stream_peer - NK_Q_PEER into out (max), "?" when unknown. Returns out. */
+char *nk_stream_peer(struct nk_stream *s, char *out, size_t max);
+
+/* nk_stream_error - why NK_CLOSED was delivered; the text, when diag is not NULL, goes there. */
+int nk_stream_error(const struct nk_stream *s, struct nk_diag *diag);
+
+/* --- for implementations ------------------------------------------------------------------- */
+
+/* nk_stream_init - set up the embedded part. */
+void nk_stream_init(struct nk_stream *s, const struct nk_stream_ops *ops, struct nk_app *app);
+
+/* nk_stream_raise - queue events for delivery in this turn's ready pass (or the next turn when called
+ * outside of one). READABLE/WRITABLE are filtered by interest at delivery. */
+void nk_stream_raise(struct nk_stream *s, unsigned events);
+
+/* nk_stream_fail - the connection attempt failed: queue NK_CLOSED with error and text (may be NULL). */
+void nk_stream_fail(struct nk_stream *s, int error, const struct nk_diag *why);
+
+/* nk_stream_again - call me again next turn: NK_READABLE stays due (buffered bytes, turn limit). */
+void nk_stream_again(struct nk_stream *s);
+
+/* nk_stream_done - the implementation has released everything: free(s) (its start address must be
+ * the allocation) after the turn. */
+void nk_stream_done(struct nk_stream *s);
+
+/* nk_stream_from_fd - a stream over a pollable, non-blocking, connected socket or pipe fd, which it
+ * owns from then on (closed also on failure). `ops_name` names it in logs. */
+int nk_stream_from_fd(struct nk_app *app, int fd, const char *ops_name, struct nk_stream **out);
+
+#endif
