@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Compiles the unpacked third-party sources to static libraries, without their own build systems: a
+# list of files and macros per library is enough. Sourced by build.sh.
+#
+# A library lives in build/dep-<name>-<hash>, where the hash covers its archive, our configuration
+# of it, the compiler and the flags; it never changes once made. NK_DEPCACHE may name a directory
+# that keeps them for several work trees.
+
+LIBS_PRODUCT="mbedtls libsodium libuv inih"
+
+# lib_flags NAME: the preprocessor flags that compile the library itself.
+lib_flags() {
+    local src=SRC_$1
+    src=${!src}
+    case $1 in
+    mbedtls) echo "-I$src/include -I$src/library $(mbedtls_config_flags)" ;;
+    libsodium)
+        echo "-I$src/src/libsodium/include -I$src/src/libsodium/include/sodium -Ibuild/gen/sodium/sodium" \
+            "-Ibuild/gen/sodium $(sodium_macros) -Wno-attributes"
+        ;;
+    libuv) echo "-I$src/include -I$src/src -D_FILE_OFFSET_BITS=64 -D_LARGEFILE_SOURCE" ;;
+    inih) echo "-I$src $(inih_macros)" ;;
+    cmocka)
+        echo "-I$src/include -DHAVE_INTTYPES_H -DHAVE_MALLOC_H -DHAVE_SIGNAL_H -DHAVE_STRINGS_H" \
+            "-DHAVE_CLOCK_REALTIME -DHAVE_SIGLONGJMP -DHAVE_STRSIGNAL -DHAVE_STRUCT_TIMESPEC" \
+            "-DHAVE_GCC_THREAD_LOCAL_STORAGE -DHAVE_UINTPTR_T"
+        ;;
+    esac
+}
+
+mbedtls_config_flags() {
+    # shellcheck disable=SC2016
+    printf '%s' '-Ivendor/mbedtls -DMBEDTLS_CONFIG_FILE=\"netkit_mbedtls_config.h\"'
+    [ "$MODE" != stock ] || printf ' -DNK_STOCK'
+}
+
+# inih: no continuation lines (they lose keys silently), no inline comments (they cut passwords), long
+# lines, line numbers and empty sections reported to us.
+inih_macros() {
+    echo "-DINI_USE_STACK=0 -DINI_ALLOW_REALLOC=1 -DINI_INITIAL_ALLOC=256 -DINI_MAX_LINE=65536" \
+        "-DINI_HANDLER_LINENO=1 -DINI_CALL_HANDLER_ON_NEW_SECTION=1 -DINI_ALLOW_MULTILINE=0" \
+        "-DINI_ALLOW_INLINE_COMMENTS=0"
+}
+
+# What libsodium's configure would find on Linux with gcc or clang (its build.zig has the same list).
+sodium_macros() {
+    local m
+    for m in CONFIGURED DEV_MODE HAVE_ATOMIC_OPS HAVE_C11_MEMORY_FENCES HAVE_GCC_MEMORY_FENCES \
+        HAVE_INLINE_ASM HAVE_INTTYPES_H HAVE_STDINT_H HAVE_TI_MODE NATIVE_LITTLE_ENDIAN \
+        HAVE_CATCHABLE_ABRT HAVE_CATCHABLE_SEGV HAVE_CLOCK_GETTIME HAVE_GETPID HAVE_MADVISE \
+        HAVE_MLOCK HAVE_MMAP HAVE_MPROTECT HAVE_NANOSLEEP HAVE_POSIX_MEMALIGN HAVE_PTHREAD \
+        HAVE_PTHREAD_PRIO_INHERIT HAVE_RAISE HAVE_SYSCONF HAVE_SYS_AUXV_H HAVE_SYS_MMAN_H \
+        HAVE_SYS_PARAM_H HAVE_SYS_RANDOM_H HAVE_WEAK_SYMBOLS; do
+        printf ' -D%s=1' "$m"
+    done
+    printf ' -DASM_HIDE_SYMBOL=.hidden -DTLS=_Thread_local'
+    if [ "$(machine_arch)" = aarch64 ]; then
+        printf ' -DHAVE_ARMCRYPTO=1'
+        return
+    fi
+    for m in HAVE_CET_H HAVE_AMD64_ASM HAVE_AVX_ASM HAVE_CPUID HAVE_MMINTRIN_H HAVE_EMMINTRIN_H \
+        HAVE_PMMINTRIN_H HAVE_TMMINTRIN_H HAVE_SMMINTRIN_H HAVE_AVXINTRIN_H HAVE_AVX2INTRIN_H \
+        HAVE_AVX512FINTRIN_H HAVE_WMMINTRIN_H HAVE_RDRAND; do
+        printf ' -D%s=1' "$m"
+    done
+}
+
+# libsodium's version.h is made by its configure from numbers in configure.ac.
+sodium_version_h() {
+    local src=$SRC_libsodium major minor
+    major=$(sed -n 's/^SODIUM_LIBRARY_VERSION_MAJOR=//p' "$src/configure.ac")
+    minor=$(sed -n 's/^SODIUM_LIBRARY_VERSION_MINOR=//p' "$src/configure.ac")
+    mkdir -p build/gen/sodium/sodium
+    sed -e "s/@VERSION@/$VERSION_libsodium/" -e "s/@SODIUM_LIBRARY_VERSION_MAJOR@/$major/" \
+        -e "s/@SODIUM_LIBRARY_VERSION_MINOR@/$minor/" -e "s/@SODIUM_LIBRARY_MINIMAL_DEF@//" -e 's|"export.h"|"sodium/export.h"|' \
+        "$src/src/libsodium/include/sodium/version.h.in" | write_if_changed build/gen/sodium/sodium/version.h
+}
+
+# lib_sources NAME: the files to compile.
+lib_sources() {
+    local src=SRC_$1 f
+    src=${!src}
+    case $1 in
+    mbedtls) printf '%s\n' "$src"/library/*.c ;;
+    libsodium)
+        # the other sandy2x files are included by sandy2x.S
+        find "$src/src/libsodium" -name '*.c' -o -name '*.S' | LC_ALL=C sort |
+            grep -v 'sandy2x/\(consts\|fe51_.*\|ladder\)\.S'
+        ;;
+    libuv)
+        for f in fs-poll idna inet random strscpy strtok thread-common threadpool timer uv-common \
+            uv-data-getter-setters version unix/{async,core,dl,fs,getaddrinfo,getnameinfo} \
+            unix/{loop-watcher,loop,pipe,poll,process,random-devurandom,signal,stream,tcp,thread} \
+            unix/{tty,udp,linux,procfs-exepath,random-getrandom,random-sysctl-linux,proctitle}; do
+            printf '%s\n' "$src/src/$f.c"
+        done
+        ;;
+    inih) printf '%s\n' "$src/ini.c" ;;
+    cmocka) printf '%s\n' "$src/src/cmocka.c" ;;
+    esac
+}
+
+# file_flags NAME FILE: what one file needs beyond the rest of its library.
+file_flags() {
+    case $MODE:$1:$2 in
+    stock:*) ;;
+    *:mbedtls:*/psa_crypto_ecp.c) x25519_renames && printf " " ;;
+    esac
+    case $MODE:$1:$2 in
+    # libsodium's AES-GCM is three times faster at -O3
+    release:libsodium:* | stock:libsodium:*) echo "-O3" ;;
+    # handshakes and records; the rest of mbedTLS (certificates, negotiation) is better small
+    release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|chachapoly|constant_time|ecp*|gcm|poly1305).c) ;;
+    release:mbedtls:*/@(sha256|sha512|ssl_msg|block_cipher|cipher|md|psa_crypto|psa_crypto_aead).c) ;;
+    release:mbedtls:*) echo "-Os" ;;
+    esac
+}
+
+# PSA's entry points for elliptic curves become the fallback of vendor/glue/x25519.c.
+x25519_renames() {
+    local f
+    for f in mbedtls_psa_key_agreement_ecdh mbedtls_psa_ecp_export_public_key mbedtls_psa_ecp_generate_key; do
+        printf ' -D%s=nk_soft_%s' "$f" "${f#mbedtls_}"
+    done
+}
+
+# lib_config NAME: files of ours that go into the library.
+lib_config() { [ "$1" != mbedtls ] || printf '%s\n' vendor/mbedtls/*.h; }
+
+# lib_hash NAME: the name of everything that the library is made from.
+lib_hash() {
+    local sha=SHA_$1 config
+    mapfile -t config < <(lib_config "$1")
+    {
+        echo "${!sha} $COMPILER_ID ${CFLAGS//$PWD/.} ${OWN_DEP_FLAGS:-}"
+        declare -f lib_flags lib_sources file_flags sodium_macros inih_macros x25519_renames
+        [ ${#config[@]} = 0 ] || cat "${config[@]}"
+    } | sha256sum | cut -c1-12
+}
+
+# lib_rules NAME OUTDIR: ninja lines that make OUTDIR/libNAME.a
+lib_rules() {
+    local objs="" f o extra
+    echo "flags_$1 = $(lib_flags "$1")"
+    while read -r f; do
+        o=${f#build/src/}
+        o=$2/obj/${o//\//_}.o
+        objs+=" $o"
+        extra=$(file_flags "$1" "$f")
+        printf 'build %s: cc %s\n  flags = $flags_%s %s\n' "$o" "$f" "$1" "$extra"
+    done < <(lib_sources "$1")
+    printf 'build %s: ar%s\n' "$2/lib$1.a" "$objs"
+}
+
+# need_libs NAME...: compiles what is missing for the current mode; sets DEP_NAME to each directory.
+need_libs() {
+    local name dir tmp=build/deptmp missing=()
+    COMPILER_ID=$("$CC" --version | head -n 1)
+    [ -z "${SRC_libsodium:-}" ] || sodium_version_h
+    for name in "$@"; do
+        dir=dep-$name-$(lib_hash "$name")
+        printf -v "DEP_$name" '%s' "build/$dir"
+        [ ! -f "build/$dir/lib$name.a" ] || continue
+        rm -f "build/$dir"
+        if [ -n "${NK_DEPCACHE:-}" ] && [ -f "$NK_DEPCACHE/$dir/lib$name.a" ]; then
+            ln -sfn "$NK_DEPCACHE/$dir" "build/$dir"
+        else
+            missing+=("$name")
+        fi
+    done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    say "compiling ${missing[*]} ($MODE)"
+    mkdir -p "$tmp"
+    {
+        ninja_rules
+        for name in "${missing[@]}"; do
+            dir=DEP_$name
+            lib_rules "$name" "$tmp/${!dir#build/}"
+        done
+    } >"$tmp/$MODE.ninja"
+    run_ninja "$tmp/$MODE.ninja"
+    for name in "${missing[@]}"; do
+        dir=DEP_$name
+        keep_lib "$name" "$tmp/${!dir#build/}" "${!dir}"
+    done
+}
+
+# keep_lib NAME FROM TO
+keep_lib() {
+    rm -rf "$2/obj"
+    if [ -n "${NK_DEPCACHE:-}" ] && mkdir -p "$NK_DEPCACHE" && [ -w "$NK_DEPCACHE" ]; then
+        # several work trees may finish the same library: the first one wins
+        cp -r "$2" "$NK_DEPCACHE/${2##*/}.$$"
+        mv -T "$NK_DEPCACHE/${2##*/}.$$" "$NK_DEPCACHE/${2##*/}" 2>/dev/null ||
+            rm -rf "$NK_DEPCACHE/${2##*/}.$$"
+        rm -rf "$2"
+        ln -sfn "$NK_DEPCACHE/${2##*/}" "$3"
+    else
+        rm -rf "$3"
+        mv -T "$2" "$3"
+    fi
+}
+
+# The -isystem flags of a library for our own code.
+lib_include() {
+    local src=SRC_$1
+    src=${!src}
+    case $1 in
+    mbedtls) echo "-isystem $src/include $(mbedtls_config_flags)" ;;
+    libsodium) echo "-isystem $src/src/libsodium/include -isystem build/gen/sodium" ;;
+    libuv) echo "-isystem $src/include" ;;
+    inih) echo "-isystem $src $(inih_macros)" ;;
+    cmocka) echo "-isystem $src/include" ;;
+    esac
+}
