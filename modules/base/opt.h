@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/err.h"
 
 /* A list value: `n` strings at `v` (NULL when empty). */
 struct nk_strlist {
@@ -77,5 +78,37 @@ const struct nk_opt *nk_opt_find(const struct nk_opt *opts, const char *name);
 
 /* nk_opt_ini_name - INI spelling of a row's name ("max_object") into out (max bytes); returns out. */
 char *nk_opt_ini_name(char *out, size_t max, const struct nk_opt *opt);
+
+/* Most values of one REPEAT row; a bound against runaway input, not a feature. */
+#define NK_OPT_MAX_REPEAT 4096
+
+/*
+ * nk_opt_parse_value - parse one value text into the field of conf that the row names. Strings are
+ * copied to the heap (an earlier one is freed); REPEAT rows append. conf must have been zeroed at
+ * first. Returns 0, NK_ECONFIG (diag says what is accepted, and never shows the value of a SECRET
+ * row) or -ENOMEM; on failure the field is unchanged. The text's place ("--listen",
+ * "netkit.ini:3") is the caller's to add with nk_fail_context.
+ */
+int nk_opt_parse_value(const struct nk_opt *row, const char *text, void *conf,
+                       struct nk_diag *diag);
+
+/* nk_opt_parse_default - nk_opt_parse_value with the row's default; a row without one leaves its field
+ * as it is. */
+int nk_opt_parse_default(const struct nk_opt *row, void *conf, struct nk_diag *diag);
+
+/* nk_opt_free_values - free what nk_opt_parse_value allocated for these rows and zero those fields.
+ * rows may be NULL. */
+void nk_opt_free_values(const struct nk_opt *rows, void *conf);
+
+/* nk_opt_is_text - true for the types whose field is a string: STRING, PATH, LISTEN, CONNECT. */
+bool nk_opt_is_text(const struct nk_opt *row);
+
+/* nk_opt_takes_value - false for FLAG rows only. */
+bool nk_opt_takes_value(const struct nk_opt *row);
+
+/* nk_opt_format_value - the value of the row's field as it would be written in netkit.ini; the i-th one
+ * of a REPEAT row. Writes "***" for SECRET rows. Returns false (and "" in out) when there is no such
+ * value. out of max bytes is always terminated; long values are cut. */
+bool nk_opt_format_value(char *out, size_t max, const struct nk_opt *row, const void *conf, size_t i);
 
 #endif
