@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The unit test program: `unit [PREFIX..]` runs the tests whose name begins with one of the prefixes
- * (all without any), `unit --list` names them. The exit status is 0 if none failed; a
+ * The unit test program: `unit [PREFIX..]` runs the tests whose name begins with one of the
+ * prefixes (all without any), `unit --list` names them. The exit status is 0 if none failed; a
  * prefix that names no test is an error.
  */
 #include <signal.h>

@@ -6,7 +6,8 @@
 struct nk_soft_chachapoly_context;
 
 typedef struct mbedtls_chachapoly_context {
-    struct nk_soft_chachapoly_context *soft; /* upstream's, for the streaming calls; made on demand */
+    struct nk_soft_chachapoly_context
+        *soft; /* upstream's, for the streaming calls; made on demand */
     unsigned char key[32];
 } mbedtls_chachapoly_context;
 

@@ -5,14 +5,16 @@
  * Two rules hold everything else together:
  *  - MBEDTLS_USE_PSA_CRYPTO stays off: with it every record imports its key again and copies its
  *    data, which costs four fifths of the record speed. TLS 1.3 itself still needs PSA_CRYPTO_C.
- *  - the record ciphers, X25519 and randomness come from libsodium through vendor/glue. NK_GLUE_SOFT
- *    is defined for the two files there that compile upstream's own GCM and ChaCha20-Poly1305 as the
- *    fallback, NK_STOCK for the benchmark that measures mbedTLS as upstream ships it.
+ *  - the record ciphers, X25519 and randomness come from libsodium through vendor/glue.
+ * NK_GLUE_SOFT is defined for the two files there that compile upstream's own GCM and
+ * ChaCha20-Poly1305 as the fallback, NK_STOCK for the benchmark that measures mbedTLS as upstream
+ * ships it.
  */
 #ifndef NETKIT_MBEDTLS_CONFIG_H
 #define NETKIT_MBEDTLS_CONFIG_H
 
-/* platform: allocation goes through hooks; no files, no sockets, no threads (the loop thread owns it) */
+/* platform: allocation goes through hooks; no files, no sockets, no threads (the loop thread owns
+ * it) */
 #define MBEDTLS_HAVE_ASM
 #define MBEDTLS_HAVE_TIME
 #define MBEDTLS_HAVE_TIME_DATE
@@ -107,7 +109,7 @@
 #define MBEDTLS_SSL_SERVER_NAME_INDICATION
 #define MBEDTLS_SSL_ALPN
 #define MBEDTLS_SSL_KEYING_MATERIAL_EXPORT
-#define MBEDTLS_SSL_IN_CONTENT_LEN 16384  /* RFC 8446 section 5.1 */
+#define MBEDTLS_SSL_IN_CONTENT_LEN 16384 /* RFC 8446 section 5.1 */
 #define MBEDTLS_SSL_OUT_CONTENT_LEN 16384
 
 #endif
