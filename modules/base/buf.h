@@ -37,7 +37,8 @@ void nk_buf_reset(struct nk_buf *b);
 /*
  * nk_buf_reserve - make room for n more bytes and return in *out where they go (contiguous).
  * Returns 0, NK_ETOOBIG (would exceed max) or -ENOMEM; on failure nothing changes.
- * The pointer is valid until the next call on b. Call nk_buf_commit with what was written.
+ * The pointer (never NULL on success) is valid until the next call on b. Call nk_buf_commit with
+ * what was written.
  */
 int nk_buf_reserve(struct nk_buf *b, size_t n, uint8_t **out);
 
@@ -59,7 +60,8 @@ int nk_buf_le16(struct nk_buf *b, uint16_t v);
 int nk_buf_le32(struct nk_buf *b, uint32_t v);
 int nk_buf_le64(struct nk_buf *b, uint64_t v);
 
-/* nk_buf_printf - append formatted text (not for secrets). Errors as nk_buf_put. */
+/* nk_buf_printf - append formatted text (not for secrets). Errors as nk_buf_put, or NK_EFORMAT when the
+ * C library cannot format it. */
 int nk_buf_printf(struct nk_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int nk_buf_vprintf(struct nk_buf *b, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
@@ -70,8 +72,8 @@ void nk_buf_consume(struct nk_buf *b, size_t n);
 /* nk_buf_str - terminate the contents with NUL (not counted) and return them, or NULL on -ENOMEM. */
 const char *nk_buf_str(struct nk_buf *b);
 
-/* nk_buf_detach - hand the memory to the caller (free()); *out_len bytes at the returned pointer.
- * NULL when empty or when memory for compaction is missing. The buffer is empty afterwards. */
+/* nk_buf_detach - hand the memory to the caller (free(), after wiping when it is secret); *out_len
+ * bytes at the returned pointer. NULL when empty. The buffer is empty afterwards. */
 uint8_t *nk_buf_detach(struct nk_buf *b, size_t *out_len);
 
 /* nk_buf_ptr / nk_buf_len - the unread bytes. The pointer is valid until the next call on b. */

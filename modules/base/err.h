@@ -70,7 +70,8 @@ struct nk_diag {
 /* nk_strerror - static text for any negative code (NK_E* or -errno). Never NULL. */
 const char *nk_strerror(int code);
 
-/* nk_err_name - symbolic name ("NK_EPROTO", "ECONNREFUSED", "E42"), static, for logs and JSON. */
+/* nk_err_name - symbolic name ("NK_EPROTO", "ECONNREFUSED"), static, for logs and JSON; "OK" for
+ * values >= 0, "EUNKNOWN" for numbers without a name. */
 const char *nk_err_name(int code);
 
 /* nk_exit_code - the process exit status for an error code; 0 for values >= 0. */
@@ -91,7 +92,8 @@ int nk_fail_sys(struct nk_diag *diag, int code, const char *fmt, ...)
 /* nk_hint - set the hint of diag (may be NULL). */
 void nk_hint(struct nk_diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* nk_fail_context - put "<fmt>: " in front of the text of diag; keeps the code; returns it. */
+/* nk_fail_context - put "<fmt>: " in front of the text of diag; keeps code and hint; returns the code.
+ * diag must be one that was filled; with NULL the code is not known: returns NK_EINTERNAL. */
 int nk_fail_context(struct nk_diag *diag, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
