@@ -6,6 +6,8 @@
  *
  * The body is kept raw; drivers split it at their own separators and decode each field with
  * nk_percent_decode. A key may be written `layer.key`. Control bytes and NUL are refused.
+ * Schemes and layers are [a-z][a-z0-9-]*, keys [a-z][a-z0-9_-]*. Whether a scheme exists, a layer is
+ * part of the string or a key may be repeated is for the registry to say.
  */
 #ifndef NK_BASE_ENDPOINT_H
 #define NK_BASE_ENDPOINT_H
@@ -36,13 +38,14 @@ struct nk_ep_text {
 };
 
 /* nk_ep_text_parse - split text. 0, NK_EFORMAT (diag says which character and why), NK_ETOOBIG,
- * -ENOMEM. On success free with nk_ep_text_clear. */
+ * -ENOMEM; out is untouched on failure. On success free with nk_ep_text_clear, which is safe on a
+ * zeroed struct and twice. */
 int nk_ep_text_parse(struct nk_ep_text *out, const char *text, struct nk_diag *diag);
 void nk_ep_text_clear(struct nk_ep_text *t);
 
 /* nk_ep_host_port - split "host:port", "[::1]:22", ":3000" (empty host) and percent-decode the
  * host into host (max bytes). A missing port gives def_port, or an error when that is 0. The port
- * is 0..65535 decimal. Returns 0 or NK_EFORMAT. */
+ * is 0..65535 decimal. Returns 0 or NK_EFORMAT; host and port are untouched on failure. */
 int nk_ep_host_port(const char *body, char *host, size_t max, uint16_t *port, uint16_t def_port,
                     struct nk_diag *diag);
 
