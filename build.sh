@@ -30,11 +30,15 @@ usage: ./build.sh [--locked] [VERB [ARGUMENT..]]
   test [--ci|--full]   everything that CI runs; --full adds the long checks
   lint                 format, clang-tidy, cppcheck and the project's own rules
   fuzz [TARGET [SECS]] run one fuzz target or all of them (default 60 s each)
+  replay               run the committed fuzz corpora under the sanitizers
   bench [AREA..]       measure; results in build/bench/AREA.json
   run [ARGUMENT..]     build and start 'netkit run' with ./netkit.ini, state under build/state
   demo                 build and show the main job from start to end
   cov                  unit tests with coverage, summary by file
-  repro                build twice in different places and compare
+  repro                build in two different places and compare
+  format               rewrite our sources as clang-format wants them
+  program MODE SOURCE OUTPUT [FLAG..]
+                       compile one C file against the libraries of a mode (for benchmarks and peers)
   fetch                get and verify the pinned third-party sources, nothing else
   clean                remove what was built (archives and third-party objects stay)
   help                 this text
@@ -47,7 +51,9 @@ NK_NO_WERROR  set: compiler warnings do not stop the build
 END
 }
 
-run_ninja() { ninja --quiet -f "$@" | { grep -v "no work to do" || true; }; }
+JOBS=$(nproc)
+
+run_ninja() { ninja -j "$JOBS" --quiet -f "$@" | { grep -v "no work to do" || true; }; }
 
 # prepare MODE [unit]: everything up to the ninja file.
 prepare() {
@@ -82,6 +88,89 @@ verb_unit() {
     "build/$mode/unit" "$@"
 }
 
+# Compiles one C file and links it with the program's libraries; with MODE stock, mbedTLS is as
+# upstream ships it and nothing of ours is linked.
+verb_program() {
+    [ $# -ge 3 ] || die "usage: ./build.sh program MODE SOURCE OUTPUT [FLAG..]"
+    local mode=$1 source=$2 out=$3 own
+    shift 3
+    prepare "$mode"
+    own=build/$mode/libnetkit.a
+    [ "$mode" != stock ] || own=
+    [ -z "$own" ] || run_ninja "build/$mode/build.ninja" "$own" $(info_objects)
+    mkdir -p "$(dirname "$out")"
+    # shellcheck disable=SC2086
+    "$CC" $CFLAGS $WARN ${INCLUDES[all]} "$@" $LINK -o "$out" "$source" ${own:+$(info_objects)} \
+        -Wl,--start-group $own $(lib_archives) -Wl,--end-group $LIBS
+}
+
+verb_fuzz() {
+    local target seconds=${2:-60} name
+    prepare fuzz unit
+    run_ninja build/fuzz/build.ninja fuzzers
+    for target in build/fuzz/fuzz/*; do
+        name=${target##*/}
+        [ -x "$target" ] && [ "${name%.*}" = "$name" ] || continue
+        [ -z "${1:-}" ] || [ "$1" = "$name" ] || continue
+        mkdir -p "build/fuzz-corpus/$name" "tests/fuzz/corpus/$name"
+        say "fuzzing $name for $seconds s"
+        "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+            -artifact_prefix="build/fuzz-corpus/$name." "build/fuzz-corpus/$name" "tests/fuzz/corpus/$name"
+    done
+}
+
+# Replays the committed corpora under the sanitizers, with a fixed set of mutations of each file.
+verb_replay() {
+    local target name count=0
+    prepare asan unit
+    run_ninja build/asan/build.ninja fuzzers
+    for target in build/asan/fuzz/*; do
+        name=${target##*/}
+        "$target" "tests/fuzz/corpus/$name"
+        count=$((count + 1))
+    done
+    say "$count fuzz targets replayed"
+}
+
+verb_bench() {
+    local area areas=("$@")
+    verb_release
+    [ $# -gt 0 ] || for area in tests/bench/*.sh; do
+        area=${area##*/}
+        [ "$area" = lib.sh ] || areas+=("${area%.sh}")
+    done
+    mkdir -p build/bench
+    for area in "${areas[@]}"; do
+        [ -f "tests/bench/$area.sh" ] || die "no benchmark '$area'; tests/bench/ has them"
+        say "bench $area"
+        NETKIT=./netkit bash "tests/bench/$area.sh"
+    done
+}
+
+verb_run() {
+    verb_release
+    mkdir -p build/state
+    exec ./netkit run -c ./netkit.ini --state-dir build/state "$@"
+}
+
+verb_demo() {
+    verb_release
+    [ -f tests/demo.sh ] || die "tests/demo.sh is not there"
+    NETKIT=./netkit exec bash tests/demo.sh "$@"
+}
+
+verb_cov() {
+    rm -f build/cov/obj/**/*.gcda
+    find build/cov -name '*.gcda' -delete 2>/dev/null || true
+    verb_unit cov "$@" >build/cov.log 2>&1 || { tail -n 40 build/cov.log && die "unit tests fail"; }
+    bash tests/coverage.sh
+}
+
+verb_format() {
+    need_packages clang-format=clang-format
+    git ls-files '*.c' '*.h' | xargs clang-format -i
+}
+
 verb_fetch() {
     local name version file sum
     for name in $LIBS_PRODUCT cmocka; do
@@ -108,9 +197,11 @@ main() {
     [ $# = 0 ] || shift
     case $verb in
     help | -h | --help) usage ;;
-    release) verb_release ;;
     debug | asan) build_program "$verb" ;;
-    unit | fetch | clean) "verb_$verb" "$@" ;;
+    lint | test | repro) exec bash "tests/$verb.sh" "$@" ;;
+    release | unit | fuzz | replay | bench | run | demo | cov | fetch | format | program | clean)
+        "verb_$verb" "$@"
+        ;;
     *)
         say "unknown verb '$verb'; './build.sh help' lists them"
         exit 2

@@ -275,7 +275,7 @@ ninja_rules() {
 ninja_required_version = 1.5
 builddir = build/$MODE
 cc = $CC
-cflags = $CFLAGS
+cflags = $CFLAGS -ffile-prefix-map="\$\$PWD"=.
 rule cc
   command = \$cc \$cflags \$flags -MMD -MF \$out.d -c \$in -o \$out
   depfile = \$out.d
@@ -285,6 +285,18 @@ rule ar
   command = rm -f \$out && $AR crs \$out \$in
   description = ar \$out
 END
+}
+
+lib_archives() {
+    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a"
+}
+
+# The generated objects that every program of ours needs beside libnetkit.a.
+info_objects() {
+    local f
+    for f in commands endpoints "licenses-$MODE" default_ini "build_info-$MODE"; do
+        [ ! -f "build/gen/$f.c" ] || printf '%s\n' "build/$MODE/obj/build/gen/$f.o"
+    done
 }
 
 # own_object FILE KIND: sets OBJECT and prints its rule. KIND: own (warnings incl. missing prototypes),
@@ -303,7 +315,7 @@ own_object() {
 gen_ninja() {
     local key f objs="" tests="" kits="" gen="" libs
     ninja_rules
-    libs="$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a"
+    libs=$(lib_archives)
     cat <<END
 rule link
   command = \$cc $CFLAGS $LINK -o \$out \$in \$extra -Wl,--start-group \$group -Wl,--end-group $LIBS

@@ -48,16 +48,14 @@ machine_arch() {
 need_toolchain() {
     local arch
     arch=$(machine_arch)
-    local need=(ninja=ninja-build bzip2=bzip2 xz=xz-utils gcc=gcc /usr/include/stdio.h=libc6-dev)
+    need_packages ninja=ninja-build bzip2=bzip2 xz=xz-utils gcc=gcc /usr/include/stdio.h=libc6-dev
     case $1 in
-    release | stock) need+=("/usr/lib/$arch-linux-musl/rcrt1.o=musl-dev") ;;
-    asan | fuzz) need+=(clang=clang "/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux/libclang_rt.asan-$arch.a=libclang-rt-dev") ;;
+    release | stock) need_packages "/usr/lib/$arch-linux-musl/rcrt1.o=musl-dev" ;;
+    asan | fuzz)
+        need_packages clang=clang
+        need_packages "$(clang -print-resource-dir)/lib/linux/libclang_rt.asan-$arch.a=libclang-rt-dev"
+        ;;
     esac
-    if [ ! -e /usr/lib/llvm-14 ] && command -v clang >/dev/null; then
-        # another clang than Debian 12's brings its own runtime
-        need=("${need[@]/#*=libclang-rt-dev/clang=clang}")
-    fi
-    need_packages "${need[@]}"
 }
 
 # Header and start-file paths for musl under Debian's own gcc: its musl-gcc wrapper cannot link
@@ -86,7 +84,7 @@ set_mode() {
     [ -n "${NK_NO_WERROR:-}" ] || WARN+=" -Werror"
     CC=gcc AR=ar DEP_MODE=$1 OWN_CFLAGS="" LIBS="-lpthread" LINK=""
     CFLAGS="-std=gnu11 -g -D_GNU_SOURCE -fno-strict-aliasing -ffunction-sections -fdata-sections"
-    CFLAGS+=" -fvisibility=hidden -ffile-prefix-map=$PWD=."
+    CFLAGS+=" -fvisibility=hidden"
     [ "$arch" != x86_64 ] || CFLAGS+=" -fcf-protection=none"
     case $1 in
     release | stock) mode_musl "$arch" ;;

@@ -6,6 +6,12 @@
  * arguments and are escaped, so no event can forge another. Security events have a stable id
  * (auth.ok, auth.fail, acl.deny, trust.new, trust.changed, key.created, reload, ...) and a counter
  * of the same name. Secrets are never logged.
+ *
+ *     text     2026-11-20T23:15:00.123Z warn relay: wrong password event=auth.fail peer=10.0.0.7:99
+ *     json     {"ts":"...","level":"warn","module":"relay","event":"...","peer":"...","msg":"..."}
+ *     journal  <4>relay: wrong password event=auth.fail peer=10.0.0.7:99
+ *
+ * event and peer appear only when given; in text the peer is always the last token.
  */
 #ifndef NK_BASE_LOG_H
 #define NK_BASE_LOG_H
@@ -33,7 +39,8 @@ int nk_log_set_level(struct nk_log *log, const char *module, enum nk_level level
 bool nk_log_on(const struct nk_log *log, const char *module, enum nk_level level);
 
 /* nk_log_write - one event. `event` is a stable id ("auth.fail") or NULL; `peer` may be NULL. Use
- * the macros. Lines longer than 4 KiB are cut. A failed write is counted (nk_log_lost). */
+ * the macros. Lines longer than 4 KiB are cut. One write(2) per line, which never waits: a line that
+ * cannot be written whole is counted (nk_log_lost). Needs no memory; keeps errno. */
 void nk_log_write(struct nk_log *log, const char *module, enum nk_level level, const char *event,
                   const char *peer, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 
@@ -41,7 +48,8 @@ void nk_log_write(struct nk_log *log, const char *module, enum nk_level level, c
 void nk_log_diag(struct nk_log *log, const char *module, enum nk_level level,
                  const struct nk_diag *diag);
 
-/* nk_log_count - how often event `id` was written; 0 for unknown ids. nk_log_lost - lines lost. */
+/* nk_log_count - how often event `id` happened; 0 for unknown ids. At most 128 ids are counted.
+ * nk_log_lost - lines lost. */
 uint64_t nk_log_count(const struct nk_log *log, const char *id);
 uint64_t nk_log_lost(const struct nk_log *log);
 

@@ -99,14 +99,14 @@ int mbedtls_gcm_setkey(mbedtls_gcm_context *ctx, mbedtls_cipher_id_t cipher,
 {
     if (cipher != MBEDTLS_CIPHER_ID_AES || keybits != crypto_aead_aes256gcm_KEYBYTES * 8 ||
         !nk_glue_aes256gcm_accelerated()) {
-        return nk_glue_gcm_setkey_soft(ctx, cipher, key, keybits);
+        return nk_glue_gcm_setkey_soft(ctx, (int)cipher, key, keybits);
     }
     mbedtls_gcm_free(ctx);
     ctx->fast = mbedtls_calloc(1, fast_size());
     if (!ctx->fast) {
         return MBEDTLS_ERR_CIPHER_ALLOC_FAILED;
     }
-    ctx->cipher = cipher;
+    ctx->cipher = (int)cipher;
     ctx->key_bits = keybits;
     memcpy(ctx->key, key, crypto_aead_aes256gcm_KEYBYTES);
     crypto_aead_aes256gcm_beforenm(fast_state(ctx), key);
