@@ -64,6 +64,14 @@ struct nk_defer {
 void nk_app_defer(struct nk_app *app, struct nk_defer *d);
 void nk_app_defer_cancel(struct nk_app *app, struct nk_defer *d);
 
+/*
+ * nk_app_slot / nk_app_slot_set - one value per key and app, for what a module keeps once per process
+ * (a table of shared connections ...). The key is the address of a static const object of the module.
+ * `release` runs in nk_app_free, last set first, while the loop still exists. 0 or -ENOMEM, -EEXIST.
+ */
+void *nk_app_slot(const struct nk_app *app, const void *key);
+int nk_app_slot_set(struct nk_app *app, const void *key, void *value, void (*release)(void *value));
+
 /* nk_app_turn_id - number of the current loop turn; grows by one per turn. For per-turn limits. */
 uint64_t nk_app_turn_id(const struct nk_app *app);
 

@@ -7,6 +7,7 @@
 #ifndef NK_CORE_LISTENER_H
 #define NK_CORE_LISTENER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "base/err.h"
 
@@ -41,9 +42,31 @@ void nk_listener_pause(struct nk_listener *l, int paused);
 /* nk_listener_local - the bound address as an endpoint string ("tcp:127.0.0.1:40123"). 0 or error. */
 int nk_listener_local(struct nk_listener *l, char *out, size_t max);
 
-/* nk_listener_from_fd - listen on a bound, listening socket, owned from then on. */
+/* nk_listener_from_fd - listen on a bound, listening socket, owned from then on
+ * (closed also on failure). O_NONBLOCK is set on it. */
 int nk_listener_from_fd(struct nk_app *app, int fd, nk_accept_fn *fn, void *owner,
                         struct nk_listener **out, struct nk_diag *diag);
+
+/* Called for every accepted socket before it becomes a stream (socket options). */
+typedef void nk_listener_fd_hook(void *arg, int fd);
+
+struct nk_listener_fd_conf {
+    const char *name;            /* scheme of its streams, for logs; static */
+    bool inherited;              /* the description may be shared: never set O_NONBLOCK on it */
+    nk_listener_fd_hook *setup;  /* may be NULL */
+    void (*release)(void *arg);  /* when the listener closes (unlink a path, free arg), or NULL */
+    void *arg;
+};
+
+/* nk_listener_over_fd - the same with particulars. release does not run on failure. */
+int nk_listener_over_fd(struct nk_app *app, int fd, const struct nk_listener_fd_conf *conf,
+                        nk_accept_fn *fn, void *owner, struct nk_listener **out,
+                        struct nk_diag *diag);
+
+/* nk_listener_init - for implementations: set up the embedded part. Free the memory after the turn
+ * (nk_app_defer), since close may be called from inside on_accept. */
+void nk_listener_init(struct nk_listener *l, const struct nk_listener_ops *ops, struct nk_app *app,
+                      nk_accept_fn *fn, void *owner);
 
 #define NK_TURN_ACCEPTS 32
 

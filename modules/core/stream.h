@@ -52,6 +52,15 @@ enum nk_query {
     NK_Q_PEERCERT   /* 32 bytes: SHA-256 of the peer's certificate (DER) */
 };
 
+/* What nk_stream_tune can set on the lowest layer. */
+enum nk_tune {
+    NK_TUNE_NODELAY,       /* 1: no Nagle delay (the default of tcp: streams) */
+    NK_TUNE_QUICKACK,      /* 1: acknowledge at once; the kernel forgets it, so repeat after reads */
+    NK_TUNE_NOTSENT_LOWAT, /* bytes the kernel may hold unsent before it says "not writable" */
+    NK_TUNE_SNDBUF,        /* bytes of the kernel's send buffer */
+    NK_TUNE_RCVBUF         /* bytes of the kernel's receive buffer */
+};
+
 struct nk_stream_ops {
     const char *name; /* "tcp", "tls" */
     /* read up to n bytes: > 0, 0 at the end of the stream, NK_EAGAIN, or the error. */
@@ -66,6 +75,9 @@ struct nk_stream_ops {
     int (*query)(struct nk_stream *s, enum nk_query what, void *out, size_t *n);
     /* interest changed: s->interest is the new mask. */
     void (*interest)(struct nk_stream *s);
+    /* 0, -ENOENT when there is no such thing below, or the error; filters hand it to the layer below
+     * (nk_stream_tune on their lower stream). NULL: there is nothing to tune. */
+    int (*tune)(struct nk_stream *s, enum nk_tune what, int value);
 };
 
 /* Embedded first in every implementation. Fields are for implementations; owners use functions. */
@@ -78,8 +90,11 @@ struct nk_stream {
     unsigned pending;   /* events waiting on the ready list */
     bool connected;     /* NK_CONNECTED was delivered */
     bool closing;
+    bool again;         /* READABLE stays due until the next read (nk_stream_again) */
+    unsigned char listed; /* 0, or 1 + number of the ready list it is on */
     int error;          /* why NK_CLOSED */
     struct nk_stream *ready_prev, *ready_next;
+    uint64_t seen;      /* last turn in which events were delivered */
     uint64_t turn;      /* last turn in which bytes were read */
     size_t turn_bytes;  /* bytes read in that turn */
     struct nk_diag *why; /* heap; text of the failure, or NULL */
@@ -114,6 +129,10 @@ void nk_stream_interest(struct nk_stream *s, unsigned mask);
 /* nk_stream_query - see enum nk_query. */
 int nk_stream_query(struct nk_stream *s, enum nk_query what, void *out, size_t *n);
 
+/* nk_stream_tune - set a kernel parameter of the transport below all filters. 0, -ENOENT when the
+ * transport has no such thing (not an error for most callers), or -errno. */
+int nk_stream_tune(struct nk_stream *s, enum nk_tune what, int value);
+
 /* nk_stream_peer - NK_Q_PEER into out (max), "?" when unknown. Returns out. */
 char *nk_stream_peer(struct nk_stream *s, char *out, size_t max);
 
@@ -132,7 +151,9 @@ void nk_stream_raise(struct nk_stream *s, unsigned events);
 /* nk_stream_fail - the connection attempt failed: queue NK_CLOSED with error and text (may be NULL). */
 void nk_stream_fail(struct nk_stream *s, int error, const struct nk_diag *why);
 
-/* nk_stream_again - call me again next turn: NK_READABLE stays due (buffered bytes, turn limit). */
+/* nk_stream_again - NK_READABLE stays due, every turn from the next one on (at once in this turn when
+ * nothing was delivered in it yet), until the owner's next nk_stream_read. A filter calls it in its
+ * read when bytes are left above the lower stream, and whenever such bytes arrive. */
 void nk_stream_again(struct nk_stream *s);
 
 /* nk_stream_done - the implementation has released everything: free(s) (its start address must be
@@ -140,7 +161,31 @@ void nk_stream_again(struct nk_stream *s);
 void nk_stream_done(struct nk_stream *s);
 
 /* nk_stream_from_fd - a stream over a pollable, non-blocking, connected socket or pipe fd, which it
- * owns from then on (closed also on failure). `ops_name` names it in logs. */
-int nk_stream_from_fd(struct nk_app *app, int fd, const char *ops_name, struct nk_stream **out);
+ * owns from then on (closed also on failure). NK_CONNECTED is queued. O_NONBLOCK is set on the
+ * descriptor: for one that other processes may share use nk_stream_from_inherited. */
+int nk_stream_from_fd(struct nk_app *app, int fd, const char *name, struct nk_stream **out);
+
+/*
+ * nk_stream_pending - a stream that is still connecting and gets its descriptor later through
+ * nk_stream_attach, or fails with nk_stream_fail. When the owner closes it before either, cancel(arg)
+ * runs once, from inside nk_stream_close. `name` (static) names it in logs.
+ */
+int nk_stream_pending(struct nk_app *app, const char *name, void (*cancel)(void *arg), void *arg,
+                      struct nk_stream **out);
+
+/* nk_stream_attach - the connection stands: s takes the watcher (core/watch.h) and its descriptor, and
+ * NK_CONNECTED is queued. cancel is forgotten. */
+struct nk_watch;
+void nk_stream_attach(struct nk_stream *s, struct nk_watch *take_w);
+
+/*
+ * nk_stream_from_inherited - a stream over descriptors that came from outside and may be shared with
+ * other processes: reads rfd, writes wfd (the same number, or -1 for none). Takes both (closed also on
+ * failure). O_NONBLOCK is never set on a shared description: sockets are used with MSG_DONTWAIT
+ * behind an epoll set of our own, pipes and terminals are opened anew through /proc/self/fd where that
+ * is possible, and regular files are read and written in work lane `disk`. NK_CONNECTED is queued.
+ */
+int nk_stream_from_inherited(struct nk_app *app, int rfd, int wfd, const char *name,
+                             struct nk_stream **out, struct nk_diag *diag);
 
 #endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Streams over one descriptor. The watcher's mask follows the interest lazily: READABLE stays armed
+ * until it fires while nobody wants it (then `again` remembers it), WRITABLE is armed by a write that
+ * did not fit and disarmed when it fires unasked. A steady reader or writer causes no epoll_ctl.
+ */
+#include "core/app_internal.h"
+#include "core/resolve.h"
+#include "core/stream_fd.h"
+#include "core/watch.h"
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct fd_stream {
+    struct nk_stream s;
+    const char *name;
+    struct nk_watch *w; /* NULL while connecting, and after the shutdown of a write-only pipe */
+    void (*cancel)(void *arg);
+    void *cancel_arg;
+    int read_error;  /* sticky, 0 = none */
+    int write_error; /* the same */
+    bool socket;
+    bool ended;      /* end of stream was read */
+    bool want_write; /* a write did not fit: WRITABLE is due when it would */
+    bool shut;       /* no more writes */
+};
+
+static struct fd_stream *of(struct nk_stream *s)
+{
+    return (struct fd_stream *)s;
+}
+
+/* Arms what the interest needs and is not remembered as due already. */
+static void arm(struct fd_stream *f)
+{
+    unsigned mask = nk_watch_mask(f->w), want = mask;
+    if ((f->s.interest & NK_READABLE) && !f->s.again) {
+        want |= NK_READABLE;
+    }
+    if ((f->s.interest & NK_WRITABLE) && f->want_write) {
+        want |= NK_WRITABLE;
+    }
+    nk_watch_set(f->w, want);
+}
+
+static void on_ready(void *owner, struct nk_watch *w, unsigned ready)
+{
+    struct fd_stream *f = owner;
+    unsigned mask = nk_watch_mask(w);
+    if (ready & NK_READABLE) {
+        if ((f->s.interest & NK_READABLE) && (mask & NK_READABLE)) {
+            nk_stream_raise(&f->s, NK_READABLE);
+        } else {
+            mask &= ~(unsigned)NK_READABLE;
+            nk_stream_again(&f->s);
+        }
+    }
+    if (ready & NK_WRITABLE) {
+        if (f->want_write) {
+            f->want_write = false;
+            nk_stream_raise(&f->s, NK_WRITABLE);
+        } else {
+            mask &= ~(unsigned)NK_WRITABLE;
+        }
+    }
+    nk_watch_set(w, mask);
+}
+
+static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
+{
+    struct fd_stream *f = of(s);
+    ssize_t got;
+    if (!f->w) {
+        return f->read_error ? f->read_error : NK_EAGAIN;
+    }
+    if (f->read_error || f->ended) {
+        return f->read_error;
+    }
+    do {
+        got = f->socket ? recv(nk_watch_fd(f->w), p, n, MSG_DONTWAIT)
+                        : read(nk_watch_fd(f->w), p, n);
+    } while (got < 0 && errno == EINTR);
+    if (got < 0 && errno != EAGAIN) {
+        return f->read_error = -errno;
+    }
+    if (got == 0) {
+        f->ended = true;
+        nk_watch_set(f->w, nk_watch_mask(f->w) & ~(unsigned)NK_READABLE);
+        return 0;
+    }
+    if (got == (ssize_t)n && !(nk_watch_mask(f->w) & NK_READABLE)) {
+        nk_stream_again(s); /* there may be more, and the watcher would not tell */
+    } else if (got != (ssize_t)n) {
+        arm(f);
+    }
+    return got < 0 ? NK_EAGAIN : got;
+}
+
+static ssize_t send_some(const struct fd_stream *f, const struct iovec *iov, int n)
+{
+    ssize_t put;
+    do {
+        if (f->socket) {
+            struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
+            put = sendmsg(nk_watch_fd(f->w), &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } else {
+            put = writev(nk_watch_fd(f->w), iov, n);
+        }
+    } while (put < 0 && errno == EINTR);
+    return put < 0 ? -errno : put;
+}
+
+static ssize_t fd_writev(struct nk_stream *s, const struct iovec *iov, int n)
+{
+    struct fd_stream *f = of(s);
+    size_t total = 0;
+    if (f->write_error) {
+        return f->write_error;
+    }
+    if (f->shut) {
+        return -EPIPE;
+    }
+    if (!f->w) {
+        f->want_write = true;
+        return NK_EAGAIN;
+    }
+    for (int i = 0; i < n; i++) {
+        total += iov[i].iov_len;
+    }
+    ssize_t put = send_some(f, iov, n);
+    if (put == (ssize_t)total) {
+        return put;
+    }
+    if (put < 0 && put != NK_EAGAIN) {
+        return f->write_error = (int)put;
+    }
+    f->want_write = true;
+    arm(f);
+    return put;
+}
+
+static int shut_now(struct fd_stream *f)
+{
+    int fd = nk_watch_fd(f->w);
+    if (f->socket) {
+        /* a peer that is gone already has its end of stream */
+        return shutdown(fd, SHUT_WR) < 0 && errno != ENOTCONN ? -errno : 0;
+    }
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || (flags & O_ACCMODE) != O_WRONLY) {
+        return NK_EUNSUPPORTED; /* a terminal or device has no half-close */
+    }
+    nk_watch_close(f->w);
+    f->w = NULL;
+    f->read_error = -EBADF;
+    return 0;
+}
+
+static int fd_shutdown(struct nk_stream *s)
+{
+    struct fd_stream *f = of(s);
+    if (f->shut) {
+        return 0;
+    }
+    f->shut = true;
+    return f->w ? shut_now(f) : 0;
+}
+
+static void fd_close(struct nk_stream *s)
+{
+    struct fd_stream *f = of(s);
+    void (*cancel)(void *) = f->cancel;
+    f->cancel = NULL;
+    if (cancel) {
+        cancel(f->cancel_arg);
+    }
+    nk_watch_close(f->w);
+    f->w = NULL;
+    nk_stream_done(s);
+}
+
+static void fd_interest(struct nk_stream *s)
+{
+    if (of(s)->w) {
+        arm(of(s));
+    }
+}
+
+static int answer_text(void *out, size_t *n, const char *text)
+{
+    size_t len = strlen(text) + 1;
+    if (*n == 0) {
+        return -ENOENT;
+    }
+    snprintf(out, *n, "%s", text);
+    *n = len < *n ? len : *n;
+    return 0;
+}
+
+static int answer_int(void *out, size_t *n, int v)
+{
+    if (*n < sizeof(v)) {
+        return -ENOENT;
+    }
+    memcpy(out, &v, sizeof(v));
+    *n = sizeof(v);
+    return 0;
+}
+
+static bool peer_cred(int fd, struct ucred *cred)
+{
+    socklen_t len = sizeof(*cred);
+    struct nk_addr a = {.len = sizeof(a.ss)};
+    return getsockname(fd, (struct sockaddr *)&a.ss, &a.len) == 0 && a.ss.ss_family == AF_UNIX &&
+           getsockopt(fd, SOL_SOCKET, SO_PEERCRED, cred, &len) == 0 && len == sizeof(*cred) &&
+           cred->pid != 0;
+}
+
+static int query_addr(int fd, bool peer, void *out, size_t *n)
+{
+    struct nk_addr a = {.len = sizeof(a.ss)};
+    struct ucred cred;
+    char text[160];
+    int rc = peer ? getpeername(fd, (struct sockaddr *)&a.ss, &a.len)
+                  : getsockname(fd, (struct sockaddr *)&a.ss, &a.len);
+    if (rc < 0) {
+        return -ENOENT;
+    }
+    if (peer && a.ss.ss_family == AF_UNIX && peer_cred(fd, &cred)) {
+        snprintf(text, sizeof(text), "unix:uid=%u", (unsigned)cred.uid);
+    } else {
+        nk_addr_format(text, sizeof(text), &a);
+    }
+    return answer_text(out, n, text);
+}
+
+static int query_uid(int fd, enum nk_query what, void *out, size_t *n)
+{
+    struct ucred cred;
+    char text[32];
+    if (!peer_cred(fd, &cred)) {
+        return -ENOENT;
+    }
+    if (what == NK_Q_IDENTITY) {
+        snprintf(text, sizeof(text), "uid=%u", (unsigned)cred.uid);
+        return answer_text(out, n, text);
+    }
+    int64_t uid = cred.uid;
+    if (*n < sizeof(uid)) {
+        return -ENOENT;
+    }
+    memcpy(out, &uid, sizeof(uid));
+    *n = sizeof(uid);
+    return 0;
+}
+
+static int fd_query(struct nk_stream *s, enum nk_query what, void *out, size_t *n)
+{
+    struct fd_stream *f = of(s);
+    if (what == NK_Q_ENCRYPTED) {
+        return answer_int(out, n, 0);
+    }
+    if (!f->w) {
+        return -ENOENT;
+    }
+    int fd = nk_watch_fd(f->w);
+    switch (what) {
+    case NK_Q_FD:
+        return answer_int(out, n, fd);
+    case NK_Q_PEER:
+    case NK_Q_LOCAL:
+        return f->socket ? query_addr(fd, what == NK_Q_PEER, out, n)
+                         : answer_text(out, n, f->name);
+    case NK_Q_UID:
+    case NK_Q_IDENTITY:
+        return f->socket ? query_uid(fd, what, out, n) : -ENOENT;
+    default:
+        return -ENOENT;
+    }
+}
+
+static int fd_tune(struct nk_stream *s, enum nk_tune what, int value)
+{
+    static const struct {
+        int level, option;
+    } options[] = {
+        [NK_TUNE_NODELAY] = {IPPROTO_TCP, TCP_NODELAY},
+        [NK_TUNE_QUICKACK] = {IPPROTO_TCP, TCP_QUICKACK},
+        [NK_TUNE_NOTSENT_LOWAT] = {IPPROTO_TCP, TCP_NOTSENT_LOWAT},
+        [NK_TUNE_SNDBUF] = {SOL_SOCKET, SO_SNDBUF},
+        [NK_TUNE_RCVBUF] = {SOL_SOCKET, SO_RCVBUF},
+    };
+    struct fd_stream *f = of(s);
+    if (!f->w || !f->socket || (size_t)what >= sizeof(options) / sizeof(options[0])) {
+        return -ENOENT;
+    }
+    if (setsockopt(nk_watch_fd(f->w), options[what].level, options[what].option, &value,
+                   sizeof(value)) < 0) {
+        return errno == EOPNOTSUPP || errno == ENOPROTOOPT ? -ENOENT : -errno;
+    }
+    return 0;
+}
+
+static const struct nk_stream_ops fd_ops = {
+    .name = "fd",
+    .read = fd_read,
+    .writev = fd_writev,
+    .shutdown = fd_shutdown,
+    .close = fd_close,
+    .query = fd_query,
+    .interest = fd_interest,
+    .tune = fd_tune,
+};
+
+int nk_stream_pending(struct nk_app *app, const char *name, void (*cancel)(void *arg), void *arg,
+                      struct nk_stream **out)
+{
+    struct fd_stream *f = calloc(1, sizeof(*f));
+    if (!f) {
+        return -ENOMEM;
+    }
+    nk_stream_init(&f->s, &fd_ops, app);
+    f->name = name;
+    f->cancel = cancel;
+    f->cancel_arg = arg;
+    *out = &f->s;
+    return 0;
+}
+
+void nk_stream_attach(struct nk_stream *s, struct nk_watch *take_w)
+{
+    struct fd_stream *f = of(s);
+    struct stat st;
+    f->cancel = NULL;
+    f->w = take_w;
+    f->socket = fstat(nk_watch_fd(take_w), &st) == 0 && S_ISSOCK(st.st_mode);
+    nk_watch_own(take_w, on_ready, f);
+    nk_watch_set(take_w, 0); /* what a connection attempt watched for is not ours */
+    if (f->shut) {
+        f->write_error = shut_now(f);
+    }
+    nk_stream_raise(s, NK_CONNECTED | (f->want_write ? (unsigned)NK_WRITABLE : 0));
+    f->want_write = false;
+    fd_interest(s);
+}
+
+int nk_stream_over_fd(struct nk_app *app, int fd, unsigned watch_flags, const char *name,
+                      struct nk_stream **out)
+{
+    struct nk_watch *w;
+    struct nk_stream *s;
+    int rc = nk_watch_open(app, fd, watch_flags, on_ready, NULL, &w);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = nk_stream_pending(app, name, NULL, NULL, &s);
+    if (rc < 0) {
+        nk_watch_release(w);
+        return rc;
+    }
+    nk_stream_attach(s, w);
+    *out = s;
+    return 0;
+}
+
+int nk_stream_from_fd(struct nk_app *app, int fd, const char *name, struct nk_stream **out)
+{
+    int rc = nk_stream_over_fd(app, fd, 0, name, out);
+    if (rc < 0) {
+        close(fd);
+    }
+    return rc;
+}
