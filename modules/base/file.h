@@ -26,26 +26,31 @@ enum nk_file_flags {
 /* nk_file_read - append the whole regular file at path to out (whose max bounds it). "-" is stdin.
  * Symbolic links are followed (Kubernetes secrets are links); with NK_FILE_SECRET the checks above
  * apply to the opened file (fstat), relaxed to write bits below $CREDENTIALS_DIRECTORY and
- * /run/secrets. Returns 0, -errno, NK_EBADMODE, NK_ETOOBIG; diag names path, owner, mode, remedy. */
+ * /run/secrets. Returns 0, -errno (-EISDIR, -EINVAL: not a regular file), NK_EBADMODE, NK_ETOOBIG; on
+ * failure nothing was appended; diag names path, owner, mode, remedy. */
 int nk_file_read(const char *path, unsigned flags, struct nk_buf *out, struct nk_diag *diag);
 
-/* nk_file_read_fd - read an inherited fd to its end, bounded by out->max; does not close it. */
+/* nk_file_read_fd - read an inherited fd to its end, bounded by out->max; does not close it. Waits
+ * for the writer of a pipe. */
 int nk_file_read_fd(int fd, struct nk_buf *out, struct nk_diag *diag);
 
 /* nk_file_read_secret - a password or key file into guarded memory: NK_FILE_SECRET checks, one
- * trailing LF or CRLF removed when `line` is true, empty contents refused (NK_ECONFIG). */
+ * trailing LF or CRLF removed when `line` is true. Empty contents, a missing path and what is no
+ * regular file are NK_ECONFIG; other errors as nk_file_read. out keeps its contents on failure. */
 int nk_file_read_secret(const char *path, bool line, struct nk_secret *out, struct nk_diag *diag);
 
 /* nk_file_write - create path with exactly n bytes: temporary file in the same directory (0600,
- * O_EXCL|O_NOFOLLOW), write, fsync, link/rename, fsync of the directory. Without NK_FILE_OVERWRITE
- * an existing path is -EEXIST and untouched. On any failure nothing is left behind. */
+ * O_EXCL|O_NOFOLLOW), write, fsync, rename, fsync of the directory. Without NK_FILE_OVERWRITE an
+ * existing path is -EEXIST and untouched; with it a symbolic link is replaced, not followed. On any
+ * failure before the rename nothing is left behind. Needs nk_crypto_init (the name is random). */
 int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, struct nk_diag *diag);
 
 /* nk_mkdirs - create path and missing parents with mode 0700; an existing directory is fine. */
 int nk_mkdirs(const char *path, struct nk_diag *diag);
 
 /* nk_lock_open - open/create path (0600) and take an exclusive flock without waiting; the fd in *out
- * holds it until closed. NK_ELOCKED when another process has it (diag names its pid if known). */
+ * holds it until closed (children do not inherit it). NK_ELOCKED when another process has it (diag
+ * names its pid if known). */
 int nk_lock_open(const char *path, int *out, struct nk_diag *diag);
 
 /* nk_path_join - out = dir/name with one slash; NK_ETOOBIG if it does not fit in max. */
