@@ -22,7 +22,7 @@
 /* A temporary directory; all paths of a test are below it. */
 struct place {
     char dir[64];
-    char path[3][NK_PATH_MAX];
+    char path[3][128];
     struct nk_buf buf;
     struct nk_secret secret;
     struct nk_diag diag;
@@ -67,7 +67,7 @@ static int tear_down(void **state)
 
 static const char *at(struct place *w, int i, const char *name)
 {
-    assert_int_equal(nk_path_join(w->path[i], NK_PATH_MAX, w->dir, name), 0);
+    assert_int_equal(nk_path_join(w->path[i], sizeof w->path[i], w->dir, name), 0);
     return w->path[i];
 }
 
@@ -197,7 +197,7 @@ static void secret_modes(void **state)
     struct place *w = *state;
     static const mode_t bad[] = {0666, 0644, 0640, 0604, 0620, 0602, 0444, 0610};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char want[160];
+        char want[220];
         put(w, 0, "pw", "pw", bad[i]);
         assert_int_equal(read_secret(w, w->path[0]), NK_EBADMODE);
         snprintf(want, sizeof want, "secret file %s (owner uid %u, mode 0%03o) can be ",
@@ -228,7 +228,7 @@ static void secret_of_another_owner(void **state)
 static void secret_parents(void **state)
 {
     struct place *w = *state;
-    char want[100];
+    char want[220];
     assert_int_equal(mkdir(at(w, 0, "d"), 0700), 0);
     put(w, 1, "d/pw", "pw", 0600);
     assert_int_equal(read_secret(w, w->path[1]), 0);
