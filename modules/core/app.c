@@ -240,6 +240,14 @@ static void close_leftover(uv_handle_t *h, void *arg)
     }
 }
 
+static void report_leftovers(const struct nk_app *app)
+{
+    if (app->streams || app->listeners || app->timers) {
+        nk_warn(app->conf.log, "core", "left open: %zu streams, %zu listeners, %s", app->streams,
+                app->listeners, app->timers ? "timers" : "no timers");
+    }
+}
+
 void nk_app_free(struct nk_app *app)
 {
     if (!app) {
@@ -257,6 +265,7 @@ void nk_app_free(struct nk_app *app)
         run_defers(app);
     }
     nk_streams_reap(app);
+    report_leftovers(app);
     uv_walk(&app->loop, close_leftover, NULL);
     while (uv_run(&app->loop, UV_RUN_NOWAIT) != 0) {
     }
