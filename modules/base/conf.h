@@ -35,6 +35,7 @@ struct nk_conf_source {
     const char *const *env;            /* environ-style "NAME=value" list, or NULL */
     const char *const *overrides;      /* -C 'section name.key=value' strings, NULL-terminated */
     const struct nk_section *const *sections; /* known sections, NULL-terminated */
+    const struct nk_section *flags_for; /* its REQUIRED rows may still come from flags, or NULL */
 };
 
 /*
@@ -63,6 +64,40 @@ const char *nk_conf_path(const struct nk_conf *c);
 /* nk_conf_defaults - fill conf (section->conf_size bytes) with the rows' defaults only; strings point
  * to static text or to memory owned by c. */
 int nk_conf_defaults(struct nk_conf *c, const struct nk_section *s, void *conf);
+
+/* One effective value, for `config show`. */
+struct nk_conf_value {
+    const char *section, *name; /* name NULL for unnamed sections */
+    const struct nk_opt *row;
+    const char *text;  /* "***" for secrets; the default where nothing was given, NULL without one */
+    enum nk_origin origin;
+    const char *where; /* "netkit.ini:12", "NETKIT_RELAY__LISTEN", "default" */
+};
+
+/* nk_conf_value_at - the i-th effective value over all sections that occur: every row of each, in the
+ * order of the rows, REPEAT rows once per value. false past the end. */
+bool nk_conf_value_at(const struct nk_conf *c, size_t i, struct nk_conf_value *out);
+
+/* One flag of a command line. */
+struct nk_conf_flag {
+    const struct nk_opt *row; /* a row of the command */
+    const char *text;
+    const char *flag; /* as it was written, for messages: "--listen" */
+};
+
+/*
+ * nk_conf_merge - the configuration struct of a command: the rows' defaults, over them the values that
+ * `section` (may be NULL) has for rows of the same name, over them the flags. *out (conf_size bytes,
+ * NULL when conf_size is 0) belongs to c. Returns 0, NK_EUSAGE for a bad flag or a missing REQUIRED
+ * row (diag names the flag), -ENOMEM.
+ */
+int nk_conf_merge(struct nk_conf *c, const struct nk_opt *rows, size_t conf_size,
+                  const struct nk_section *section, const struct nk_conf_flag *flags, size_t n,
+                  const void **out, struct nk_diag *diag);
+
+/* nk_conf_env_name - the environment variable of a row: "NETKIT_RELAY__MAX_OBJECT"; named sections show
+ * NAME in the place of the name. Writes to out (max), returns out. */
+char *nk_conf_env_name(char *out, size_t max, const struct nk_section *s, const struct nk_opt *row);
 
 /* nk_conf_find_file - which file applies: explicit path, NETKIT_CONFIG, $CREDENTIALS_DIRECTORY/
  * netkit.ini, /etc/netkit/netkit.ini; the last two only if they exist. Writes to out (max);
