@@ -60,6 +60,7 @@ struct nk_globals {
 /* What run() gets. Everything is borrowed for the duration of run(). */
 struct nk_cmd_ctx {
     const struct nk_cmd_entry *self;
+    const char *program;     /* argv[0] as it was given; "" when there was none */
     const void *conf;        /* the command's configuration struct */
     int argc;                /* positionals */
     char **argv;

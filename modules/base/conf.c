@@ -9,8 +9,16 @@
 #include <unistd.h>
 
 #include "base/conf_impl.h"
+#include "base/secret.h"
 
 #define PROBLEM_TEXT 1024
+
+static void wipe_secret(struct conf_setting *s)
+{
+    if (s->row->flags & NK_OPT_SECRET) {
+        nk_wipe(s->text, strlen(s->text));
+    }
+}
 
 void nk_conf_free(struct nk_conf *c)
 {
@@ -20,6 +28,7 @@ void nk_conf_free(struct nk_conf *c)
     for (size_t i = 0; i < c->ninst; i++) {
         struct conf_instance *inst = c->inst[i];
         for (size_t k = 0; k < inst->n; k++) {
+            wipe_secret(&inst->settings[k]);
             free(inst->settings[k].text);
             free(inst->settings[k].where);
         }
@@ -36,6 +45,7 @@ void nk_conf_free(struct nk_conf *c)
         free((char *)(uintptr_t)c->problems[i].pub.text);
     }
     free(c->inst);
+    free(c->sections);
     free(c->owned);
     free(c->problems);
     free(c->path);

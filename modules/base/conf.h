@@ -81,8 +81,7 @@ bool nk_conf_value_at(const struct nk_conf *c, size_t i, struct nk_conf_value *o
 /* One flag of a command line. */
 struct nk_conf_flag {
     const struct nk_opt *row; /* a row of the command */
-    const char *text;
-    const char *flag; /* as it was written, for messages: "--listen" */
+    const char *text;         /* "yes" for FLAG rows */
 };
 
 /*

@@ -36,7 +36,7 @@ struct conf_owned {
 };
 
 struct nk_conf {
-    const struct nk_section *const *sections;
+    const struct nk_section **sections; /* NULL-terminated copy of the source's list */
     nk_conf_ep_check *check;
     struct conf_instance **inst;
     size_t ninst;

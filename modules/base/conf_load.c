@@ -167,14 +167,33 @@ static int make_structs(struct nk_conf *c)
     return 0;
 }
 
+static int copy_sections(struct nk_conf *c, const struct nk_section *const *sections)
+{
+    size_t n = 0;
+    while (sections && sections[n]) {
+        n++;
+    }
+    c->sections = calloc(n + 1, sizeof(*c->sections));
+    if (!c->sections) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        c->sections[i] = sections[i];
+    }
+    return 0;
+}
+
 int nk_conf_load(struct nk_conf **out, const struct nk_conf_source *src, nk_conf_ep_check *check)
 {
     struct nk_conf *c = calloc(1, sizeof(*c));
     if (!c) {
         return -ENOMEM;
     }
-    c->sections = src->sections;
     c->check = check;
+    if (copy_sections(c, src->sections) < 0) {
+        nk_conf_free(c);
+        return -ENOMEM;
+    }
     if (src->path || src->text) {
         conf_read_file(c, src);
     }
@@ -229,7 +248,7 @@ static int merge_row(const struct nk_conf *c, const struct nk_opt *row, size_t c
             rc = nk_opt_parse_value(row, flags[i].text, conf, diag);
         }
         if (rc < 0) {
-            nk_fail_context(diag, "%s", flags[i].flag);
+            nk_fail_context(diag, "--%s", row->name);
             if (diag && rc != -ENOMEM) {
                 diag->code = NK_EUSAGE;
             }

@@ -6,6 +6,7 @@
 
 #include "base/codec.h"
 #include "base/opt.h"
+#include "base/secret.h"
 
 static void *field_of(const struct nk_opt *row, void *conf)
 {
@@ -142,6 +143,14 @@ static int parse_enum(const struct nk_opt *row, const char *text, int *out, stru
     return refuse_choice(row, text, diag);
 }
 
+static void free_text(const struct nk_opt *row, char *text)
+{
+    if (text && is_secret(row)) {
+        nk_wipe(text, strlen(text));
+    }
+    free(text);
+}
+
 static int append(struct nk_strlist *list, char *take_text, struct nk_diag *diag)
 {
     if (list->n >= NK_OPT_MAX_REPEAT) {
@@ -172,7 +181,7 @@ static int parse_text(const struct nk_opt *row, const char *text, void *field,
         return append(field, copy, diag);
     }
     char **slot = field;
-    free(*slot);
+    free_text(row, *slot);
     *slot = copy;
     return 0;
 }
@@ -215,13 +224,13 @@ void nk_opt_free_values(const struct nk_opt *rows, void *conf)
         if (o->flags & NK_OPT_REPEAT) {
             struct nk_strlist *list = field_of(o, conf);
             for (size_t i = 0; i < list->n; i++) {
-                free(list->v[i]);
+                free_text(o, list->v[i]);
             }
             free(list->v);
             *list = (struct nk_strlist){0};
         } else {
             char **slot = field_of(o, conf);
-            free(*slot);
+            free_text(o, *slot);
             *slot = NULL;
         }
     }
