@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
-#include <sodium.h>
+/* netkit's entry: base/cli.h does the work, core lends it what needs the operating system. */
+#include <unistd.h>
 
-#include "base/build_info.h"
+#include "base/cli.h"
 
-int main(void)
+int main(int argc, char **argv)
 {
-    if (sodium_init() < 0) {
-        fputs("netkit: the cryptographic library cannot start\n", stderr);
-        return 70;
-    }
-    printf("netkit %s\nbuild %s (%s, %s, %s)\n", nk_build_info.version, nk_build_info.build_id,
-           nk_build_info.mode, nk_build_info.compiler, nk_build_info.libc);
-    for (const struct nk_build_lib *lib = nk_build_info.libs; lib->name; lib++) {
-        printf("%s %s\n", lib->name, lib->version);
-    }
-    return fflush(stdout) != 0;
+    const struct nk_cli_hooks hooks = {0};
+    /* not exit(): that would join threads that may hang in a resolver */
+    _exit(nk_cli_main(argc, argv, &hooks));
 }

@@ -322,7 +322,8 @@ static int run_command(struct run *r)
     const struct nk_cmd *cmd = r->target.entry->cmd;
     set_process_name(r->target.entry->name);
     int rc = cmd->flags & NK_CMD_RAW ? 0 : check_operands(r);
-    if (rc == 0 && ((cmd->flags & NK_CMD_EXEC) || getpid() == 1)) {
+    bool wants_launcher = (cmd->flags & NK_CMD_EXEC) || getpid() == 1;
+    if (rc == 0 && wants_launcher && r->hooks->launch) {
         rc = r->hooks->launch(&r->launcher, &r->diag);
     }
     if (rc == 0) {
@@ -332,7 +333,9 @@ static int run_command(struct run *r)
         r->log = nk_log_new(2, (enum nk_log_format)r->globals.log_format, log_level(&r->globals));
         rc = r->log ? call_command(r) : nk_fail(&r->diag, -ENOMEM, "out of memory");
     }
-    r->hooks->launch_end(r->launcher);
+    if (r->launcher) {
+        r->hooks->launch_end(r->launcher);
+    }
     return rc;
 }
 

@@ -103,7 +103,7 @@ void nk_cli_state_dir(char *out, size_t max, const char *given);
  * their numbers. What was closed fails when used: writing to such a stdout is an error. */
 void nk_stdio_open(void);
 
-/* What base cannot do itself. */
+/* What base cannot do itself; NULL members are left out. */
 struct nk_cli_hooks {
     int (*launch)(struct nk_launcher **out, struct nk_diag *diag);
     void (*launch_end)(struct nk_launcher *l);

@@ -151,7 +151,7 @@ static void explain(char *out, size_t max, const struct nk_opt *o)
 
 static void option_entry(struct text *t, const struct nk_opt *o)
 {
-    char left[160], arg[96], right[640], shorts[8] = "    ";
+    char left[192], arg[96], right[640], shorts[8] = "    ";
     arg_name(arg, sizeof(arg), o);
     if (o->short_name) {
         snprintf(shorts, sizeof(shorts), "-%c, ", o->short_name);
@@ -163,7 +163,7 @@ static void option_entry(struct text *t, const struct nk_opt *o)
 
 static void key_entry(struct text *t, const struct nk_opt *o)
 {
-    char left[160], arg[96], right[640], key[64];
+    char left[192], arg[96], right[640], key[64];
     nk_opt_ini_name(key, sizeof(key), o);
     arg_name(arg, sizeof(arg), o);
     snprintf(left, sizeof(left), "%s = %s", key, o->type == NK_OPT_FLAG ? "yes|no" : arg);
