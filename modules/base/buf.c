@@ -82,8 +82,8 @@ static int grow(struct nk_buf *b, size_t need)
     return 0;
 }
 
-/* Room for n (>= 1) bytes behind the contents, whatever max says. Moving the contents is worth it when
- * at least as much was consumed as is moved, so that its cost stays proportional to the bytes
+/* Room for n (>= 1) bytes behind the contents, whatever max says. Moving the contents is worth it
+ * when at least as much was consumed as is moved, so that its cost stays proportional to the bytes
  * consumed; or when growing would not be possible. */
 static int make_room(struct nk_buf *b, size_t n)
 {

@@ -3,7 +3,8 @@
  * buf - a growable byte buffer that knows its maximum at birth.
  *
  * Bytes live in [data + off, data + off + len). Consuming moves off; appending compacts or grows,
- * never beyond max. A buffer marked secret is wiped over its whole capacity whenever memory is left.
+ * never beyond max. A buffer marked secret is wiped over its whole capacity whenever memory is
+ * left.
  */
 #ifndef NK_BASE_BUF_H
 #define NK_BASE_BUF_H
@@ -22,7 +23,8 @@ struct nk_buf {
     bool secret;
 };
 
-/* nk_buf_init - empty buffer that will hold at most max bytes (1..SIZE_MAX/4); allocates nothing. */
+/* nk_buf_init - empty buffer that will hold at most max bytes (1..SIZE_MAX/4); allocates nothing.
+ */
 void nk_buf_init(struct nk_buf *b, size_t max);
 
 /* nk_buf_init_secret - the same; old memory is wiped on growth and clear. */
@@ -60,8 +62,8 @@ int nk_buf_le16(struct nk_buf *b, uint16_t v);
 int nk_buf_le32(struct nk_buf *b, uint32_t v);
 int nk_buf_le64(struct nk_buf *b, uint64_t v);
 
-/* nk_buf_printf - append formatted text (not for secrets). Errors as nk_buf_put, or NK_EFORMAT when the
- * C library cannot format it. */
+/* nk_buf_printf - append formatted text (not for secrets). Errors as nk_buf_put, or NK_EFORMAT when
+ * the C library cannot format it. */
 int nk_buf_printf(struct nk_buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int nk_buf_vprintf(struct nk_buf *b, const char *fmt, va_list ap)
     __attribute__((format(printf, 2, 0)));
@@ -69,7 +71,8 @@ int nk_buf_vprintf(struct nk_buf *b, const char *fmt, va_list ap)
 /* nk_buf_consume - drop the first n (<= len) bytes; wiped when secret. */
 void nk_buf_consume(struct nk_buf *b, size_t n);
 
-/* nk_buf_str - terminate the contents with NUL (not counted) and return them, or NULL on -ENOMEM. */
+/* nk_buf_str - terminate the contents with NUL (not counted) and return them, or NULL on -ENOMEM.
+ */
 const char *nk_buf_str(struct nk_buf *b);
 
 /* nk_buf_detach - hand the memory to the caller (free(), after wiping when it is secret); *out_len

@@ -168,9 +168,9 @@ static void secret_is_wiped(void **state)
 int nk_test_base_buf(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(put_and_consume),   cmocka_unit_test(maximum_holds),
-        cmocka_unit_test(integers),          cmocka_unit_test(formatted),
-        cmocka_unit_test(random_walk),       cmocka_unit_test(detach_hands_over),
+        cmocka_unit_test(put_and_consume), cmocka_unit_test(maximum_holds),
+        cmocka_unit_test(integers),        cmocka_unit_test(formatted),
+        cmocka_unit_test(random_walk),     cmocka_unit_test(detach_hands_over),
         cmocka_unit_test(secret_is_wiped),
     };
     return cmocka_run_group_tests_name("base/buf", tests, NULL, NULL);

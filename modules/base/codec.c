@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Hex, base64 and base32. Keys pass through here, so no table is indexed by and no branch taken on a
- * digit's value: membership of a range is computed with masks. What may be seen from outside is
+ * Hex, base64 and base32. Keys pass through here, so no table is indexed by and no branch taken on
+ * a digit's value: membership of a range is computed with masks. What may be seen from outside is
  * the length and whether the whole input was well-formed.
  */
 #include "base/codec.h"
@@ -51,8 +51,8 @@ static uint32_t base64_value(unsigned char c, uint32_t *bad)
     uint32_t slash = in_range(c, '/', '/');
     *bad |= ~(upper | lower | digit | plus | slash);
     uint32_t u = c;
-    return (upper & (u - 'A')) | (lower & (u - 'a' + 26)) | (digit & (u - '0' + 52)) |
-           (plus & 62) | (slash & 63);
+    return (upper & (u - 'A')) | (lower & (u - 'a' + 26)) | (digit & (u - '0' + 52)) | (plus & 62) |
+           (slash & 63);
 }
 
 static char base32_digit(uint32_t v)
@@ -91,7 +91,8 @@ static char *encode_digits(char *out, const uint8_t *p, size_t n, unsigned width
     return out;
 }
 
-/* The reverse, for len digits without padding. With out NULL only checks. Returns 0 or NK_EFORMAT. */
+/* The reverse, for len digits without padding. With out NULL only checks. Returns 0 or NK_EFORMAT.
+ */
 static int decode_digits(uint8_t *out, const char *s, size_t len, unsigned width,
                          uint32_t (*value)(unsigned char, uint32_t *))
 {

@@ -14,11 +14,12 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define NK_HEX_SIZE(n) ((n) * 2 + 1)
+#define NK_HEX_SIZE(n) ((n)*2 + 1)
 #define NK_BASE64_SIZE(n) (((n) + 2) / 3 * 4 + 1)
-#define NK_BASE32_SIZE(n) (((n) * 8 + 4) / 5 + 1)
+#define NK_BASE32_SIZE(n) (((n)*8 + 4) / 5 + 1)
 
-/* nk_hex_encode - lower-case hex of n bytes; constant time in the data. out holds NK_HEX_SIZE(n). */
+/* nk_hex_encode - lower-case hex of n bytes; constant time in the data. out holds NK_HEX_SIZE(n).
+ */
 void nk_hex_encode(char *out, const void *p, size_t n);
 
 /* nk_hex_decode - decode len hex digits (either case; colons between bytes are accepted when
@@ -28,7 +29,8 @@ ssize_t nk_hex_decode(uint8_t *out, size_t max, const char *s, size_t len, bool 
 /* nk_base64_encode - standard alphabet (RFC 4648 §4), with padding when pad. Constant time. */
 void nk_base64_encode(char *out, const void *p, size_t n, bool pad);
 
-/* nk_base64_decode - padding optional, otherwise strict (RFC 4648 §4); constant time in the data. */
+/* nk_base64_decode - padding optional, otherwise strict (RFC 4648 §4); constant time in the data.
+ */
 ssize_t nk_base64_decode(uint8_t *out, size_t max, const char *s, size_t len);
 
 /* nk_base32_encode - lower-case, no padding (RFC 4648 §6), as in onion addresses. */
@@ -66,8 +68,8 @@ int nk_parse_duration(const char *s, uint64_t *out_ms);
 char *nk_format_size(char *out, size_t max, uint64_t bytes);
 char *nk_format_duration(char *out, size_t max, uint64_t ms);
 
-/* nk_suggest - the entry of names[0..n) nearest to `word` by Damerau-Levenshtein distance (at most 2
- * and at most a third of its length), or NULL. */
+/* nk_suggest - the entry of names[0..n) nearest to `word` by Damerau-Levenshtein distance (at most
+ * 2 and at most a third of its length), or NULL. */
 const char *nk_suggest(const char *word, const char *const *names, size_t n);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Text decoders: what decodes encodes to the same text again; nothing else reads or writes past ends. */
+/* Text decoders: what decodes encodes to the same text again; nothing else reads or writes past
+ * ends. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>

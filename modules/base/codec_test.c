@@ -27,9 +27,9 @@ static void hex(void **state)
     assert_int_equal(nk_hex_decode(raw, 4, "aabb0c", 6, true), 3);
     assert_int_equal(nk_hex_decode(raw, 4, "", 0, true), 0);
     memcpy(raw, "keep", 4);
-    static const char *const bad[] = {"a",   "0g",    "aa bb",  "zz",     "aa:",
-                                      ":aa", "a:abb", "aa:b",   "aa::bb", "aa:bb:",
-                                      "/0",  ":0",    "aa-bb-", "@0",     "`0"};
+    static const char *const bad[] = {
+        "a",      "0g",     "aa bb", "zz", "aa:",    ":aa", "a:abb", "aa:b",
+        "aa::bb", "aa:bb:", "/0",    ":0", "aa-bb-", "@0",  "`0"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(nk_hex_decode(raw, 4, bad[i], strlen(bad[i]), true), NK_EFORMAT);
     assert_int_equal(nk_hex_decode(raw, 4, "aa:bb", 5, false), NK_EFORMAT);
@@ -95,10 +95,10 @@ static void every_byte_round_trips(void **state)
 static void base64_is_strict(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"Zg=",   "Z",     "Z===",  "Zg===", "Zm9v=", "Zm9v====",
-                                      "Zh==",  "Zm9=",  "Zm9v ", " Zm9v", "Zm\n9v", "Zm9-",
-                                      "Zm9_",  "=",     "==",    "====",  "Z=g=",  "Zg==Zg==",
-                                      "Zm9v*", "Zm9\x80", "Zm9["};
+    static const char *const bad[] = {
+        "Zg=",  "Z",     "Z===",  "Zg===",    "Zm9v=", "Zm9v====", "Zh==",
+        "Zm9=", "Zm9v ", " Zm9v", "Zm\n9v",   "Zm9-",  "Zm9_",     "=",
+        "==",   "====",  "Z=g=",  "Zg==Zg==", "Zm9v*", "Zm9\x80",  "Zm9["};
     uint8_t raw[16];
     memcpy(raw, "keep", 4);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -112,8 +112,8 @@ static void base64_is_strict(void **state)
 static void base32_is_strict(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"m", "mzx", "mzxw6y", "mz", "my======", "m1", "m8", "m0",
-                                      "m ", "mzxr"};
+    static const char *const bad[] = {
+        "m", "mzx", "mzxw6y", "mz", "my======", "m1", "m8", "m0", "m ", "mzxr"};
     uint8_t raw[16];
     memcpy(raw, "keep", 4);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -128,8 +128,8 @@ static void percent(void **state)
 {
     (void)state;
     char out[16] = "keep";
-    static const char *const bad[] = {"%", "%4", "%zz", "a%", "%00", "%1f", "%7F", "%0a", "a\nb",
-                                      "%-1", "\x7f"};
+    static const char *const bad[] = {"%",   "%4",  "%zz",  "a%",  "%00", "%1f",
+                                      "%7F", "%0a", "a\nb", "%-1", "\x7f"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(nk_percent_decode(out, sizeof out, bad[i], strlen(bad[i])), NK_EFORMAT);
     assert_int_equal(nk_percent_decode(out, 3, "abc", 3), NK_ETOOBIG);
@@ -146,13 +146,28 @@ static void percent(void **state)
 static void utf8(void **state)
 {
     (void)state;
-    static const char *const good[] = {"", "plain", "\xc3\xa9", "\xe2\x82\xac",
-                                       "\xf0\x9f\x98\x80", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf",
+    static const char *const good[] = {"",
+                                       "plain",
+                                       "\xc3\xa9",
+                                       "\xe2\x82\xac",
+                                       "\xf0\x9f\x98\x80",
+                                       "\xf4\x8f\xbf\xbf",
+                                       "\xed\x9f\xbf",
                                        "\xee\x80\x80"};
-    static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x80\x80",
-                                      "\xe2\x82", "\xed\xa0\x80", "\xed\xbf\xbf",
-                                      "\xf0\x80\x80\x80", "\xf4\x90\x80\x80",
-                                      "\xf8\x88\x80\x80\x80", "\xff", "a\xfe", "\xc3(",
+    static const char *const bad[] = {"\x80",
+                                      "\xc0\x80",
+                                      "\xc1\xbf",
+                                      "\xc3",
+                                      "\xe0\x80\x80",
+                                      "\xe2\x82",
+                                      "\xed\xa0\x80",
+                                      "\xed\xbf\xbf",
+                                      "\xf0\x80\x80\x80",
+                                      "\xf4\x90\x80\x80",
+                                      "\xf8\x88\x80\x80\x80",
+                                      "\xff",
+                                      "a\xfe",
+                                      "\xc3(",
                                       "\xf0\x9f\x98"};
     for (size_t i = 0; i < sizeof good / sizeof *good; i++)
         assert_true(nk_utf8_valid(good[i], strlen(good[i])));
@@ -175,10 +190,10 @@ static void escape(void **state)
         {"a\\b", 3, "a\\x5cb"},
         {"\0", 1, "\\x00"},
         {"\xc3\xa9\xff", 3, "\xc3\xa9\\xff"},
-        {"\xc2\x9b", 2, "\\xc2\\x9b"},                   /* C1 CSI */
-        {"\xe2\x80\xae", 3, "\\xe2\\x80\\xae"},          /* right-to-left override */
-        {"\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8"},          /* line separator */
-        {"\xe2\x82", 2, "\\xe2\\x82"},                   /* cut sequence */
+        {"\xc2\x9b", 2, "\\xc2\\x9b"},          /* C1 CSI */
+        {"\xe2\x80\xae", 3, "\\xe2\\x80\\xae"}, /* right-to-left override */
+        {"\xe2\x80\xa8", 3, "\\xe2\\x80\\xa8"}, /* line separator */
+        {"\xe2\x82", 2, "\\xe2\\x82"},          /* cut sequence */
         {"\x7f", 1, "\\x7f"},
         {"", 0, ""},
     };
@@ -203,8 +218,8 @@ static void escape_cuts(void **state)
     nk_escape(out, 0, "a", 1);
     assert_int_equal(out[0], 'x');
     for (size_t max = 1; max < sizeof out; max++) /* never beyond max, always a whole character */
-        assert_true(nk_utf8_valid(out, strlen(nk_escape(out, max, "\xc3\xa9\n\xe2\x82\xacxyz\xff",
-                                                        10))));
+        assert_true(
+            nk_utf8_valid(out, strlen(nk_escape(out, max, "\xc3\xa9\n\xe2\x82\xacxyz\xff", 10))));
 }
 
 int nk_test_base_codec(void)

@@ -75,8 +75,8 @@ static int split_schemes(struct nk_ep_text *t, char *text, struct nk_diag *diag)
     return 0;
 }
 
-/* Is every % of s followed by two digits that stand for an allowed byte? The decoded length is never
- * more than that of s, so decoding in place is fine as well. */
+/* Is every % of s followed by two digits that stand for an allowed byte? The decoded length is
+ * never more than that of s, so decoding in place is fine as well. */
 static int check_percent(const struct nk_ep_text *t, const char *s, struct nk_diag *diag)
 {
     char byte[2];
@@ -211,8 +211,8 @@ static int split_plain(const char *body, const char **host, size_t *len, const c
 int nk_ep_host_port(const char *body, char *host, size_t max, uint16_t *port, uint16_t def_port,
                     struct nk_diag *diag)
 {
-    const char *name, *rest;
-    size_t len;
+    const char *name = body, *rest = body;
+    size_t len = 0;
     int r = *body == '[' ? split_brackets(body, &name, &len, &rest, diag)
                          : split_plain(body, &name, &len, &rest, diag);
     if (r < 0)

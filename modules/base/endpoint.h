@@ -6,8 +6,8 @@
  *
  * The body is kept raw; drivers split it at their own separators and decode each field with
  * nk_percent_decode. A key may be written `layer.key`. Control bytes and NUL are refused.
- * Schemes and layers are [a-z][a-z0-9-]*, keys [a-z][a-z0-9_-]*. Whether a scheme exists, a layer is
- * part of the string or a key may be repeated is for the registry to say.
+ * Schemes and layers are [a-z][a-z0-9-]*, keys [a-z][a-z0-9_-]*. Whether a scheme exists, a layer
+ * is part of the string or a key may be repeated is for the registry to say.
  */
 #ifndef NK_BASE_ENDPOINT_H
 #define NK_BASE_ENDPOINT_H
@@ -16,8 +16,8 @@
 #include <stdint.h>
 #include "base/err.h"
 
-#define NK_EP_MAX_TEXT 4096  /* bytes of a whole endpoint string */
-#define NK_EP_MAX_LAYERS 4   /* filters plus transport */
+#define NK_EP_MAX_TEXT 4096 /* bytes of a whole endpoint string */
+#define NK_EP_MAX_LAYERS 4  /* filters plus transport */
 #define NK_EP_MAX_PARAMS 32
 #define NK_EP_MAX_SCHEME 15
 

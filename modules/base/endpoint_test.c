@@ -17,9 +17,8 @@ static void parts(void **state)
     (void)state;
     struct nk_ep_text t;
     struct nk_diag d;
-    assert_int_equal(nk_ep_text_parse(&t, "tls+socks5+tcp:[::1]:22,tls.ca=/a%2Cb,pin=,x-y_1=%25=",
-                                      &d),
-                     0);
+    assert_int_equal(
+        nk_ep_text_parse(&t, "tls+socks5+tcp:[::1]:22,tls.ca=/a%2Cb,pin=,x-y_1=%25=", &d), 0);
     assert_int_equal(t.layers, 3);
     assert_string_equal(t.scheme[0], "tls");
     assert_string_equal(t.scheme[1], "socks5");
@@ -148,10 +147,19 @@ static void host_port(void **state)
         {"h%6Fst:65535", 0, "host", 65535},
     };
     static const char *const bad[] = {
-        "host",     "host:",   "host:x",   "host:65536", "host:-1",     "host:+1",   "host: 1",
-        "host:1 ",  "::1:22",  "a:b:c",    "[::1",       "[::1]22",     "[::1]x:22", "[host]:22",
-        "[]:22",    "::",      "host:1:",  "%00:22",     "%:22",        "h\n:22",    "host:000001",
-        "toolonghostname:22",  "[::1]:",   "",           "host:1,a=b",
+        "host",        "host:",
+        "host:x",      "host:65536",
+        "host:-1",     "host:+1",
+        "host: 1",     "host:1 ",
+        "::1:22",      "a:b:c",
+        "[::1",        "[::1]22",
+        "[::1]x:22",   "[host]:22",
+        "[]:22",       "::",
+        "host:1:",     "%00:22",
+        "%:22",        "h\n:22",
+        "host:000001", "toolonghostname:22",
+        "[::1]:",      "",
+        "host:1,a=b",
     };
     char host[14] = "keep";
     uint16_t port = 7;

@@ -92,8 +92,8 @@ int nk_fail_sys(struct nk_diag *diag, int code, const char *fmt, ...)
 /* nk_hint - set the hint of diag (may be NULL). */
 void nk_hint(struct nk_diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* nk_fail_context - put "<fmt>: " in front of the text of diag; keeps code and hint; returns the code.
- * diag must be one that was filled; with NULL the code is not known: returns NK_EINTERNAL. */
+/* nk_fail_context - put "<fmt>: " in front of the text of diag; keeps code and hint; returns the
+ * code. diag must be one that was filled; with NULL the code is not known: returns NK_EINTERNAL. */
 int nk_fail_context(struct nk_diag *diag, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -108,8 +108,9 @@ static void control_bytes_cannot_forge_lines(void **state)
 {
     (void)state;
     struct nk_diag d;
-    nk_fail(&d, NK_EPROTO, "peer said %s", "a\r\nb\x1b[31mc\x7f\td\xc2\x9b"
-                                           "e\xc3\xa9");
+    nk_fail(&d, NK_EPROTO, "peer said %s",
+            "a\r\nb\x1b[31mc\x7f\td\xc2\x9b"
+            "e\xc3\xa9");
     assert_string_equal(d.text, "peer said a??b?[31mc??d??e\xc3\xa9");
     nk_hint(&d, "%s", "x\ny");
     assert_string_equal(d.hint, "x?y");

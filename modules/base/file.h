@@ -2,8 +2,8 @@
 /*
  * file - careful file access: bounded reads, safe secret files, atomic writes, locks, directories.
  *
- * Nothing here blocks on a FIFO or device: files are opened O_NONBLOCK|O_CLOEXEC and must be regular
- * (except where stdin or an fd is given). These calls block on disk: use them at start, in
+ * Nothing here blocks on a FIFO or device: files are opened O_NONBLOCK|O_CLOEXEC and must be
+ * regular (except where stdin or an fd is given). These calls block on disk: use them at start, in
  * one-shot commands or in a work lane, never in a loop callback of a busy service.
  */
 #ifndef NK_BASE_FILE_H
@@ -26,8 +26,8 @@ enum nk_file_flags {
 /* nk_file_read - append the whole regular file at path to out (whose max bounds it). "-" is stdin.
  * Symbolic links are followed (Kubernetes secrets are links); with NK_FILE_SECRET the checks above
  * apply to the opened file (fstat), relaxed to write bits below $CREDENTIALS_DIRECTORY and
- * /run/secrets. Returns 0, -errno (-EISDIR, -EINVAL: not a regular file), NK_EBADMODE, NK_ETOOBIG; on
- * failure nothing was appended; diag names path, owner, mode, remedy. */
+ * /run/secrets. Returns 0, -errno (-EISDIR, -EINVAL: not a regular file), NK_EBADMODE, NK_ETOOBIG;
+ * on failure nothing was appended; diag names path, owner, mode, remedy. */
 int nk_file_read(const char *path, unsigned flags, struct nk_buf *out, struct nk_diag *diag);
 
 /* nk_file_read_fd - read an inherited fd to its end, bounded by out->max; does not close it. Waits
@@ -48,9 +48,9 @@ int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, str
 /* nk_mkdirs - create path and missing parents with mode 0700; an existing directory is fine. */
 int nk_mkdirs(const char *path, struct nk_diag *diag);
 
-/* nk_lock_open - open/create path (0600) and take an exclusive flock without waiting; the fd in *out
- * holds it until closed (children do not inherit it). NK_ELOCKED when another process has it (diag
- * names its pid if known). */
+/* nk_lock_open - open/create path (0600) and take an exclusive flock without waiting; the fd in
+ * *out holds it until closed (children do not inherit it). NK_ELOCKED when another process has it
+ * (diag names its pid if known). */
 int nk_lock_open(const char *path, int *out, struct nk_diag *diag);
 
 /* nk_path_join - out = dir/name with one slash; NK_ETOOBIG if it does not fit in max. */

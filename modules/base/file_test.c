@@ -164,8 +164,8 @@ static void descriptors(void **state)
 static void secret_lines(void **state)
 {
     struct place *w = *state;
-    static const char *const v[][2] = {{"pw", "pw"},         {"pw\n", "pw"},     {"pw\r\n", "pw"},
-                                       {"pw\n\n", "pw\n"},   {" pw \n", " pw "}, {"pw\r", "pw\r"}};
+    static const char *const v[][2] = {{"pw", "pw"},       {"pw\n", "pw"},     {"pw\r\n", "pw"},
+                                       {"pw\n\n", "pw\n"}, {" pw \n", " pw "}, {"pw\r", "pw\r"}};
     for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
         assert_int_equal(read_secret(w, put(w, 0, "pw", v[i][0], 0600)), 0);
         assert_secret(w, v[i][1]);
@@ -200,8 +200,8 @@ static void secret_modes(void **state)
         char want[220];
         put(w, 0, "pw", "pw", bad[i]);
         assert_int_equal(read_secret(w, w->path[0]), NK_EBADMODE);
-        snprintf(want, sizeof want, "secret file %s (owner uid %u, mode 0%03o) can be ",
-                 w->path[0], (unsigned)geteuid(), (unsigned)bad[i]);
+        snprintf(want, sizeof want, "secret file %s (owner uid %u, mode 0%03o) can be ", w->path[0],
+                 (unsigned)geteuid(), (unsigned)bad[i]);
         assert_memory_equal(w->diag.text, want, strlen(want));
         snprintf(want, sizeof want, "chmod 600 %s", w->path[0]);
         assert_string_equal(w->diag.hint, want);

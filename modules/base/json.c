@@ -110,8 +110,8 @@ void nk_json_close(struct nk_json *j)
     raw(j, &close, 1);
 }
 
-/* The escape of a character that may not or should not stand in a string as it is, into out (at least
- * 13 bytes); 0 when it can stay. */
+/* The escape of a character that may not or should not stand in a string as it is, into out (at
+ * least 13 bytes); 0 when it can stay. */
 static int escaped(char *out, uint32_t cp)
 {
     static const char from[] = "\"\\\b\f\n\r\t";

@@ -242,9 +242,12 @@ static void full_buffer_sticks(void **state)
 int nk_test_base_json(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(compact_form),       cmocka_unit_test(pretty_form),
-        cmocka_unit_test(strings),            cmocka_unit_test(floats),
-        cmocka_unit_test(misuse_is_reported), cmocka_unit_test(deepest_document),
+        cmocka_unit_test(compact_form),
+        cmocka_unit_test(pretty_form),
+        cmocka_unit_test(strings),
+        cmocka_unit_test(floats),
+        cmocka_unit_test(misuse_is_reported),
+        cmocka_unit_test(deepest_document),
         cmocka_unit_test(full_buffer_sticks),
     };
     return cmocka_run_group_tests_name("base/json", tests, NULL, NULL);

@@ -46,7 +46,7 @@ struct record {
     const char *event;
     const char *peer;
     const char *msg; /* formatted, not yet escaped */
-    char ts[40];
+    char ts[96];     /* 24 bytes; the rest is for years that no clock shows */
 };
 
 static const char *const level_names[] = {"error", "warn", "info", "debug", "trace"};
@@ -284,8 +284,7 @@ void nk_log_write(struct nk_log *log, const char *module, enum nk_level level, c
         log->lost++;
         return;
     }
-    struct record r = {
-        .module = module, .level = level, .event = event, .peer = peer, .msg = msg};
+    struct record r = {.module = module, .level = level, .event = event, .peer = peer, .msg = msg};
     write_record(log, &r);
 }
 

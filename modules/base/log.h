@@ -39,8 +39,8 @@ int nk_log_set_level(struct nk_log *log, const char *module, enum nk_level level
 bool nk_log_on(const struct nk_log *log, const char *module, enum nk_level level);
 
 /* nk_log_write - one event. `event` is a stable id ("auth.fail") or NULL; `peer` may be NULL. Use
- * the macros. Lines longer than 4 KiB are cut. One write(2) per line, which never waits: a line that
- * cannot be written whole is counted (nk_log_lost). Needs no memory; keeps errno. */
+ * the macros. Lines longer than 4 KiB are cut. One write(2) per line, which never waits: a line
+ * that cannot be written whole is counted (nk_log_lost). Needs no memory; keeps errno. */
 void nk_log_write(struct nk_log *log, const char *module, enum nk_level level, const char *event,
                   const char *peer, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
 

@@ -261,8 +261,7 @@ static void diags(void **state)
     nk_hint(&d, "mend it");
     nk_log_diag(t.log, "m", NK_LOG_WARN, &d);
     nk_log_diag(t.log, "m", NK_LOG_INFO, &d);
-    assert_string_equal(drain(&t),
-                        "<4>m: 100% broken %n\n<4>m: 100% broken %n (hint: mend it)\n");
+    assert_string_equal(drain(&t), "<4>m: 100% broken %n\n<4>m: 100% broken %n (hint: mend it)\n");
     close_tap(&t);
 }
 

@@ -27,8 +27,9 @@ int nk_crypto_init(void);
 /* nk_process_harden - no core dumps (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), umask 077. Best effort. */
 void nk_process_harden(void);
 
-/* nk_secret_set - copy n bytes (0..NK_SECRET_MAX) from p to new guarded memory; the old contents are
- * wiped and freed. Returns 0, NK_ETOOBIG or -ENOMEM (then s is unchanged). The caller wipes p. */
+/* nk_secret_set - copy n bytes (0..NK_SECRET_MAX) from p to new guarded memory; the old contents
+ * are wiped and freed. Returns 0, NK_ETOOBIG or -ENOMEM (then s is unchanged). The caller wipes p.
+ */
 int nk_secret_set(struct nk_secret *s, const void *p, size_t n);
 
 /* nk_secret_alloc - guarded memory of n zero bytes to be filled in place. Errors as above. */

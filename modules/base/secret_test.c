@@ -128,9 +128,12 @@ static void hardening(void **state)
 int nk_test_base_secret(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(init_twice_is_fine),  cmocka_unit_test(set_replace_clear),
-        cmocka_unit_test(largest_secret_fits), cmocka_unit_test(comparison_fails_closed),
-        cmocka_unit_test(wiping),              cmocka_unit_test(random_values),
+        cmocka_unit_test(init_twice_is_fine),
+        cmocka_unit_test(set_replace_clear),
+        cmocka_unit_test(largest_secret_fits),
+        cmocka_unit_test(comparison_fails_closed),
+        cmocka_unit_test(wiping),
+        cmocka_unit_test(random_values),
         cmocka_unit_test(hardening),
     };
     return cmocka_run_group_tests_name("base/secret", tests, init, NULL);

@@ -159,8 +159,8 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Damerau-Levenshtein distance in its restricted form: insertions, deletions, replacements and swaps
- * of neighbours, no byte edited twice. Both lengths are at most SUGGEST_MAX. */
+/* Damerau-Levenshtein distance in its restricted form: insertions, deletions, replacements and
+ * swaps of neighbours, no byte edited twice. Both lengths are at most SUGGEST_MAX. */
 static size_t distance(const char *a, size_t na, const char *b, size_t nb)
 {
     size_t rows[3][SUGGEST_MAX + 1];

@@ -17,8 +17,17 @@ static void integers(void **state)
     (void)state;
     uint64_t u = 5;
     int64_t i = 5;
-    static const char *const bad[] = {"", "-1", "+1", " 1", "1 ", "0x1", "1e3", "1.0",
-                                      "18446744073709551616", "99999999999999999999", "a"};
+    static const char *const bad[] = {"",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "0x1",
+                                      "1e3",
+                                      "1.0",
+                                      "18446744073709551616",
+                                      "99999999999999999999",
+                                      "a"};
     for (size_t k = 0; k < COUNT(bad); k++)
         assert_int_equal(nk_parse_u64(bad[k], &u), NK_EFORMAT);
     assert_true(u == 5);
@@ -26,8 +35,8 @@ static void integers(void **state)
     assert_true(u == UINT64_MAX);
     assert_int_equal(nk_parse_u64("007", &u), 0);
     assert_true(u == 7);
-    static const char *const ibad[] = {"", "-", "--1", "- 1", "9223372036854775808",
-                                       "-9223372036854775809", "1-"};
+    static const char *const ibad[] = {
+        "", "-", "--1", "- 1", "9223372036854775808", "-9223372036854775809", "1-"};
     for (size_t k = 0; k < COUNT(ibad); k++)
         assert_int_equal(nk_parse_i64(ibad[k], &i), NK_EFORMAT);
     assert_true(i == 5);
@@ -58,7 +67,7 @@ static void sizes(void **state)
                 {"1T", 1099511627776},
                 {"1TB", 1000000000000},
                 {"16777215T", 16777215 * UINT64_C(1099511627776)}};
-    static const char *const bad[] = {"",    "k",    "1 k", "1kb",  "1kib", "1KIB",     "1B",
+    static const char *const bad[] = {"",    "k",    "1 k", "1kb",   "1kib", "1KIB",      "1B",
                                       "1kk", "1.5M", "-1k", "1kiB ", "1P",   "16777216T", "1kX"};
     uint64_t v;
     for (size_t i = 0; i < COUNT(good); i++) {
@@ -77,10 +86,18 @@ static void durations(void **state)
     static const struct {
         const char *s;
         uint64_t ms;
-    } good[] = {{"0", 0},     {"15", 15000},    {"250ms", 250},    {"15s", 15000},
+    } good[] = {{"0", 0},       {"15", 15000},   {"250ms", 250},   {"15s", 15000},
                 {"2m", 120000}, {"1h", 3600000}, {"3d", 259200000}};
-    static const char *const bad[] = {"", "s", "1 s", "1.5s", "-1s", "1w", "1S", "1m30s",
-                                      "18446744073709551615", "213503982335d"};
+    static const char *const bad[] = {"",
+                                      "s",
+                                      "1 s",
+                                      "1.5s",
+                                      "-1s",
+                                      "1w",
+                                      "1S",
+                                      "1m30s",
+                                      "18446744073709551615",
+                                      "213503982335d"};
     uint64_t v;
     for (size_t i = 0; i < COUNT(good); i++) {
         assert_int_equal(nk_parse_duration(good[i].s, &v), 0);
@@ -109,9 +126,8 @@ static void human_forms(void **state)
     static const struct {
         uint64_t v;
         const char *s;
-    } time[] = {{0, "0s"},           {7, "7ms"},         {1000, "1s"},
-                {1500, "1s 500ms"},  {125000, "2m 5s"},  {3600000, "1h"},
-                {90000000, "1d 1h"}, {3605000, "1h"}};
+    } time[] = {{0, "0s"},         {7, "7ms"},      {1000, "1s"},        {1500, "1s 500ms"},
+                {125000, "2m 5s"}, {3600000, "1h"}, {90000000, "1d 1h"}, {3605000, "1h"}};
     char out[32];
     for (size_t i = 0; i < COUNT(size); i++)
         assert_string_equal(nk_format_size(out, sizeof out, size[i].v), size[i].s);

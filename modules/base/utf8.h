@@ -13,8 +13,8 @@
  * when the bytes there are not well-formed UTF-8 (RFC 3629: shortest form, no surrogates). */
 size_t nk_utf8_next(const uint8_t *p, size_t n, uint32_t *cp);
 
-/* nk_utf8_control - true for characters that must not reach a log or terminal as they are: C0 and C1
- * controls, DEL, direction marks and overrides, line and paragraph separators. */
+/* nk_utf8_control - true for characters that must not reach a log or terminal as they are: C0 and
+ * C1 controls, DEL, direction marks and overrides, line and paragraph separators. */
 bool nk_utf8_control(uint32_t cp);
 
 #endif
