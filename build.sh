@@ -92,16 +92,20 @@ verb_unit() {
 # upstream ships it and nothing of ours is linked.
 verb_program() {
     [ $# -ge 3 ] || die "usage: ./build.sh program MODE SOURCE OUTPUT [FLAG..]"
-    local mode=$1 source=$2 out=$3 own
+    local mode=$1 source=$2 out=$3
     shift 3
     prepare "$mode"
-    own=build/$mode/libnetkit.a
-    [ "$mode" != stock ] || own=
-    [ -z "$own" ] || run_ninja "build/$mode/build.ninja" "$own" $(info_objects)
+    local objects=() libs
+    IFS=' ' read -ra libs <<<"$(lib_archives)"
+    if [ "$mode" != stock ]; then
+        mapfile -t objects < <(info_objects)
+        libs+=("build/$mode/libnetkit.a")
+        run_ninja "build/$mode/build.ninja" "build/$mode/libnetkit.a" "${objects[@]}"
+    fi
     mkdir -p "$(dirname "$out")"
     # shellcheck disable=SC2086
-    "$CC" $CFLAGS $WARN ${INCLUDES[all]} "$@" $LINK -o "$out" "$source" ${own:+$(info_objects)} \
-        -Wl,--start-group $own $(lib_archives) -Wl,--end-group $LIBS
+    "$CC" $CFLAGS $WARN ${INCLUDES[all]} "$@" $LINK -o "$out" "$source" "${objects[@]}" \
+        -Wl,--start-group "${libs[@]}" -Wl,--end-group $LIBS
 }
 
 verb_fuzz() {
@@ -166,6 +170,27 @@ verb_cov() {
     bash tests/coverage.sh
 }
 
+# For the scripts in tests/: Debian packages by name, the compilation database, the include flags of files.
+verb_packages() {
+    local p items=()
+    for p in "$@"; do items+=("pkg:$p=$p"); done
+    need_packages "${items[@]}"
+}
+
+verb_compdb() {
+    prepare asan unit
+    ninja -f build/asan/build.ninja -t compdb cc
+}
+
+verb_includes() {
+    local f
+    prepare release
+    for f in "$@"; do
+        file_class "$f"
+        printf '%s %s\n' "$f" "${INCLUDES[$CLASS]}"
+    done
+}
+
 verb_format() {
     need_packages clang-format=clang-format
     git ls-files '*.c' '*.h' | xargs clang-format -i
@@ -199,7 +224,8 @@ main() {
     help | -h | --help) usage ;;
     debug | asan) build_program "$verb" ;;
     lint | test | repro) exec bash "tests/$verb.sh" "$@" ;;
-    release | unit | fuzz | replay | bench | run | demo | cov | fetch | format | program | clean)
+    release | unit | fuzz | replay | bench | run | demo | cov | fetch | format | program | clean | \
+        packages | compdb | includes)
         "verb_$verb" "$@"
         ;;
     *)

@@ -227,7 +227,7 @@ gen_default_ini() {
 build_id() {
     local files=(main.c build.sh vendor/pins modules/DEPS)
     [ ! -f netkit.ini ] || files+=(netkit.ini)
-    cat "${files[@]}" vendor/*.sh vendor/mbedtls/*.h modules/*/*.h vendor/glue/*.h "${OWN[@]}" | sha256sum | cut -c1-12
+    cat "${files[@]}" vendor/*.sh vendor/mbedtls/*.h vendor/mbedtls/*/*.h modules/*/*.h vendor/glue/*.h "${OWN[@]}" | sha256sum | cut -c1-12
 }
 
 lib_license_id() {

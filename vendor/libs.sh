@@ -14,7 +14,7 @@ lib_flags() {
     local src=SRC_$1
     src=${!src}
     case $1 in
-    mbedtls) echo "-I$src/include -I$src/library $(mbedtls_config_flags)" ;;
+    mbedtls) echo "$(mbedtls_config_flags) -I$src/include -I$src/library" ;;
     libsodium)
         echo "-I$src/src/libsodium/include -I$src/src/libsodium/include/sodium -Ibuild/gen/sodium/sodium" \
             "-Ibuild/gen/sodium $(sodium_macros) -Wno-attributes"
@@ -29,9 +29,9 @@ lib_flags() {
     esac
 }
 
+# Our vendor/mbedtls/mbedtls/mbedtls_config.h is found before upstream's file of that name.
 mbedtls_config_flags() {
-    # shellcheck disable=SC2016
-    printf '%s' '-Ivendor/mbedtls -DMBEDTLS_CONFIG_FILE=\"netkit_mbedtls_config.h\"'
+    printf '%s' '-Ivendor/mbedtls'
     [ "$MODE" != stock ] || printf ' -DNK_STOCK'
 }
 
@@ -126,7 +126,7 @@ x25519_renames() {
 }
 
 # lib_config NAME: files of ours that go into the library.
-lib_config() { [ "$1" != mbedtls ] || printf '%s\n' vendor/mbedtls/*.h; }
+lib_config() { [ "$1" != mbedtls ] || printf '%s\n' vendor/mbedtls/*.h vendor/mbedtls/*/*.h; }
 
 # lib_hash NAME: the name of everything that the library is made from.
 lib_hash() {
@@ -207,7 +207,7 @@ lib_include() {
     local src=SRC_$1
     src=${!src}
     case $1 in
-    mbedtls) echo "-isystem $src/include $(mbedtls_config_flags)" ;;
+    mbedtls) echo "$(mbedtls_config_flags) -isystem $src/include" ;;
     libsodium) echo "-isystem $src/src/libsodium/include -isystem build/gen/sodium" ;;
     libuv) echo "-isystem $src/include" ;;
     inih) echo "-isystem $src $(inih_macros)" ;;

@@ -80,10 +80,13 @@ static int run_file(const char *dir, const char *name)
     char path[4096];
     snprintf(path, sizeof(path), "%s/%s", dir, name);
     FILE *f = fopen(path, "rb");
-    uint8_t *data = malloc(INPUT_MAX);
-    if (!f || !data) {
+    if (!f) {
         fprintf(stderr, "replay: %s: %s\n", path, strerror(errno));
         return -1;
+    }
+    uint8_t *data = malloc(INPUT_MAX);
+    if (!data) {
+        abort();
     }
     run_with_mutations(data, fread(data, 1, INPUT_MAX, f));
     free(data);

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=bash
+# Steps with their times, and the packages of tools and peers. Sourced by the scripts of tests/.
+
+FAILED_STEPS=()
+
+# step NAME COMMAND..: runs the command quietly; its output is shown whole if it fails.
+step() {
+    local name=$1 start=$SECONDS log
+    shift
+    log=$(mktemp)
+    if (set -e && "$@") >"$log" 2>&1 </dev/null; then
+        printf '  ok    %-34s %4d s\n' "$name" $((SECONDS - start))
+    else
+        printf '  FAIL  %-34s %4d s\n' "$name" $((SECONDS - start))
+        sed 's/^/        | /' "$log"
+        FAILED_STEPS+=("$name")
+    fi
+    rm -f "$log"
+}
+
+# skip NAME WHY: a step that cannot run here; with NK_REQUIRE_PEERS=1 that is a failure.
+skip() {
+    if [ "${NK_REQUIRE_PEERS:-0}" = 1 ]; then
+        printf '  FAIL  %-34s required: %s\n' "$1" "$2"
+        FAILED_STEPS+=("$1")
+    else
+        printf '  SKIP  %-34s %s\n' "$1" "$2"
+    fi
+}
+
+summary() {
+    [ ${#FAILED_STEPS[@]} -gt 0 ] || return 0
+    echo "failed: ${FAILED_STEPS[*]}"
+    return 1
+}
+
+# need_tools COMMAND..: installs the packages of the same names where that is possible.
+need_tools() {
+    local t missing=()
+    for t in "$@"; do command -v "$t" >/dev/null || missing+=("$t"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    ./build.sh packages "${missing[@]}"
+}

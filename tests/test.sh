@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: MIT
+# Everything: test.sh [--ci|--full] [STEP..]. --ci fails where a peer is missing instead of skipping;
+# --full adds the long checks. Steps are the functions test_NAME.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export LC_ALL=C
+shopt -s nullglob
+
+. tests/lib.sh
+
+# Debian packages of the peers and tools that the tests use; probes are files or commands.
+PACKAGES="clang clang-format clang-tidy cppcheck shellcheck libclang-rt-dev binutils git openssl
+    iproute2 procps python3 python3-pytest python3-twisted python3-openssl python3-service-identity
+    python3-cryptography strace"
+PYTHON=/usr/bin/python3
+
+install_peers() {
+    # shellcheck disable=SC2086
+    ./build.sh packages $PACKAGES || {
+        [ "${NK_REQUIRE_PEERS:-0}" != 1 ] || return 1
+        echo "  (tests whose peers are missing will be skipped)"
+    }
+}
+
+test_lint() { bash tests/lint.sh; }
+test_unit_asan() { ./build.sh unit asan; }
+test_unit_release() { ./build.sh unit release; }
+test_fuzz_replay() { ./build.sh replay; }
+test_release() { ./build.sh release && bash tests/release_check.sh ./netkit; }
+test_repro() { ./build.sh repro; }
+test_noop() {
+    local start end
+    ./build.sh release
+    start=$(date +%s%N)
+    ./build.sh release
+    end=$(date +%s%N)
+    echo "an incremental build with nothing to do took $(((end - start) / 1000000)) ms"
+}
+test_meta() {
+    local f rc=0
+    for f in tests/meta/*.sh; do NETKIT=./netkit bash "$f" || rc=1; done
+    return $rc
+}
+test_golden() { bash tests/golden/run.sh ./netkit; }
+test_demo() { ./build.sh demo; }
+test_e2e() {
+    NETKIT=$PWD/netkit "$PYTHON" -B -m pytest -q -p no:cacheprovider -rs tests/e2e
+}
+test_full() {
+    local f rc=0
+    for f in tests/full/*.sh; do NETKIT=$PWD/netkit bash "$f" || rc=1; done
+    return $rc
+}
+
+main() {
+    local tier=user s steps=()
+    while [ $# -gt 0 ]; do
+        case $1 in
+        --ci) tier=ci && export NK_REQUIRE_PEERS=1 ;;
+        --full) tier=full ;;
+        --*) echo "usage: ./build.sh test [--ci|--full] [STEP..]" >&2 && exit 2 ;;
+        *) steps+=("$1") ;;
+        esac
+        shift
+    done
+    if [ ${#steps[@]} = 0 ]; then
+        step "tools and peers" install_peers
+        steps=(release lint unit_asan unit_release fuzz_replay noop repro)
+        [ ! -d tests/meta ] || steps+=(meta)
+        [ ! -f tests/golden/run.sh ] || steps+=(golden)
+        [ ! -f tests/demo.sh ] || steps+=(demo)
+        [ ! -d tests/e2e ] || steps+=(e2e)
+        [ "$tier" != full ] || steps+=(full)
+    fi
+    for s in "${steps[@]}"; do
+        if [ "$s" = e2e ] && ! "$PYTHON" -c 'import pytest' 2>/dev/null; then
+            skip e2e "$PYTHON has no pytest"
+        else
+            step "$s" "test_$s"
+        fi
+    done
+    echo "total $SECONDS s"
+    summary
+}
+
+main "$@"
