@@ -197,34 +197,33 @@ static void fail(struct relay_client *c, struct nk_diag *why, bool refused_group
     }
 }
 
+/* A relay says "no" by closing, in order or not; other errors are the network's. */
+static bool is_refusal(int status)
+{
+    return status == 0 || status == -ECONNRESET || status == -EPIPE || status == NK_ETRUNC;
+}
+
 /* The connection ended (status 0: in order) where it should not: say what that means. */
 static void lost(struct relay_client *c, int status)
 {
     struct nk_diag why = {0};
     const char *where = c->conf->where;
     bool refused_group = false;
-    switch (c->state) {
-    case CLIENT_GREETING:
+    if (!is_refusal(status)) {
+        (void)nk_fail_sys(&why, status, "%s: connection lost", where);
+    } else if (c->state == CLIENT_GREETING) {
         (void)nk_fail(&why, NK_ECLOSED, "%s closed the connection without a greeting", where);
         nk_hint(&why, "is this a relay's address, and do both sides agree on TLS (--connection)?");
-        break;
-    case CLIENT_LOGIN:
+    } else if (c->state == CLIENT_LOGIN) {
         (void)nk_fail(&why, NK_EAUTH, "%s refused the login: wrong password", where);
         nk_hint(&why, "check --password-file (and --header-size, which must be the relay's)");
-        break;
-    case CLIENT_PROBE:
+    } else if (c->state == CLIENT_PROBE) {
         refused_group = true;
         (void)nk_fail(&why, NK_EAUTH, "%s refused a group: it is not accepted there, or full",
                       where);
-        nk_hint(&why, "the relay's log says which; `netkit relay groups` lists them");
-        break;
-    default:
-        if (status < 0) {
-            (void)nk_fail_sys(&why, status, "%s: connection lost", where);
-        } else {
-            (void)nk_fail(&why, NK_ECLOSED, "%s closed the connection", where);
-        }
-        break;
+        nk_hint(&why, "the relay's log says which one");
+    } else {
+        (void)nk_fail(&why, NK_ECLOSED, "%s: the relay closed the connection", where);
     }
     fail(c, &why, refused_group);
 }
@@ -586,8 +585,16 @@ static void dial(struct relay_client *c)
     set_state(c, CLIENT_DIAL);
     nk_timer_start(&c->timer, c->conf->login_ms ? c->conf->login_ms : LOGIN_MS);
     int status = nk_dial(c->app, c->conf->connect, on_stream, c, &c->stream, &why);
+    if (status == 0 && c->conf->secure) {
+        struct nk_stream *lower = c->stream;
+        status = c->conf->secure(c->conf->secure_arg, c->app, lower, &c->stream, &why);
+        if (status == 0) {
+            nk_stream_own(c->stream, on_stream, c);
+        }
+    }
     if (status < 0) {
         c->stream = NULL;
+        why.code = status;
         fail(c, &why, false);
     }
 }

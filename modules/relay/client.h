@@ -25,13 +25,18 @@
 
 struct nk_app;
 struct nk_endpoint;
+struct nk_stream;
 struct relay_client;
 
 struct relay_client_conf {
     const struct nk_endpoint *connect; /* everything here is borrowed until relay_client_close */
     const char *where;                 /* how messages name the relay: "tcp:127.0.0.1:3000" */
+    /* put TLS over take_lower (as tls_wrap_client does); NULL: the transport is used as it is */
+    int (*secure)(void *arg, struct nk_app *app, struct nk_stream *take_lower,
+                  struct nk_stream **out, struct nk_diag *diag);
+    void *secure_arg;
     const struct nk_secret *password;
-    const char *const *groups; /* groups to join; duplicates are sent once */
+    const char *const *groups; /* groups to join, without duplicates */
     size_t ngroups;
     unsigned header_size;
     size_t max_object; /* largest object accepted from the relay, bytes */

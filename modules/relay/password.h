@@ -16,8 +16,8 @@
 /*
  * relay_password_load - read the password from the first line of a file ("-": standard input) into
  * guarded memory. out must be zeroed or hold an older password, which is replaced on success only.
- * Returns 0; NK_ECONFIG when the file is empty, has several lines, is not UTF-8 or too long;
- * NK_EBADMODE when others can read it; -errno. diag names the file and the remedy.
+ * Returns 0; NK_ECONFIG when the file is missing or empty, has several lines, is not UTF-8 or too
+ * long; NK_EBADMODE when others can read it; -errno. diag names the file and the remedy.
  */
 int relay_password_load(const char *path, struct nk_secret *out, struct nk_diag *diag);
 

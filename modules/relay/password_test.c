@@ -58,7 +58,7 @@ static void test_load(void **state)
     assert_non_null(mkdtemp(dir));
     (void)snprintf(path, sizeof(path), "%s/password", dir);
 
-    assert_int_equal(relay_password_load(path, &pw, &diag), -ENOENT);
+    assert_int_equal(relay_password_load(path, &pw, &diag), NK_ECONFIG);
     write_file(path, "s\xc3\xa9same\n", 8);
     assert_int_equal(relay_password_load(path, &pw, &diag), 0);
     assert_int_equal(pw.len, 7);
