@@ -15,7 +15,7 @@ struct nk_launcher;
  * returns only in the child; the original process reaps, and exits with the child's status. */
 int nk_launcher_start(struct nk_launcher **out, struct nk_diag *diag);
 
-/* nk_launcher_free - close the connection; the launcher ends its children's process groups that
+/* nk_launcher_free - after nk_app_free of every app that used it: close the connection; the launcher ends its children's process groups that
  * were not detached (TERM, then KILL after 2 s) and exits. NULL is fine. */
 void nk_launcher_free(struct nk_launcher *l);
 
