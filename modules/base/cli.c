@@ -32,7 +32,8 @@ struct run {
     char state_dir[NK_PATH_MAX];
 };
 
-/* A descriptor that refuses what a closed one would have refused: reading for 0, writing for 1, 2. */
+/* A descriptor that refuses what a closed one would have refused: reading for 0, writing for 1, 2.
+ */
 static int open_refusing(int fd)
 {
     int got = open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
@@ -286,7 +287,10 @@ static int load_conf(struct run *r)
 
 static enum nk_level log_level(const struct nk_globals *g)
 {
-    return g->quiet ? NK_LOG_ERROR : g->verbose == 0 ? NK_LOG_INFO : g->verbose == 1 ? NK_LOG_DEBUG : NK_LOG_TRACE;
+    return g->quiet          ? NK_LOG_ERROR
+           : g->verbose == 0 ? NK_LOG_INFO
+           : g->verbose == 1 ? NK_LOG_DEBUG
+                             : NK_LOG_TRACE;
 }
 
 static int call_command(struct run *r)
@@ -302,6 +306,7 @@ static int call_command(struct run *r)
         .ini = r->conf,
         .log = r->log,
         .launcher = r->launcher,
+        .check_endpoint = r->hooks->check_endpoint,
     };
     int rc = nk_conf_merge(r->conf, nk_cli_opts(cmd), nk_cli_conf_size(cmd), cmd->section,
                            r->args.own, r->args.nown, &ctx.conf, &r->diag);

@@ -2,8 +2,9 @@
 /*
  * cli - from argv to a running command: names, global options, help texts, reports, exit codes.
  *
- * Names: argv[0] without directory, leading '-' and trailing ".exe" picks the command when it is nk-X,
- * netkit-X or X itself; any other name (netkit, netkit-1.2, app, init) means that the first words do.
+ * Names: argv[0] without directory, leading '-' and trailing ".exe" picks the command when it is
+ * nk-X, netkit-X or X itself; any other name (netkit, netkit-1.2, app, init) means that the first
+ * words do.
  */
 #ifndef NK_BASE_CLI_H
 #define NK_BASE_CLI_H
@@ -61,9 +62,9 @@ size_t nk_cli_sections(struct nk_cmds cmds, const struct nk_section **out);
 extern const struct nk_opt nk_cli_globals[];
 
 /*
- * Texts. All append to out and return 0 or the buffer's error. A help text is the same from `help X`,
- * `X --help` and (with the HIDDEN rows, full = true) `man X`: lines in the first column are headings,
- * the rest is indented.
+ * Texts. All append to out and return 0 or the buffer's error. A help text is the same from `help
+ * X`, `X --help` and (with the HIDDEN rows, full = true) `man X`: lines in the first column are
+ * headings, the rest is indented.
  */
 int nk_help_overview(struct nk_buf *out, struct nk_cmds cmds);
 int nk_help_group(struct nk_buf *out, struct nk_cmds cmds, const char *name);
@@ -73,8 +74,8 @@ int nk_help_globals(struct nk_buf *out);
 int nk_help_exit_codes(struct nk_buf *out);
 int nk_help_version(struct nk_buf *out, bool json);
 
-/* nk_help_wrap - append text, broken at white space, to a line that has `col` columns already; further
- * lines are indented by `indent`; the result ends with a line feed. */
+/* nk_help_wrap - append text, broken at white space, to a line that has `col` columns already;
+ * further lines are indented by `indent`; the result ends with a line feed. */
 int nk_help_wrap(struct nk_buf *out, size_t col, size_t indent, const char *text);
 
 /* nk_cli_print - write all of buf to stdout; errors show at nk_cli_flush. */
@@ -89,11 +90,10 @@ void nk_cli_report(const char *name, const struct nk_diag *diag, bool json);
 /* nk_cli_report_problems - the problems of a load, each on a line. name NULL: without prefix. */
 void nk_cli_report_problems(const char *name, const struct nk_conf *c, bool json);
 
-/* nk_cli_load - load the configuration that the global options, the environment and the usual places
- * give. As nk_conf_load, whose *out it sets. */
+/* nk_cli_load - load the configuration that the global options, the environment and the usual
+ * places give. As nk_conf_load, whose *out it sets. */
 int nk_cli_load(struct nk_conf **out, struct nk_cmds cmds, const struct nk_globals *globals,
-                const struct nk_section *flags_for, nk_conf_ep_check *check,
-                struct nk_diag *diag);
+                const struct nk_section *flags_for, nk_conf_ep_check *check, struct nk_diag *diag);
 
 /* nk_cli_state_dir - the state directory for --state-dir `given` (may be NULL): NETKIT_STATE_DIR,
  * $STATE_DIRECTORY, /var/lib/netkit for root, $XDG_STATE_HOME/netkit, $HOME/.local/state/netkit. */

@@ -215,11 +215,12 @@ static void spellings(struct text *t, const struct nk_cmd *cmd)
             continue;
         }
         char ini[64], env[128], line[512];
-        snprintf(line, sizeof(line),
-                 "The options can also stand in netkit.ini under [%s%s] (--%s as '%s = ...') and in "
-                 "the environment (%s). A flag wins over the environment, that over the file.",
-                 s->name, s->named ? " NAME" : "", o->name, nk_opt_ini_name(ini, sizeof(ini), key),
-                 nk_conf_env_name(env, sizeof(env), s, key));
+        snprintf(
+            line, sizeof(line),
+            "The options can also stand in netkit.ini under [%s%s] (--%s as '%s = ...') and in "
+            "the environment (%s). A flag wins over the environment, that over the file.",
+            s->name, s->named ? " NAME" : "", o->name, nk_opt_ini_name(ini, sizeof(ini), key),
+            nk_conf_env_name(env, sizeof(env), s, key));
         put(t, "\n  ");
         wrap(t, 2, 2, line);
         return;
@@ -292,7 +293,7 @@ int nk_help_command(struct nk_buf *out, struct nk_cmds cmds, const struct nk_cmd
         section_keys(&t, cmd->sections[i], NULL);
     }
     example_lines(&t, cmd->examples);
-    put(&t, "\n  Options of every command: netkit help options. Exit codes: netkit help exit-codes.\n");
+    put(&t, "\n  See also: netkit help options, netkit help exit-codes\n");
     return t.rc;
 }
 
@@ -300,11 +301,11 @@ int nk_help_group(struct nk_buf *out, struct nk_cmds cmds, const char *name)
 {
     struct text t = {out, 0};
     char line[256];
-    snprintf(line, sizeof(line), "netkit %s: one of the verbs below\n\nusage:\n  netkit %s VERB ...\n",
-             name, name);
+    snprintf(line, sizeof(line),
+             "netkit %s: one of the verbs below\n\nusage:\n  netkit %s VERB ...\n", name, name);
     put(&t, line);
     children(&t, cmds, name, "\nverbs:\n");
-    put(&t, "\n  Options of every command: netkit help options. Exit codes: netkit help exit-codes.\n");
+    put(&t, "\n  See also: netkit help options, netkit help exit-codes\n");
     return t.rc;
 }
 
@@ -317,7 +318,8 @@ static void overview_entry(struct text *t, struct nk_cmds cmds, const char *word
     for (size_t i = 0; i < cmds.n && !e; i++) {
         const char *name = cmds.v[i].name;
         if (strncmp(name, word, n) == 0 && name[n] == ' ' && len < sizeof(verbs)) {
-            int w = snprintf(verbs + len, sizeof(verbs) - len, "%s%s", len ? ", " : "", name + n + 1);
+            int w =
+                snprintf(verbs + len, sizeof(verbs) - len, "%s%s", len ? ", " : "", name + n + 1);
             len += w > 0 ? (size_t)w : 0;
         }
     }

@@ -114,8 +114,7 @@ static bool is_raw(struct nk_cmds cmds, const char *name)
     return e && (e->cmd->flags & NK_CMD_RAW) && !nk_cli_has_children(cmds, name);
 }
 
-void nk_cli_suggest(struct nk_cmds cmds, const char *parent, const char *word,
-                    struct nk_diag *diag)
+void nk_cli_suggest(struct nk_cmds cmds, const char *parent, const char *word, struct nk_diag *diag)
 {
     char words[MAX_CANDIDATES][NK_CLI_MAX_NAME];
     const char *names[MAX_CANDIDATES];

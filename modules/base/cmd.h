@@ -67,6 +67,7 @@ struct nk_cmd_ctx {
     const struct nk_globals *globals;
     const struct nk_conf *ini;     /* the whole configuration (never NULL; may be empty) */
     struct nk_log *log;
+    nk_conf_ep_check *check_endpoint; /* for commands that load a configuration themselves */
     struct nk_launcher *launcher;  /* NULL unless NK_CMD_EXEC */
     struct nk_diag diag;           /* run() fills it; main prints it when run() fails */
 };

@@ -21,7 +21,8 @@ struct nk_conf; /* all sections of one load; owns every value */
 /* Where a value came from, for `config show --origin`. */
 enum nk_origin { NK_FROM_DEFAULT, NK_FROM_FILE, NK_FROM_ENV, NK_FROM_OVERRIDE, NK_FROM_FLAG };
 
-/* One problem found while loading; text is "netkit.ini:12: [relay] unknown key 'lisen' (did ...)". */
+/* One problem found while loading; text is "netkit.ini:12: [relay] unknown key 'lisen' (did ...)".
+ */
 struct nk_conf_problem {
     bool warning;
     const char *text;
@@ -29,11 +30,11 @@ struct nk_conf_problem {
 
 /* Sources of one load. All borrowed during the call. */
 struct nk_conf_source {
-    const char *path;                  /* INI file, "-" for stdin, or NULL: none */
-    const char *text;                  /* INI text instead of a file (tests, reload), or NULL */
+    const char *path; /* INI file, "-" for stdin, or NULL: none */
+    const char *text; /* INI text instead of a file (tests, reload), or NULL */
     size_t text_len;
-    const char *const *env;            /* environ-style "NAME=value" list, or NULL */
-    const char *const *overrides;      /* -C 'section name.key=value' strings, NULL-terminated */
+    const char *const *env;       /* environ-style "NAME=value" list, or NULL */
+    const char *const *overrides; /* -C 'section name.key=value' strings, NULL-terminated */
     const struct nk_section *const *sections; /* known sections, NULL-terminated */
     const struct nk_section *flags_for; /* its REQUIRED rows may still come from flags, or NULL */
 };
@@ -51,31 +52,32 @@ void nk_conf_free(struct nk_conf *c);
 /* nk_conf_problem_at - the i-th problem, or NULL past the end. */
 const struct nk_conf_problem *nk_conf_problem_at(const struct nk_conf *c, size_t i);
 
-/* nk_conf_get - the configuration struct of a section (name NULL for unnamed ones), or NULL when the
- * section does not occur. Valid until nk_conf_free. */
+/* nk_conf_get - the configuration struct of a section (name NULL for unnamed ones), or NULL when
+ * the section does not occur. Valid until nk_conf_free. */
 const void *nk_conf_get(const struct nk_conf *c, const char *section, const char *name);
 
-/* nk_conf_name_at - the i-th NAME used with a named section, in file order, or NULL past the end. */
+/* nk_conf_name_at - the i-th NAME used with a named section, in file order, or NULL past the end.
+ */
 const char *nk_conf_name_at(const struct nk_conf *c, const char *section, size_t i);
 
 /* nk_conf_path - the file that was read, or NULL. */
 const char *nk_conf_path(const struct nk_conf *c);
 
-/* nk_conf_defaults - fill conf (section->conf_size bytes) with the rows' defaults only; strings point
- * to static text or to memory owned by c. */
+/* nk_conf_defaults - fill conf (section->conf_size bytes) with the rows' defaults only; strings
+ * point to static text or to memory owned by c. */
 int nk_conf_defaults(struct nk_conf *c, const struct nk_section *s, void *conf);
 
 /* One effective value, for `config show`. */
 struct nk_conf_value {
     const char *section, *name; /* name NULL for unnamed sections */
     const struct nk_opt *row;
-    const char *text;  /* "***" for secrets; the default where nothing was given, NULL without one */
+    const char *text; /* "***" for secrets; the default where nothing was given, NULL without one */
     enum nk_origin origin;
     const char *where; /* "netkit.ini:12", "NETKIT_RELAY__LISTEN", "default" */
 };
 
-/* nk_conf_value_at - the i-th effective value over all sections that occur: every row of each, in the
- * order of the rows, REPEAT rows once per value. false past the end. */
+/* nk_conf_value_at - the i-th effective value over all sections that occur: every row of each, in
+ * the order of the rows, REPEAT rows once per value. false past the end. */
 bool nk_conf_value_at(const struct nk_conf *c, size_t i, struct nk_conf_value *out);
 
 /* One flag of a command line. */
@@ -85,17 +87,17 @@ struct nk_conf_flag {
 };
 
 /*
- * nk_conf_merge - the configuration struct of a command: the rows' defaults, over them the values that
- * `section` (may be NULL) has for rows of the same name, over them the flags. *out (conf_size bytes,
- * NULL when conf_size is 0) belongs to c. Returns 0, NK_EUSAGE for a bad flag or a missing REQUIRED
- * row (diag names the flag), -ENOMEM.
+ * nk_conf_merge - the configuration struct of a command: the rows' defaults, over them the values
+ * that `section` (may be NULL) has for rows of the same name, over them the flags. *out (conf_size
+ * bytes, NULL when conf_size is 0) belongs to c. Returns 0, NK_EUSAGE for a bad flag or a missing
+ * REQUIRED row (diag names the flag), -ENOMEM.
  */
 int nk_conf_merge(struct nk_conf *c, const struct nk_opt *rows, size_t conf_size,
                   const struct nk_section *section, const struct nk_conf_flag *flags, size_t n,
                   const void **out, struct nk_diag *diag);
 
-/* nk_conf_env_name - the environment variable of a row: "NETKIT_RELAY__MAX_OBJECT"; named sections show
- * NAME in the place of the name. Writes to out (max), returns out. */
+/* nk_conf_env_name - the environment variable of a row: "NETKIT_RELAY__MAX_OBJECT"; named sections
+ * show NAME in the place of the name. Writes to out (max), returns out. */
 char *nk_conf_env_name(char *out, size_t max, const struct nk_section *s, const struct nk_opt *row);
 
 /* nk_conf_find_file - which file applies: explicit path, NETKIT_CONFIG, $CREDENTIALS_DIRECTORY/

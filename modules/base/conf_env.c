@@ -119,8 +119,8 @@ static void add_secret(struct nk_conf *c, struct conf_instance *inst, const stru
     nk_secret_clear(&secret);
 }
 
-/* "password" where only password_file exists: refused, because ignoring it would switch the password
- * off. */
+/* "password" where only password_file exists: refused, because ignoring it would switch the
+ * password off. */
 static bool refuse_secret(struct nk_conf *c, const struct nk_section *s, const char *key,
                           const struct conf_place *at)
 {
@@ -167,8 +167,7 @@ static void add_variable(struct nk_conf *c, const struct nk_section *s, char *re
     if (refuse_secret(c, s, key, at)) {
         return;
     }
-    const struct nk_opt *secret =
-        nk_opt_find(s->opts, key) ? NULL : secret_of_file(s, key);
+    const struct nk_opt *secret = nk_opt_find(s->opts, key) ? NULL : secret_of_file(s, key);
     const struct nk_opt *row = secret ? secret : conf_key(c, s, key, at);
     struct conf_instance *inst = row ? conf_open(c, s, s->named ? rest : NULL, at) : NULL;
     if (!inst) {
@@ -233,8 +232,10 @@ static void read_override(struct nk_conf *c, const char *text)
     if (!s) {
         conf_problem(c, &at, false, "unknown section [%s]", head);
     } else if (s->named != (*name != '\0') || (s->named && !conf_name_ok(name))) {
-        conf_problem(c, &at, false, s->named ? "section [%s] needs a name of a-z, 0-9 and '-'"
-                                             : "section [%s] takes no name", s->name);
+        conf_problem(c, &at, false,
+                     s->named ? "section [%s] needs a name of a-z, 0-9 and '-'"
+                              : "section [%s] takes no name",
+                     s->name);
     } else {
         const struct nk_opt *row = conf_key(c, s, key, &at);
         struct conf_instance *inst = row ? conf_open(c, s, name, &at) : NULL;

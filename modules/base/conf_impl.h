@@ -57,8 +57,8 @@ struct conf_place {
 };
 
 /* conf_problem - record a problem; the text gets "<where>: " in front. */
-void conf_problem(struct nk_conf *c, const struct conf_place *at, bool warning, const char *fmt, ...)
-    __attribute__((format(printf, 4, 5)));
+void conf_problem(struct nk_conf *c, const struct conf_place *at, bool warning, const char *fmt,
+                  ...) __attribute__((format(printf, 4, 5)));
 
 /* conf_section - the known section of that name ('_' equals '-'), or NULL. */
 const struct nk_section *conf_section(const struct nk_conf *c, const char *name);
@@ -87,7 +87,8 @@ void conf_read_file(struct nk_conf *c, const struct nk_conf_source *src);
 void conf_read_env(struct nk_conf *c, const char *const *env);
 void conf_read_overrides(struct nk_conf *c, const char *const *overrides);
 
-/* conf_row_value - check text against a row: syntax and range, and endpoint strings through check. */
+/* conf_row_value - check text against a row: syntax and range, and endpoint strings through check.
+ */
 int conf_check_value(nk_conf_ep_check *check, const struct nk_opt *row, const char *text,
                      size_t conf_size, struct nk_diag *diag);
 

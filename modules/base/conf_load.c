@@ -233,8 +233,7 @@ static int merge_row(const struct nk_conf *c, const struct nk_opt *row, size_t c
                      void *conf, struct nk_diag *diag)
 {
     if (!has_flag(flags, n, row)) {
-        if ((row->flags & NK_OPT_REQUIRED) && !row->def &&
-            winner(inst, row) == NK_FROM_DEFAULT) {
+        if ((row->flags & NK_OPT_REQUIRED) && !row->def && winner(inst, row) == NK_FROM_DEFAULT) {
             return nk_fail(diag, NK_EUSAGE, "--%s is required", row->name);
         }
         return apply_row(row, inst, conf, diag);

@@ -14,8 +14,7 @@
 #define REFUSED_SECTION "[!]"
 
 /* What a header may consist of; which of it means something is the caller's to say. */
-#define SECTION_LETTERS                                                                            \
-    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \t-_.:@/"
+#define SECTION_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 \t-_.:@/"
 
 struct scan {
     const struct nk_ini_events *ev;

@@ -4,8 +4,8 @@
  *
  * inih splits the lines; a scan of our own goes first and takes away whatever inih would misread in
  * silence: continuation lines, ':' as separator, names it would cut, unterminated sections, NUL and
- * control bytes. Values are everything after '=' without surrounding white space: there are no inline
- * comments and no quoting. A byte order mark and CRLF line ends are fine.
+ * control bytes. Values are everything after '=' without surrounding white space: there are no
+ * inline comments and no quoting. A byte order mark and CRLF line ends are fine.
  */
 #ifndef NK_BASE_INI_H
 #define NK_BASE_INI_H
@@ -25,9 +25,9 @@ struct nk_ini_events {
     void *owner;
 };
 
-/* nk_ini_parse - read len bytes of text. Calls back synchronously. Returns 0, NK_EFORMAT when at least
- * one problem was reported (lines of different kinds are reported in two passes, so not always in
- * order), NK_ETOOBIG beyond NK_INI_MAX_TEXT (nothing reported), -ENOMEM. */
+/* nk_ini_parse - read len bytes of text. Calls back synchronously. Returns 0, NK_EFORMAT when at
+ * least one problem was reported (lines of different kinds are reported in two passes, so not
+ * always in order), NK_ETOOBIG beyond NK_INI_MAX_TEXT (nothing reported), -ENOMEM. */
 int nk_ini_parse(const char *text, size_t len, const struct nk_ini_events *events);
 
 #endif

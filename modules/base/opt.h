@@ -21,27 +21,31 @@ struct nk_strlist {
     size_t n;
 };
 
-enum nk_opt_type {     /* field in the configuration struct */
-    NK_OPT_FLAG,       /* bool; on the command line without argument; "yes"/"no" in INI */
-    NK_OPT_BOOL,       /* bool; yes|no|true|false|on|off|1|0 */
-    NK_OPT_INT,        /* int64_t, checked against min..max */
-    NK_OPT_SIZE,       /* uint64_t bytes (k, M, G suffixes), min..max */
-    NK_OPT_DURATION,   /* uint64_t milliseconds (ms, s, m, h, d suffixes), min..max */
-    NK_OPT_STRING,     /* char * or NULL */
-    NK_OPT_PATH,       /* char * or NULL; INI values relative to the INI file's directory */
-    NK_OPT_ENUM,       /* int: index into choices */
-    NK_OPT_LISTEN,     /* char *: an endpoint string usable as a listener (checked at load) */
-    NK_OPT_CONNECT     /* char *: an endpoint string usable as a connector (checked at load) */
+enum nk_opt_type {              /* field in the configuration struct */
+                   NK_OPT_FLAG, /* bool; on the command line without argument; "yes"/"no" in INI */
+                   NK_OPT_BOOL, /* bool; yes|no|true|false|on|off|1|0 */
+                   NK_OPT_INT,  /* int64_t, checked against min..max */
+                   NK_OPT_SIZE, /* uint64_t bytes (k, M, G suffixes), min..max */
+                   NK_OPT_DURATION, /* uint64_t milliseconds (ms, s, m, h, d suffixes), min..max */
+                   NK_OPT_STRING,   /* char * or NULL */
+                   NK_OPT_PATH,   /* char * or NULL; INI values relative to the INI file's directory
+                                   */
+                   NK_OPT_ENUM,   /* int: index into choices */
+                   NK_OPT_LISTEN, /* char *: an endpoint string usable as a listener (checked at
+                                     load) */
+                   NK_OPT_CONNECT /* char *: an endpoint string usable as a connector (checked at
+                                     load) */
 };
 
 enum nk_opt_flags {
-    NK_OPT_SECRET = 1,   /* value never printed; STRING rows with it exist only as *_file rows */
-    NK_OPT_REPEAT = 2,   /* field is struct nk_strlist (STRING, PATH, LISTEN, CONNECT only) */
-    NK_OPT_RELOAD = 4,   /* may change on reload; others need a restart */
-    NK_OPT_CLI_ONLY = 8, /* no INI key, no environment variable */
-    NK_OPT_INI_ONLY = 16,/* no flag on the command line */
+    NK_OPT_SECRET = 1,    /* value never printed; STRING rows with it exist only as *_file rows */
+    NK_OPT_REPEAT = 2,    /* field is struct nk_strlist (STRING, PATH, LISTEN, CONNECT only) */
+    NK_OPT_RELOAD = 4,    /* may change on reload; others need a restart */
+    NK_OPT_CLI_ONLY = 8,  /* no INI key, no environment variable */
+    NK_OPT_INI_ONLY = 16, /* no flag on the command line */
     NK_OPT_REQUIRED = 32,
-    NK_OPT_HIDDEN = 64   /* not in the short help; in man pages only */
+    NK_OPT_HIDDEN = 64,   /* not in the short help; in man pages only */
+    NK_OPT_MAY_MISS = 128 /* PATH: need not exist yet (`config check` does not look for it) */
 };
 
 struct nk_opt {
@@ -76,7 +80,8 @@ struct nk_section {
 /* nk_opt_find - the row whose name or alias is `name` ('-' and '_' are equal), or NULL. */
 const struct nk_opt *nk_opt_find(const struct nk_opt *opts, const char *name);
 
-/* nk_opt_ini_name - INI spelling of a row's name ("max_object") into out (max bytes); returns out. */
+/* nk_opt_ini_name - INI spelling of a row's name ("max_object") into out (max bytes); returns out.
+ */
 char *nk_opt_ini_name(char *out, size_t max, const struct nk_opt *opt);
 
 /* Most values of one REPEAT row; a bound against runaway input, not a feature. */
@@ -92,8 +97,8 @@ char *nk_opt_ini_name(char *out, size_t max, const struct nk_opt *opt);
 int nk_opt_parse_value(const struct nk_opt *row, const char *text, void *conf,
                        struct nk_diag *diag);
 
-/* nk_opt_parse_default - nk_opt_parse_value with the row's default; a row without one leaves its field
- * as it is. */
+/* nk_opt_parse_default - nk_opt_parse_value with the row's default; a row without one leaves its
+ * field as it is. */
 int nk_opt_parse_default(const struct nk_opt *row, void *conf, struct nk_diag *diag);
 
 /* nk_opt_free_values - free what nk_opt_parse_value allocated for these rows and zero those fields.
@@ -106,9 +111,10 @@ bool nk_opt_is_text(const struct nk_opt *row);
 /* nk_opt_takes_value - false for FLAG rows only. */
 bool nk_opt_takes_value(const struct nk_opt *row);
 
-/* nk_opt_format_value - the value of the row's field as it would be written in netkit.ini; the i-th one
- * of a REPEAT row. Writes "***" for SECRET rows. Returns false (and "" in out) when there is no such
- * value. out of max bytes is always terminated; long values are cut. */
-bool nk_opt_format_value(char *out, size_t max, const struct nk_opt *row, const void *conf, size_t i);
+/* nk_opt_format_value - the value of the row's field as it would be written in netkit.ini; the i-th
+ * one of a REPEAT row. Writes "***" for SECRET rows. Returns false (and "" in out) when there is no
+ * such value. out of max bytes is always terminated; long values are cut. */
+bool nk_opt_format_value(char *out, size_t max, const struct nk_opt *row, const void *conf,
+                         size_t i);
 
 #endif

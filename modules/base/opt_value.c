@@ -78,8 +78,7 @@ static bool unchecked(const struct nk_opt *row)
     return row->min == 0 && row->max == 0;
 }
 
-static int parse_int(const struct nk_opt *row, const char *text, int64_t *out,
-                     struct nk_diag *diag)
+static int parse_int(const struct nk_opt *row, const char *text, int64_t *out, struct nk_diag *diag)
 {
     int64_t v;
     if (nk_parse_i64(text, &v) < 0) {
@@ -167,8 +166,7 @@ static int append(struct nk_strlist *list, char *take_text, struct nk_diag *diag
     return 0;
 }
 
-static int parse_text(const struct nk_opt *row, const char *text, void *field,
-                      struct nk_diag *diag)
+static int parse_text(const struct nk_opt *row, const char *text, void *field, struct nk_diag *diag)
 {
     if (*text == '\0' && row->type != NK_OPT_STRING) {
         return nk_fail(diag, NK_ECONFIG, "the value is empty");
@@ -186,8 +184,7 @@ static int parse_text(const struct nk_opt *row, const char *text, void *field,
     return 0;
 }
 
-int nk_opt_parse_value(const struct nk_opt *row, const char *text, void *conf,
-                       struct nk_diag *diag)
+int nk_opt_parse_value(const struct nk_opt *row, const char *text, void *conf, struct nk_diag *diag)
 {
     void *field = field_of(row, conf);
     switch (row->type) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * netkit hello: the template for a new command. Copy it to modules/<m>/cmd_<name>.c ('_' in the file
- * name separates words, '-' stays), rename nk_cmd_hello to nk_cmd_<name>, and change what you need.
- * Help, man page, completion and the list of commands follow from the descriptor.
+ * netkit hello: the template for a new command. Copy it to modules/<m>/cmd_<name>.c ('_' in the
+ * file name separates words, '-' stays), rename nk_cmd_hello to nk_cmd_<name>, and change what you
+ * need. Help, man page, completion and the list of commands follow from the descriptor.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,14 +16,23 @@ struct hello_conf {
 };
 
 /* One row per value: flag, help, man page and completion at once. */
-static const struct nk_opt opts[] = {
-    {.name = "greeting", .short_name = 'g', .type = NK_OPT_STRING,
-     .offset = NK_FIELD(struct hello_conf, greeting), .arg = "TEXT", .def = "hello",
-     .help = "What to say"},
-    {.name = "times", .short_name = 'n', .type = NK_OPT_INT,
-     .offset = NK_FIELD(struct hello_conf, times), .arg = "N", .def = "1", .min = 1, .max = 100,
-     .help = "How often"},
-    NK_OPT_END};
+static const struct nk_opt opts[] = {{.name = "greeting",
+                                      .short_name = 'g',
+                                      .type = NK_OPT_STRING,
+                                      .offset = NK_FIELD(struct hello_conf, greeting),
+                                      .arg = "TEXT",
+                                      .def = "hello",
+                                      .help = "What to say"},
+                                     {.name = "times",
+                                      .short_name = 'n',
+                                      .type = NK_OPT_INT,
+                                      .offset = NK_FIELD(struct hello_conf, times),
+                                      .arg = "N",
+                                      .def = "1",
+                                      .min = 1,
+                                      .max = 100,
+                                      .help = "How often"},
+                                     NK_OPT_END};
 
 static int run(struct nk_cmd_ctx *ctx)
 {

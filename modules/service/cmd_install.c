@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* netkit install DIR */
+#include "service/install.h"
+
+#define F(field) NK_FIELD(struct install_conf, field)
+
+static const struct nk_opt opts[] = {
+    {.name = "prefix",
+     .type = NK_OPT_STRING,
+     .offset = F(prefix),
+     .arg = "TEXT",
+     .def = "nk-",
+     .help = "What the names of the links begin with"},
+    {.name = "symbolic",
+     .short_name = 's',
+     .type = NK_OPT_FLAG,
+     .offset = F(symbolic),
+     .help = "Symbolic links: what it does anyway"},
+    {.name = "hard",
+     .short_name = 'H',
+     .type = NK_OPT_FLAG,
+     .offset = F(hard),
+     .help = "Hard links"},
+    {.name = "relative",
+     .type = NK_OPT_FLAG,
+     .offset = F(relative),
+     .help = "Links with a path relative to DIR"},
+    {.name = "force",
+     .type = NK_OPT_FLAG,
+     .offset = F(force),
+     .help = "Replace files of others (never directories)"},
+    {.name = "man",
+     .type = NK_OPT_PATH,
+     .offset = F(man),
+     .arg = "DIR",
+     .help = "Also write the man pages, to DIR/man1"},
+    {.name = "completion",
+     .type = NK_OPT_PATH,
+     .offset = F(completion),
+     .arg = "DIR",
+     .help = "Also write the completion scripts for bash, zsh and fish"},
+    NK_OPT_END};
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    const struct install_conf *conf = ctx->conf;
+    if (conf->hard && (conf->symbolic || conf->relative)) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "--hard goes with neither --symbolic nor --relative");
+    }
+    return install_all(ctx, conf, false);
+}
+
+const struct nk_cmd nk_cmd_install = {
+    .synopsis = "DIR [--prefix TEXT] [--relative] [--force] [--man DIR] [--completion DIR]",
+    .summary = "Make links to the commands in a directory",
+    .description =
+        "Makes a link such as nk-relay for each of the larger commands; called through it, the "
+        "program "
+        "is that command. Links that are there already are kept, files of others are refused, and "
+        "a "
+        "link is replaced in one step. Copying a file over such a link would overwrite the program "
+        "itself: remove the link first. --dry-run shows what would be done.",
+    .examples = "netkit install /usr/local/bin\n"
+                "netkit install --man /usr/local/share/man ~/bin",
+    .opts = opts,
+    .conf_size = sizeof(struct install_conf),
+    .min_args = 1,
+    .max_args = 1,
+    .flags = NK_CMD_NO_CONFIG,
+    .run = run,
+};
