@@ -3,10 +3,14 @@
 #include <unistd.h>
 
 #include "base/cli.h"
+#include "core/launcher.h"
 
 int main(int argc, char **argv)
 {
-    const struct nk_cli_hooks hooks = {0};
+    const struct nk_cli_hooks hooks = {
+        .launch = nk_launcher_start,
+        .launch_end = nk_launcher_free,
+    };
     /* not exit(): that would join threads that may hang in a resolver */
     _exit(nk_cli_main(argc, argv, &hooks));
 }

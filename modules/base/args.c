@@ -176,6 +176,7 @@ static int parse_words(struct parser *p)
             a->operands[a->noperands++] = word;
         } else if (strcmp(word, "--") == 0) {
             options = false;
+            a->dashes = a->noperands;
         } else {
             /* after an error the rest is only looked at for --help and --version */
             struct nk_diag *diag = p->diag;
@@ -191,7 +192,7 @@ static int parse_words(struct parser *p)
 int nk_args_parse(struct nk_args *out, int argc, char **argv, const struct nk_opt *own,
                   const struct nk_opt *global, struct nk_diag *diag)
 {
-    *out = (struct nk_args){0};
+    *out = (struct nk_args){.dashes = -1};
     size_t room = 1;
     for (int i = 0; i < argc; i++) {
         size_t n = strlen(argv[i]);

@@ -303,6 +303,7 @@ static int call_command(struct run *r)
         .globals = &r->globals,
         .argc = raw ? r->target.argc - r->target.raw : r->args.noperands,
         .argv = raw ? r->target.argv + r->target.raw : r->args.operands,
+        .dashes = raw ? -1 : r->args.dashes,
         .ini = r->conf,
         .log = r->log,
         .launcher = r->launcher,
@@ -331,6 +332,8 @@ static int run_command(struct run *r)
     if (rc == 0 && wants_launcher && r->hooks->launch) {
         rc = r->hooks->launch(&r->launcher, &r->diag);
     }
+    /* after the launcher's birth: programs that it starts keep the limits and umask we were given */
+    nk_process_harden();
     if (rc == 0) {
         rc = load_conf(r);
     }
@@ -406,7 +409,6 @@ int nk_cli_main(int argc, char **argv, const struct nk_cli_hooks *hooks)
     struct run r = {.hooks = hooks, .cmds = {nk_cmd_table, nk_cmd_count}};
     nk_stdio_open();
     signal(SIGPIPE, SIG_IGN);
-    nk_process_harden();
     int rc = nk_crypto_init();
     if (rc < 0) {
         nk_fail(&r.diag, rc, "the cryptographic library cannot start");

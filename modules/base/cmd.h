@@ -64,6 +64,7 @@ struct nk_cmd_ctx {
     const void *conf;        /* the command's configuration struct */
     int argc;                /* positionals */
     char **argv;
+    int dashes;              /* how many positionals stand before "--"; -1: there is no "--" */
     const struct nk_globals *globals;
     const struct nk_conf *ini;     /* the whole configuration (never NULL; may be empty) */
     struct nk_log *log;
