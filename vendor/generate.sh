@@ -312,6 +312,9 @@ own_object() {
     printf 'build %s: cc %s\n  flags = %s $inc_%s\n' "$OBJECT" "$1" "$flags" "${CLASS//\//_}"
 }
 
+# The allocation functions that tests/torture.c makes fail in the unit test program.
+TORTURE_WRAP=$(printf ' -Wl,--wrap=%s' malloc calloc realloc free strdup strndup sodium_malloc sodium_free)
+
 gen_ninja() {
     local key f objs="" tests="" kits="" gen="" libs
     ninja_rules
@@ -324,7 +327,7 @@ rule strip
   command = objcopy --only-keep-debug \$in \$out.debug && strip -s -R .comment -o \$out \$in && cd build/$MODE && objcopy --add-gnu-debuglink=netkit.debug netkit
   description = strip \$out
 own_own = $WARN -Wmissing-prototypes $OWN_CFLAGS
-own_test = $WARN $OWN_CFLAGS ${DEP_cmocka:+$(lib_include cmocka)}
+own_test = $WARN $OWN_CFLAGS -Itests ${DEP_cmocka:+$(lib_include cmocka)}
 own_soft = -DNK_GLUE_SOFT $OWN_CFLAGS
 END
     for key in "${!INCLUDES[@]}"; do
@@ -340,9 +343,9 @@ END
     ninja_program "$OBJECT$gen" "$libs"
     [ -n "${DEP_cmocka:-}" ] || return 0
     for f in "${KITS[@]}"; do own_object "$f" test && kits+=" $OBJECT"; done
-    for f in "${TESTS[@]}" tests/unit_main.c build/gen/tests.c; do own_object "$f" test && tests+=" $OBJECT"; done
-    printf 'build build/%s/unit: link%s\n  group = %s\n' "$MODE" "$tests$kits$gen | build/$MODE/libnetkit.a $libs $DEP_cmocka/libcmocka.a" \
-        "build/$MODE/libnetkit.a $libs $DEP_cmocka/libcmocka.a"
+    for f in "${TESTS[@]}" tests/unit_main.c tests/torture.c build/gen/tests.c; do own_object "$f" test && tests+=" $OBJECT"; done
+    printf 'build build/%s/unit: link%s\n  group = %s\n  extra = %s\n' "$MODE" "$tests$kits$gen | build/$MODE/libnetkit.a $libs $DEP_cmocka/libcmocka.a" \
+        "build/$MODE/libnetkit.a $libs $DEP_cmocka/libcmocka.a" "$TORTURE_WRAP"
     ninja_fuzz "$kits$gen" "$libs"
 }
 
