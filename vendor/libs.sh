@@ -133,7 +133,7 @@ lib_hash() {
     local sha=SHA_$1 config
     mapfile -t config < <(lib_config "$1")
     {
-        echo "${!sha} $COMPILER_ID $CFLAGS ${OWN_DEP_FLAGS:-}"
+        echo "${!sha} $COMPILER_ID $CFLAGS $([ "$MODE" != stock ] || echo stock)"
         declare -f lib_flags lib_sources file_flags sodium_macros inih_macros x25519_renames
         [ ${#config[@]} = 0 ] || cat "${config[@]}"
     } | sha256sum | cut -c1-12

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Stands in for libFuzzer's main: runs a fuzz target over the files of the directories named on the
- * command line, and over mutations of each that are the same in every run. Without a corpus the target
- * still gets short inputs of every byte value.
+ * command line, and over mutations of each that are the same in every run. Without a corpus the
+ * target still gets short inputs of every byte value.
  */
 #include <dirent.h>
 #include <errno.h>
