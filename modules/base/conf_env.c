@@ -159,8 +159,8 @@ static void add_variable(struct nk_conf *c, const struct nk_section *s, char *re
 {
     char *key = rest;
     if (s->named && (!split_instance(rest, &key) || !conf_name_ok(rest))) {
-        conf_problem(c, at, true, "ignored: section [%s] has names, as in " PREFIX "%s__NAME__KEY",
-                     s->name, "...");
+        conf_problem(c, at, true, "ignored: section [%s] has names, as in %.*s__NAME__KEY", s->name,
+                     (int)(strstr(at->where, "__") - at->where), at->where);
         return;
     }
     join_with_dots(key);
