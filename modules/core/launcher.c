@@ -336,11 +336,12 @@ static bool on_request(struct server *s, size_t n, const int *fds, size_t nfds)
 static size_t take_fds(struct msghdr *msg, int *fds)
 {
     size_t n = 0;
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
-            n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-            memcpy(fds, CMSG_DATA(c), n * sizeof(int));
-        }
+    /* Descriptors arrive in one header, the only one (and musl's CMSG_NXTHDR does not compile
+     * without sign conversions). */
+    struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS) {
+        n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(fds, CMSG_DATA(c), n * sizeof(int));
     }
     return n;
 }

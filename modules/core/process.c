@@ -58,11 +58,11 @@ static int send_now(const struct link *k, const void *p, size_t n, const int *fd
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
     if (nfds > 0) {
         msg.msg_control = control.space;
-        msg.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+        msg.msg_controllen = (socklen_t)CMSG_SPACE(nfds * sizeof(int));
         struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+        c->cmsg_len = (socklen_t)CMSG_LEN(nfds * sizeof(int));
         memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
     }
     ssize_t sent;
