@@ -130,6 +130,7 @@ int nk_app_run(struct nk_app *app)
     while (!app->stopping) {
         nk_app_sync(app);
         uv_run(&app->loop, UV_RUN_ONCE);
+        nk_app_sync(app); /* uv_run may have ended with the wake-up of timers that are due now */
         if (!uv_loop_alive(&app->loop)) {
             break;
         }

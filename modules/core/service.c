@@ -1,0 +1,480 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every event (ready, ended, signal, drain over) only records itself; `advance`, a deferred call, looks
+ * at the whole and acts. Services are closed there, never inside their own callbacks.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app.h"
+#include "core/clock.h"
+#include "core/notify.h"
+#include "core/service.h"
+#include "core/signal.h"
+#include "core/timer.h"
+
+#define FOREVER_MS (UINT64_C(1) << 40) /* the longest that a timer takes */
+#define STATUS_MAX 4000                /* bytes of one service's status in the log */
+
+static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGQUIT};
+enum { WATCHED = sizeof(watched) / sizeof(watched[0]) };
+
+struct unit {
+    struct group *group;
+    struct nk_service *service; /* NULL: not started, or closed */
+    const void *conf;
+    bool ready, ended;
+    int status;
+};
+
+struct group {
+    const struct nk_services *conf;
+    const struct nk_service_unit *specs;
+    struct unit *units;
+    size_t n;
+    const struct nk_conf *ini;
+    struct nk_signal *signals[WATCHED];
+    struct nk_notify *notify;
+    struct nk_timer drain, alive; /* alive: a service may wait for nothing but signals */
+    struct nk_defer advance;
+    bool ready, draining, over;
+    int stop_signal; /* the first of TERM and INT */
+    int result;
+    struct nk_diag *diag;
+};
+
+static struct nk_log *group_log(const struct group *g)
+{
+    return nk_app_log(g->conf->app);
+}
+
+/* Say in the diagnostic which one it was, where there are several. */
+static void name_unit(const struct group *g, size_t i)
+{
+    if (g->n > 1) {
+        nk_fail_context(g->diag, "%s", g->specs[i].label);
+    }
+}
+
+static void group_over(struct group *g)
+{
+    g->over = true;
+    nk_app_stop(g->conf->app, 0);
+}
+
+/* --- draining --------------------------------------------------------------------------------- */
+
+static void drain_all(struct group *g)
+{
+    if (g->draining) {
+        return;
+    }
+    g->draining = true;
+    nk_notify_send(g->notify, NK_NOTIFY_STOPPING);
+    nk_timer_start(&g->drain, g->conf->drain_ms);
+    for (size_t i = 0; i < g->n; i++) {
+        struct unit *u = &g->units[i];
+        if (u->service && !u->ended) {
+            g->specs[i].type->drain(u->service);
+        }
+    }
+}
+
+static void on_drain_over(void *owner)
+{
+    struct group *g = owner;
+    for (size_t i = 0; i < g->n; i++) {
+        if (g->units[i].service && !g->units[i].ended) {
+            nk_warn(group_log(g), "service", "%s: still busy, ended anyway", g->specs[i].label);
+        }
+    }
+    group_over(g);
+}
+
+static void on_alive(void *owner)
+{
+    struct group *g = owner;
+    nk_timer_start(&g->alive, FOREVER_MS);
+}
+
+/* --- the services' callbacks ------------------------------------------------------------------ */
+
+static void on_unit_ready(void *owner)
+{
+    struct unit *u = owner;
+    u->ready = true;
+    nk_app_defer(u->group->conf->app, &u->group->advance);
+}
+
+static void on_unit_end(void *owner, int status, const struct nk_diag *diag)
+{
+    struct unit *u = owner;
+    struct group *g = u->group;
+    size_t i = (size_t)(u - g->units);
+    u->ended = true;
+    u->status = status;
+    if (status < 0 && g->result == 0) {
+        g->result = status;
+        if (diag && g->diag) {
+            *g->diag = *diag;
+            name_unit(g, i);
+        } else {
+            nk_fail_sys(g->diag, status, "%s", g->specs[i].label);
+        }
+    }
+    if (g->conf->on_end) {
+        g->conf->on_end(g->conf->owner, i, status, diag);
+    }
+    nk_app_defer(g->conf->app, &g->advance);
+}
+
+/* Close what has ended. Returns how many are still there. */
+static size_t close_ended(struct group *g)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < g->n; i++) {
+        struct unit *u = &g->units[i];
+        if (u->service && u->ended) {
+            g->specs[i].type->close(u->service);
+            u->service = NULL;
+            nk_debug(group_log(g), "service", "%s: ended", g->specs[i].label);
+        }
+        left += u->service != NULL;
+    }
+    return left;
+}
+
+static void become_ready(struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        if (!g->units[i].ready) {
+            return;
+        }
+    }
+    g->ready = true;
+    nk_info(group_log(g), "service", "ready");
+    nk_notify_send(g->notify, NK_NOTIFY_READY);
+    if (g->conf->on_ready) {
+        g->conf->on_ready(g->conf->owner);
+    }
+}
+
+static void advance(void *owner)
+{
+    struct group *g = owner;
+    if (g->over) {
+        return;
+    }
+    size_t left = close_ended(g);
+    if (left == 0) {
+        group_over(g);
+        return;
+    }
+    if (!g->ready && !g->draining) {
+        become_ready(g);
+    }
+    if (g->result < 0) {
+        drain_all(g);
+    }
+}
+
+/* --- reload ----------------------------------------------------------------------------------- */
+
+/* Give the units before `n` what they had. Returns false when one of them refuses even that. */
+static bool roll_back(struct group *g, size_t n, const bool *moved)
+{
+    struct nk_diag diag;
+    bool ok = true;
+    while (n-- > 0) {
+        const struct nk_service_type *type = g->specs[n].type;
+        struct unit *u = &g->units[n];
+        if (moved[n] && u->service && type->reload(u->service, u->conf, g->ini, &diag) < 0) {
+            nk_error(group_log(g), "service", "%s: going back to the old configuration: %s",
+                     g->specs[n].label, diag.text);
+            ok = false;
+        }
+    }
+    return ok;
+}
+
+/* One unit. 1: has the new one; 0: keeps the old one; negative: refused. */
+static int reload_unit(struct group *g, size_t i, const struct nk_conf *ini, const void *conf,
+                       struct nk_diag *diag)
+{
+    const struct nk_service_type *type = g->specs[i].type;
+    struct unit *u = &g->units[i];
+    if (!u->service || u->ended) {
+        return 1;
+    }
+    if (!conf || !type->reload) {
+        nk_warn(group_log(g), "service", "%s: %s", g->specs[i].label,
+                conf ? "changes take effect at the next start"
+                     : "no longer in the configuration; it goes on until the next start");
+        return 0;
+    }
+    int rc = type->reload(u->service, conf, ini, diag);
+    return rc < 0 ? nk_fail_context(diag, "%s", g->specs[i].label) : 1;
+}
+
+static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_diag *diag)
+{
+    const void **confs = calloc(g->n, sizeof(*confs));
+    bool *moved = calloc(g->n, sizeof(*moved));
+    const struct nk_conf *unused;
+    int rc = confs && moved ? 0 : nk_fail_sys(diag, -ENOMEM, "reload");
+    bool all = true;
+    size_t i = 0;
+    for (; rc >= 0 && i < g->n; i++) {
+        confs[i] = g->conf->pick(g->conf->owner, ini, i);
+        rc = reload_unit(g, i, ini, confs[i], diag);
+        moved[i] = rc > 0;
+        all = all && moved[i];
+    }
+    if (rc < 0) {
+        unused = !moved || roll_back(g, i, moved) ? ini : NULL;
+    } else {
+        for (i = 0; i < g->n; i++) {
+            g->units[i].conf = moved[i] ? confs[i] : g->units[i].conf;
+        }
+        unused = all ? g->ini : NULL;
+        g->ini = ini;
+        rc = 0;
+    }
+    free(confs);
+    free(moved);
+    if (g->conf->settle) {
+        g->conf->settle(g->conf->owner, unused);
+    }
+    return rc;
+}
+
+static void reload(struct group *g)
+{
+    struct nk_diag diag = {0};
+    const struct nk_conf *ini = g->ini;
+    if (g->draining) {
+        return;
+    }
+    if (!g->conf->reload) {
+        nk_warn(group_log(g), "service", "HUP: this command cannot reload; start it again");
+        return;
+    }
+    nk_notify_send(g->notify, NK_NOTIFY_RELOADING);
+    int rc = g->conf->reload(g->conf->owner, &ini, &diag);
+    if (rc == 0) {
+        rc = reload_units(g, ini, &diag);
+    }
+    if (rc < 0) {
+        nk_audit(group_log(g), "service", NK_LOG_ERROR, "reload", NULL,
+                 "failed, the old configuration stays in force: %s",
+                 diag.text[0] ? diag.text : nk_strerror(rc));
+    } else {
+        nk_audit(group_log(g), "service", NK_LOG_INFO, "reload", NULL, "done");
+    }
+    if (g->ready) {
+        nk_notify_send(g->notify, NK_NOTIFY_READY);
+    }
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static void log_status(struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct nk_buf buf;
+        struct nk_json json;
+        struct unit *u = &g->units[i];
+        if (!u->service || !g->specs[i].type->status) {
+            continue;
+        }
+        nk_buf_init(&buf, STATUS_MAX);
+        nk_json_init(&json, &buf, false);
+        nk_json_object(&json);
+        g->specs[i].type->status(u->service, &json);
+        nk_json_close(&json);
+        const char *text = nk_json_end(&json) == 0 ? nk_buf_str(&buf) : NULL;
+        nk_info(group_log(g), "service", "%s: %s", g->specs[i].label,
+                text ? text : "status too long");
+        nk_buf_clear(&buf);
+    }
+}
+
+static void on_stop(struct group *g, int signum)
+{
+    if (g->stop_signal) {
+        g->result = NK_EXIT_SIGNAL + signum;
+        group_over(g);
+        return;
+    }
+    g->stop_signal = signum;
+    nk_info(group_log(g), "service", "%s: finishing; once more ends at once",
+            signum == SIGINT ? "interrupted" : "asked to stop");
+    drain_all(g);
+}
+
+static void on_signal(void *owner, int signum)
+{
+    struct group *g = owner;
+    switch (signum) {
+    case SIGTERM:
+    case SIGINT:
+        on_stop(g, signum);
+        break;
+    case SIGHUP:
+        reload(g);
+        break;
+    case SIGUSR1:
+        log_status(g);
+        break;
+    default:
+        break; /* QUIT would end us without draining, for a core file that is switched off */
+    }
+}
+
+/* --- the run ---------------------------------------------------------------------------------- */
+
+static int start_units(struct group *g)
+{
+    for (size_t i = 0; i < g->n; i++) {
+        struct unit *u = &g->units[i];
+        const struct nk_service_unit *spec = &g->specs[i];
+        struct nk_service_args args = {.app = g->conf->app,
+                                       .name = spec->name,
+                                       .conf = spec->conf,
+                                       .ini = g->ini,
+                                       .on_ready = on_unit_ready,
+                                       .on_end = on_unit_end,
+                                       .owner = u};
+        u->group = g;
+        u->conf = spec->conf;
+        int rc = spec->type->start(&args, &u->service, g->diag);
+        if (rc < 0) {
+            u->service = NULL;
+            name_unit(g, i);
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static int group_open(struct group *g)
+{
+    struct nk_app *app = g->conf->app;
+    nk_timer_init(&g->drain, app, on_drain_over, g);
+    nk_timer_init(&g->alive, app, on_alive, g);
+    g->advance = (struct nk_defer){.fn = advance, .owner = g};
+    for (size_t i = 0; i < WATCHED; i++) {
+        int rc = nk_signal_watch(app, watched[i], on_signal, g, &g->signals[i]);
+        if (rc < 0) {
+            return nk_fail_sys(g->diag, rc, "signals");
+        }
+    }
+    int rc = nk_notify_open(app, &g->notify, g->diag);
+    return rc < 0 ? rc : start_units(g);
+}
+
+static void group_close(struct group *g)
+{
+    for (size_t i = g->n; i-- > 0;) {
+        if (g->units[i].service) {
+            g->specs[i].type->close(g->units[i].service);
+        }
+    }
+    for (size_t i = 0; i < WATCHED; i++) {
+        nk_signal_close(g->signals[i]);
+    }
+    nk_app_defer_cancel(g->conf->app, &g->advance);
+    nk_timer_stop(&g->drain);
+    nk_timer_stop(&g->alive);
+    nk_notify_close(g->notify);
+    free(g->units);
+}
+
+int nk_services_run(const struct nk_services *conf, const struct nk_service_unit *units, size_t n,
+                    struct nk_diag *diag)
+{
+    struct group g = {.conf = conf, .specs = units, .n = n, .ini = conf->ini, .diag = diag};
+    g.units = calloc(n, sizeof(*g.units));
+    if (!g.units) {
+        return nk_fail_sys(diag, -ENOMEM, "services");
+    }
+    int rc = group_open(&g);
+    if (rc == 0) {
+        nk_timer_start(&g.alive, FOREVER_MS);
+        int code = nk_app_run(conf->app);
+        rc = g.over ? g.result : code; /* else somebody else has stopped the loop */
+    }
+    group_close(&g);
+    return rc;
+}
+
+/* --- one service ------------------------------------------------------------------------------ */
+
+struct single {
+    const struct nk_service_args *args;
+    const void *conf; /* the newest one */
+    const struct nk_conf *fresh;
+};
+
+static void single_ready(void *owner)
+{
+    struct single *s = owner;
+    if (s->args->on_ready) {
+        s->args->on_ready(s->args->owner);
+    }
+}
+
+static void single_end(void *owner, size_t i, int status, const struct nk_diag *diag)
+{
+    struct single *s = owner;
+    (void)i;
+    if (s->args->on_end) {
+        s->args->on_end(s->args->owner, status, diag);
+    }
+}
+
+static int single_reload(void *owner, const struct nk_conf **ini, struct nk_diag *diag)
+{
+    struct single *s = owner;
+    int rc = s->args->reload_conf(s->args->owner, &s->conf, ini, diag);
+    s->fresh = *ini;
+    return rc;
+}
+
+static const void *single_pick(void *owner, const struct nk_conf *ini, size_t i)
+{
+    struct single *s = owner;
+    (void)ini;
+    (void)i;
+    return s->conf;
+}
+
+static void single_settle(void *owner, const struct nk_conf *unused)
+{
+    struct single *s = owner;
+    if (s->args->reload_done) {
+        s->args->reload_done(s->args->owner, unused != s->fresh);
+    }
+}
+
+int nk_service_run(struct nk_app *app, const struct nk_service_type *type,
+                   const struct nk_service_args *args, uint64_t drain_ms, struct nk_diag *diag)
+{
+    struct single s = {.args = args, .conf = args->conf};
+    struct nk_services conf = {.app = app,
+                               .ini = args->ini,
+                               .drain_ms = drain_ms,
+                               .owner = &s,
+                               .on_ready = single_ready,
+                               .on_end = single_end,
+                               .reload = args->reload_conf ? single_reload : NULL,
+                               .pick = single_pick,
+                               .settle = single_settle};
+    struct nk_service_unit unit = {.label = type->section,
+                                   .type = type,
+                                   .name = args->name,
+                                   .conf = args->conf};
+    return nk_services_run(&conf, &unit, 1, diag);
+}
