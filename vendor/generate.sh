@@ -346,7 +346,7 @@ END
     for f in "${TESTS[@]}" tests/unit_main.c tests/torture.c build/gen/tests.c; do own_object "$f" test && tests+=" $OBJECT"; done
     printf 'build build/%s/unit: link%s\n  group = %s\n  extra = %s\n' "$MODE" "$tests$kits$gen | build/$MODE/libnetkit.a $libs $DEP_cmocka/libcmocka.a" \
         "build/$MODE/libnetkit.a $libs $DEP_cmocka/libcmocka.a" "$TORTURE_WRAP"
-    ninja_fuzz "$kits$gen" "$libs"
+    ninja_fuzz "$kits$gen" "$libs $DEP_cmocka/libcmocka.a"
 }
 
 # ninja_program OBJECTS LIBS
