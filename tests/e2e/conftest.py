@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""Fixtures of the end-to-end tests. NETKIT names the binary (default ./netkit); NK_REQUIRE_PEERS=1
+turns a missing peer into a failure instead of a loud skip."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import pathlib
+
+import pytest
+
+import support
+
+
+def pytest_configure(config):
+    if not os.access(support.NETKIT, os.X_OK):
+        pytest.exit(f"{support.NETKIT} is not there: run ./build.sh, or set NETKIT", returncode=2)
+
+
+def pytest_terminal_summary(terminalreporter):
+    for report in terminalreporter.stats.get("skipped", []):
+        terminalreporter.write_line(f"SKIPPED {report.nodeid}: {report.longrepr[2]}", yellow=True)
+
+
+@pytest.fixture
+def work():
+    """A private directory (0700) that is gone afterwards; unlike tmp_path it has a short name, which
+    unix sockets need."""
+    path = tempfile.mkdtemp(prefix="nk-e2e-")
+    yield pathlib.Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def programs():
+    """start(argv, **kw) -> support.Program; whatever still runs afterwards is killed by its pid."""
+    started = []
+
+    def start(argv, **kw):
+        started.append(support.Program(argv, **kw))
+        return started[-1]
+
+    yield start
+    for program in reversed(started):
+        program.kill()
+
+
+@pytest.fixture(scope="session")
+def exec_argv(tmp_path_factory):
+    """A small program: exec_argv PROGRAM [ARG0 [ARG..]] executes PROGRAM with exactly these
+    arguments, also with none at all."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        support.missing_peer("a C compiler")
+    out = tmp_path_factory.mktemp("bin") / "exec_argv"
+    source = pathlib.Path(__file__).with_name("exec_argv.c")
+    subprocess.run([compiler, "-o", out, source], check=True)
+    return out
