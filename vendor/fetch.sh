@@ -62,14 +62,16 @@ from_cache() {
 }
 
 # apt with private lists and no installed-package state; the machine's proxies, transports and
-# authentication stay in force.
+# authentication stay in force. A mirror may lag behind its indexes' expiry: that is no danger, since an
+# archive counts by its pinned hash, and an unpinned one must not be older than the pin.
 apt_private() {
     local tool=$1
     shift
     "$tool" -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$PWD/$APTDIR/parts" \
         -o Dir::State::lists="$PWD/$APTDIR/lists" -o Dir::State::status="$PWD/$APTDIR/status" \
         -o Dir::Cache="$PWD/$APTDIR/cache" -o Acquire::Languages=none -o APT::Sandbox::User= \
-        -o Acquire::Retries=3 -o Acquire::IndexTargets::deb-src::Sources::DefaultEnabled=true "$@"
+        -o Acquire::Retries=3 -o Acquire::Check-Valid-Until=false \
+        -o Acquire::IndexTargets::deb-src::Sources::DefaultEnabled=true "$@"
 }
 
 # The URI of the Debian archive as apt itself understands the machine's set-up.
