@@ -23,6 +23,7 @@ struct nk_app_conf {
     struct nk_launcher *launcher; /* borrowed; NULL: exec is refused */
     const char *state_dir;        /* borrowed; may be NULL */
     uint64_t preauth_bytes;       /* memory for unauthenticated connections; 0 = 64 MiB */
+    bool test_endpoints;          /* drivers flagged NK_EP_TEST (mem:) are available */
     unsigned clock_scale;         /* test builds: how many times faster time runs; 0 = 1 */
 };
 

@@ -24,7 +24,6 @@ struct fd_listener {
     struct nk_watch *w;
     struct nk_timer retry;
     struct nk_defer gone; /* frees it after the turn */
-    nk_listener_fd_hook *setup;
     void (*release)(void *arg);
     void *arg;
     uint64_t complained_ms;
@@ -88,9 +87,6 @@ static int accept_one(struct fd_listener *f)
 static void hand_over(struct fd_listener *f, int fd)
 {
     struct nk_stream *s;
-    if (f->setup) {
-        f->setup(f->arg, fd);
-    }
     int rc = nk_stream_from_fd(f->l.app, fd, f->name, &s);
     if (rc < 0) {
         back_off(f, rc);
@@ -230,7 +226,6 @@ int nk_listener_over_fd(struct nk_app *app, int fd, const struct nk_listener_fd_
     nk_listener_init(&f->l, &fd_listener_ops, app, fn, owner);
     nk_timer_init(&f->retry, app, on_retry, f);
     f->name = conf->name;
-    f->setup = conf->setup;
     f->release = conf->release;
     f->arg = conf->arg;
     update_watch(f);

@@ -47,14 +47,10 @@ int nk_listener_local(struct nk_listener *l, char *out, size_t max);
 int nk_listener_from_fd(struct nk_app *app, int fd, nk_accept_fn *fn, void *owner,
                         struct nk_listener **out, struct nk_diag *diag);
 
-/* Called for every accepted socket before it becomes a stream (socket options). */
-typedef void nk_listener_fd_hook(void *arg, int fd);
-
 struct nk_listener_fd_conf {
     const char *name;            /* scheme of its streams, for logs; static */
     bool inherited;              /* the description may be shared: never set O_NONBLOCK on it */
-    nk_listener_fd_hook *setup;  /* may be NULL */
-    void (*release)(void *arg);  /* when the listener closes (unlink a path, free arg), or NULL */
+    void (*release)(void *arg);  /* when it closes (unlink a path, free arg), or NULL */
     void *arg;
 };
 

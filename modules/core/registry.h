@@ -26,7 +26,7 @@ enum nk_ep_flags {
     NK_EP_CAN_LISTEN = 2,
     NK_EP_FILTER = 4, /* wraps a lower layer */
     NK_EP_EXEC = 8,   /* needs the launcher */
-    NK_EP_TEST = 16   /* mem: only accepted in tests */
+    NK_EP_TEST = 16   /* mem: only dialled and listened on when nk_app_conf.test_endpoints is set */
 };
 
 /* One checked layer of an endpoint, as drivers see it. */
@@ -56,7 +56,9 @@ struct nk_ep_driver {
     int (*listen)(struct nk_app *app, const struct nk_ep_layer *layer, nk_accept_fn *fn,
                   void *owner, struct nk_listener **out, struct nk_diag *diag);
     /* filters: per-listener or per-dial state, shared by the streams wrapped later (certificates);
-     * may be NULL. Freed with `release`. */
+     * may be NULL. `release` is called once, when the listener closes or right after the dial:
+     * streams live on, so each holds a reference of its own. The layer is only valid during the
+     * call. */
     int (*prepare)(struct nk_app *app, const struct nk_ep_layer *layer, enum nk_ep_role role,
                    void **state, struct nk_diag *diag);
     void (*release)(void *state);

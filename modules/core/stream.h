@@ -167,8 +167,8 @@ int nk_stream_from_fd(struct nk_app *app, int fd, const char *name, struct nk_st
 
 /*
  * nk_stream_pending - a stream that is still connecting and gets its descriptor later through
- * nk_stream_attach, or fails with nk_stream_fail. When the owner closes it before either, cancel(arg)
- * runs once, from inside nk_stream_close. `name` (static) names it in logs.
+ * nk_stream_attach, or fails with nk_stream_pending_fail. When the owner closes it before either,
+ * cancel(arg) runs once, from inside nk_stream_close. `name` (static) names it in logs.
  */
 int nk_stream_pending(struct nk_app *app, const char *name, void (*cancel)(void *arg), void *arg,
                       struct nk_stream **out);
@@ -177,6 +177,9 @@ int nk_stream_pending(struct nk_app *app, const char *name, void (*cancel)(void 
  * NK_CONNECTED is queued. cancel is forgotten. */
 struct nk_watch;
 void nk_stream_attach(struct nk_stream *s, struct nk_watch *take_w);
+
+/* nk_stream_pending_fail - nk_stream_fail for such a stream: cancel is forgotten. */
+void nk_stream_pending_fail(struct nk_stream *s, int error, const struct nk_diag *why);
 
 /*
  * nk_stream_from_inherited - a stream over descriptors that came from outside and may be shared with

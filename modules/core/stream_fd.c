@@ -352,6 +352,12 @@ void nk_stream_attach(struct nk_stream *s, struct nk_watch *take_w)
     fd_interest(s);
 }
 
+void nk_stream_pending_fail(struct nk_stream *s, int error, const struct nk_diag *why)
+{
+    of(s)->cancel = NULL;
+    nk_stream_fail(s, error, why);
+}
+
 int nk_stream_over_fd(struct nk_app *app, int fd, unsigned watch_flags, const char *name,
                       struct nk_stream **out)
 {
