@@ -227,8 +227,8 @@ int nk_app_new(struct nk_app **out, const struct nk_app_conf *conf, struct nk_di
     app->origin_ns = uv_hrtime();
     sample(app);
     nk_budget_init(&app->budget, NULL, SIZE_MAX);
-    nk_preauth_pool_init(&app->preauth, conf->preauth_bytes ? (size_t)conf->preauth_bytes
-                                                            : PREAUTH_BYTES);
+    nk_preauth_pool_init(&app->preauth,
+                         conf->preauth_bytes ? (size_t)conf->preauth_bytes : PREAUTH_BYTES);
     *out = app;
     return 0;
 }

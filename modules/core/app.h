@@ -54,8 +54,9 @@ const char *nk_app_state_dir(const struct nk_app *app);
 struct nk_budget *nk_app_budget(struct nk_app *app);
 
 /* nk_app_defer - run fn(owner) once at the end of the current turn (or of the next turn when called
- * outside of one). Entries are intrusive: the struct belongs to the caller and must stay valid until
- * it ran or was cancelled; deferring a pending one changes nothing. Order is first in, first out. */
+ * outside of one). Entries are intrusive: the struct belongs to the caller and must stay valid
+ * until it ran or was cancelled; deferring a pending one changes nothing. Order is first in, first
+ * out. */
 struct nk_defer {
     void (*fn)(void *owner);
     void *owner;
@@ -66,9 +67,10 @@ void nk_app_defer(struct nk_app *app, struct nk_defer *d);
 void nk_app_defer_cancel(struct nk_app *app, struct nk_defer *d);
 
 /*
- * nk_app_slot / nk_app_slot_set - one value per key and app, for what a module keeps once per process
- * (a table of shared connections ...). The key is the address of a static const object of the module.
- * `release` runs in nk_app_free, last set first, while the loop still exists. 0 or -ENOMEM, -EEXIST.
+ * nk_app_slot / nk_app_slot_set - one value per key and app, for what a module keeps once per
+ * process (a table of shared connections ...). The key is the address of a static const object of
+ * the module. `release` runs in nk_app_free, last set first, while the loop still exists. 0 or
+ * -ENOMEM, -EEXIST.
  */
 void *nk_app_slot(const struct nk_app *app, const void *key);
 int nk_app_slot_set(struct nk_app *app, const void *key, void *value, void (*release)(void *value));

@@ -3,9 +3,9 @@
  * app_internal - what the files of core share and nobody else sees. The only header with uv.h.
  *
  * A turn: prepare (begin, arm the wake-up) - poll (watchers, work results, signals) - check: due
- * timers, the ready list of streams, deferred calls, memory of closed streams. Every other callback of
- * libuv calls nk_app_enter first, so that nk_now_ms is fresh. What keeps the loop alive is libuv's
- * count of active handles: use uv_unref for those that should not.
+ * timers, the ready list of streams, deferred calls, memory of closed streams. Every other callback
+ * of libuv calls nk_app_enter first, so that nk_now_ms is fresh. What keeps the loop alive is
+ * libuv's count of active handles: use uv_unref for those that should not.
  */
 #ifndef NK_CORE_APP_INTERNAL_H
 #define NK_CORE_APP_INTERNAL_H
@@ -37,7 +37,7 @@ struct nk_app {
     struct nk_app_conf conf;
     unsigned scale;
 
-    bool in_turn;     /* between the first callback of a poll and the end of check */
+    bool in_turn; /* between the first callback of a poll and the end of check */
     bool stopping;
     int exit_code;
     uint64_t turn;
@@ -49,8 +49,8 @@ struct nk_app {
     uint64_t timer_seq;
     uint64_t wake_ms; /* real time the wake-up is armed for; 0 = not */
 
-    struct nk_ready_list ready[2];        /* [0]: the next pass; [1]: served in this turn, due again */
-    struct nk_stream *dead;               /* streams to free after the turn */
+    struct nk_ready_list ready[2]; /* [0]: the next pass; [1]: served in this turn, due again */
+    struct nk_stream *dead;        /* streams to free after the turn */
     struct nk_defer *defers, *defers_last;
     struct nk_defer *defers_stop; /* last one of the pass that runs now */
     struct nk_slot *slots;

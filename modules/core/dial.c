@@ -71,8 +71,8 @@ static int check_available(const struct nk_app *app, const struct nk_endpoint *e
             return nk_fail(diag, NK_EUNSUPPORTED, "'%s:' is for tests only", d->scheme);
         }
         if ((d->flags & NK_EP_EXEC) && !app->conf.launcher) {
-            return nk_fail(diag, NK_EUNSUPPORTED, "'%s:' starts a program, which is not possible here",
-                           d->scheme);
+            return nk_fail(diag, NK_EUNSUPPORTED,
+                           "'%s:' starts a program, which is not possible here", d->scheme);
         }
     }
     return 0;

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 enum {
-    RETRY_MS = 100,          /* after descriptors or memory ran out */
-    COMPLAIN_MS = 60 * 1000  /* at most one log line in this time */
+    RETRY_MS = 100,         /* after descriptors or memory ran out */
+    COMPLAIN_MS = 60 * 1000 /* at most one log line in this time */
 };
 
 struct fd_listener {

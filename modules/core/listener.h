@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * listener - accepts streams. The accepted stream is handed over in on_accept before its NK_CONNECTED
- * event: set an owner there (or close it). At most 32 accepts per turn; when descriptors run out the
- * listener pauses itself, logs once per minute and tries again after 100 ms, without spinning.
+ * listener - accepts streams. The accepted stream is handed over in on_accept before its
+ * NK_CONNECTED event: set an owner there (or close it). At most 32 accepts per turn; when
+ * descriptors run out the listener pauses itself, logs once per minute and tries again after 100
+ * ms, without spinning.
  */
 #ifndef NK_CORE_LISTENER_H
 #define NK_CORE_LISTENER_H
@@ -39,7 +40,8 @@ void nk_listener_close(struct nk_listener *l);
 /* nk_listener_pause - leave connections in the kernel's queue (paused = 1) or go on (0). */
 void nk_listener_pause(struct nk_listener *l, int paused);
 
-/* nk_listener_local - the bound address as an endpoint string ("tcp:127.0.0.1:40123"). 0 or error. */
+/* nk_listener_local - the bound address as an endpoint string ("tcp:127.0.0.1:40123"). 0 or error.
+ */
 int nk_listener_local(struct nk_listener *l, char *out, size_t max);
 
 /* nk_listener_from_fd - listen on a bound, listening socket, owned from then on
@@ -48,9 +50,9 @@ int nk_listener_from_fd(struct nk_app *app, int fd, nk_accept_fn *fn, void *owne
                         struct nk_listener **out, struct nk_diag *diag);
 
 struct nk_listener_fd_conf {
-    const char *name;            /* scheme of its streams, for logs; static */
-    bool inherited;              /* the description may be shared: never set O_NONBLOCK on it */
-    void (*release)(void *arg);  /* when it closes (unlink a path, free arg), or NULL */
+    const char *name;           /* scheme of its streams, for logs; static */
+    bool inherited;             /* the description may be shared: never set O_NONBLOCK on it */
+    void (*release)(void *arg); /* when it closes (unlink a path, free arg), or NULL */
     void *arg;
 };
 

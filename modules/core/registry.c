@@ -196,9 +196,9 @@ static int set_param(struct nk_endpoint *ep, const struct choice *c, const struc
                      struct nk_diag *diag)
 {
     int rc = nk_opt_parse_value(c->row, p->value, ep->conf[c->layer], diag);
-    return rc < 0 ? nk_fail_context(diag, "%s.%s", ep->layers[c->layer].driver->scheme,
-                                    c->row->name)
-                  : 0;
+    return rc < 0
+               ? nk_fail_context(diag, "%s.%s", ep->layers[c->layer].driver->scheme, c->row->name)
+               : 0;
 }
 
 static int check_required(const struct nk_endpoint *ep, const struct choice *set, size_t n,

@@ -2,9 +2,9 @@
 /*
  * registry - endpoint strings become streams and listeners.
  *
- * A driver is registered by its file name: ep_tcp.c defines nk_ep_tcp. Filters wrap whatever is below
- * them. Everything about a string is checked by nk_endpoint_parse, without side effects; only then
- * is it dialled or listened on.
+ * A driver is registered by its file name: ep_tcp.c defines nk_ep_tcp. Filters wrap whatever is
+ * below them. Everything about a string is checked by nk_endpoint_parse, without side effects; only
+ * then is it dialled or listened on.
  */
 #ifndef NK_CORE_REGISTRY_H
 #define NK_CORE_REGISTRY_H
@@ -32,18 +32,18 @@ enum nk_ep_flags {
 /* One checked layer of an endpoint, as drivers see it. */
 struct nk_ep_layer {
     const struct nk_ep_driver *driver;
-    const char *body; /* transports: raw body; filters: "" */
-    const void *conf; /* the driver's parameters, conf_size bytes */
+    const char *body;      /* transports: raw body; filters: "" */
+    const void *conf;      /* the driver's parameters, conf_size bytes */
     const char *peer_host; /* host of the transport below (for certificate names), or NULL */
 };
 
 struct nk_ep_driver {
     const char *scheme;
     const char *summary;
-    const char *body_help;        /* "HOST:PORT" */
+    const char *body_help; /* "HOST:PORT" */
     unsigned flags;
-    const char *over;             /* filters: transport when used alone (tls: = tls+tcp:) */
-    const struct nk_opt *params;  /* rows of key=value parameters, or NULL */
+    const char *over;            /* filters: transport when used alone (tls: = tls+tcp:) */
+    const struct nk_opt *params; /* rows of key=value parameters, or NULL */
     size_t conf_size;
     /* check body and parameters; no side effects (files may be looked at, nothing resolved). */
     int (*check)(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag);
@@ -92,8 +92,8 @@ const char *nk_endpoint_text(const struct nk_endpoint *ep);
 int nk_dial(struct nk_app *app, const struct nk_endpoint *ep, nk_stream_event_fn *fn, void *owner,
             struct nk_stream **out, struct nk_diag *diag);
 
-/* nk_listen - bind and listen now. fn gets streams with all filters on (still handshaking). ep is not
- * needed after the call. */
+/* nk_listen - bind and listen now. fn gets streams with all filters on (still handshaking). ep is
+ * not needed after the call. */
 int nk_listen(struct nk_app *app, const struct nk_endpoint *ep, nk_accept_fn *fn, void *owner,
               struct nk_listener **out, struct nk_diag *diag);
 

@@ -64,7 +64,8 @@ static bool parse_v6(const char *host, struct in6_addr *ip, uint32_t *scope)
 }
 
 /* A name whose last label is a number would be read as an address by inet_aton, in forms such as
- * 127.1, 0x7f.1 and 2130706433: refused, because people and filters do not see the address in it. */
+ * 127.1, 0x7f.1 and 2130706433: refused, because people and filters do not see the address in it.
+ */
 static bool last_label_is_number(const char *name, size_t len)
 {
     size_t i = len;

@@ -4,18 +4,18 @@
  *
  * The owner sets on_event and an interest mask. Events are level-like for reading: while interest
  * includes NK_READABLE and read would not return NK_EAGAIN, the event repeats every loop turn, also
- * for bytes that a filter holds above an empty socket. NK_WRITABLE comes once after a write returned
- * NK_EAGAIN or was short, when there is room again. Not reading is the back-pressure.
+ * for bytes that a filter holds above an empty socket. NK_WRITABLE comes once after a write
+ * returned NK_EAGAIN or was short, when there is room again. Not reading is the back-pressure.
  *
  * Life: a stream is born connecting (or, from a listener, handshaking or connected). The owner gets
- * exactly one of NK_CONNECTED or NK_CLOSED first; NK_CLOSED (connect or handshake failed) carries its
- * reason in nk_stream_error(). After NK_CONNECTED, errors are what read and writev return; bytes
- * received before an error are delivered first. A stream on which the owner waits for nothing
+ * exactly one of NK_CONNECTED or NK_CLOSED first; NK_CLOSED (connect or handshake failed) carries
+ * its reason in nk_stream_error(). After NK_CONNECTED, errors are what read and writev return;
+ * bytes received before an error are delivered first. A stream on which the owner waits for nothing
  * (interest 0) raises no event and costs no CPU, whatever the peer does.
  *
- * After nk_stream_close() no event arrives and the pointer is dead; the loop frees the memory later.
- * Closing is allowed anywhere, also inside on_event. Events never arrive from inside a call that
- * the owner makes on the stream.
+ * After nk_stream_close() no event arrives and the pointer is dead; the loop frees the memory
+ * later. Closing is allowed anywhere, also inside on_event. Events never arrive from inside a call
+ * that the owner makes on the stream.
  */
 #ifndef NK_CORE_STREAM_H
 #define NK_CORE_STREAM_H
@@ -30,12 +30,7 @@
 struct nk_app;
 struct nk_stream;
 
-enum nk_events {
-    NK_READABLE = 1,
-    NK_WRITABLE = 2,
-    NK_CONNECTED = 4,
-    NK_CLOSED = 8
-};
+enum nk_events { NK_READABLE = 1, NK_WRITABLE = 2, NK_CONNECTED = 4, NK_CLOSED = 8 };
 
 typedef void nk_stream_event_fn(void *owner, struct nk_stream *s, unsigned events);
 
@@ -54,8 +49,8 @@ enum nk_query {
 
 /* What nk_stream_tune can set on the lowest layer. */
 enum nk_tune {
-    NK_TUNE_NODELAY,       /* 1: no Nagle delay (the default of tcp: streams) */
-    NK_TUNE_QUICKACK,      /* 1: acknowledge at once; the kernel forgets it, so repeat after reads */
+    NK_TUNE_NODELAY,  /* 1: no Nagle delay (the default of tcp: streams) */
+    NK_TUNE_QUICKACK, /* 1: acknowledge at once; the kernel forgets it, so repeat after reads */
     NK_TUNE_NOTSENT_LOWAT, /* bytes the kernel may hold unsent before it says "not writable" */
     NK_TUNE_SNDBUF,        /* bytes of the kernel's send buffer */
     NK_TUNE_RCVBUF         /* bytes of the kernel's receive buffer */
@@ -67,7 +62,8 @@ struct nk_stream_ops {
     ssize_t (*read)(struct nk_stream *s, void *p, size_t n);
     /* write from iov: bytes taken (may be short), NK_EAGAIN, or the error. */
     ssize_t (*writev)(struct nk_stream *s, const struct iovec *iov, int n);
-    /* no more writes; the peer reads end-of-stream after what was written. 0 or error; idempotent. */
+    /* no more writes; the peer reads end-of-stream after what was written. 0 or error; idempotent.
+     */
     int (*shutdown)(struct nk_stream *s);
     /* give everything back; called once; free the memory with nk_stream_done(s). */
     void (*close)(struct nk_stream *s);
@@ -75,8 +71,8 @@ struct nk_stream_ops {
     int (*query)(struct nk_stream *s, enum nk_query what, void *out, size_t *n);
     /* interest changed: s->interest is the new mask. */
     void (*interest)(struct nk_stream *s);
-    /* 0, -ENOENT when there is no such thing below, or the error; filters hand it to the layer below
-     * (nk_stream_tune on their lower stream). NULL: there is nothing to tune. */
+    /* 0, -ENOENT when there is no such thing below, or the error; filters hand it to the layer
+     * below (nk_stream_tune on their lower stream). NULL: there is nothing to tune. */
     int (*tune)(struct nk_stream *s, enum nk_tune what, int value);
 };
 
@@ -86,17 +82,17 @@ struct nk_stream {
     struct nk_app *app;
     nk_stream_event_fn *on_event;
     void *owner;
-    unsigned interest;  /* NK_READABLE | NK_WRITABLE */
-    unsigned pending;   /* events waiting on the ready list */
-    bool connected;     /* NK_CONNECTED was delivered */
+    unsigned interest; /* NK_READABLE | NK_WRITABLE */
+    unsigned pending;  /* events waiting on the ready list */
+    bool connected;    /* NK_CONNECTED was delivered */
     bool closing;
-    bool again;         /* READABLE stays due until the next read (nk_stream_again) */
+    bool again;           /* READABLE stays due until the next read (nk_stream_again) */
     unsigned char listed; /* 0, or 1 + number of the ready list it is on */
-    int error;          /* why NK_CLOSED */
+    int error;            /* why NK_CLOSED */
     struct nk_stream *ready_prev, *ready_next;
-    uint64_t seen;      /* last turn in which events were delivered */
-    uint64_t turn;      /* last turn in which bytes were read */
-    size_t turn_bytes;  /* bytes read in that turn */
+    uint64_t seen;       /* last turn in which events were delivered */
+    uint64_t turn;       /* last turn in which bytes were read */
+    size_t turn_bytes;   /* bytes read in that turn */
     struct nk_diag *why; /* heap; text of the failure, or NULL */
 };
 
@@ -104,11 +100,13 @@ struct nk_stream {
 
 /* --- for owners ---------------------------------------------------------------------------- */
 
-/* nk_stream_own - take over the stream: set callback and owner. Pending events go to the new owner. */
+/* nk_stream_own - take over the stream: set callback and owner. Pending events go to the new owner.
+ */
 void nk_stream_own(struct nk_stream *s, nk_stream_event_fn *fn, void *owner);
 
 /* nk_stream_read - read up to n (>= 1) bytes into p. Returns bytes, 0 at end of stream, NK_EAGAIN
- * (also when the per-turn limit is used up), NK_ETRUNC (TLS end without close_notify), or -errno. */
+ * (also when the per-turn limit is used up), NK_ETRUNC (TLS end without close_notify), or -errno.
+ */
 ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n);
 
 /* nk_stream_writev - write from n (1..1024) buffers. Returns bytes taken, possibly short;
@@ -144,16 +142,17 @@ int nk_stream_error(const struct nk_stream *s, struct nk_diag *diag);
 /* nk_stream_init - set up the embedded part. */
 void nk_stream_init(struct nk_stream *s, const struct nk_stream_ops *ops, struct nk_app *app);
 
-/* nk_stream_raise - queue events for delivery in this turn's ready pass (or the next turn when called
- * outside of one). READABLE/WRITABLE are filtered by interest at delivery. */
+/* nk_stream_raise - queue events for delivery in this turn's ready pass (or the next turn when
+ * called outside of one). READABLE/WRITABLE are filtered by interest at delivery. */
 void nk_stream_raise(struct nk_stream *s, unsigned events);
 
-/* nk_stream_fail - the connection attempt failed: queue NK_CLOSED with error and text (may be NULL). */
+/* nk_stream_fail - the connection attempt failed: queue NK_CLOSED with error and text (may be
+ * NULL). */
 void nk_stream_fail(struct nk_stream *s, int error, const struct nk_diag *why);
 
-/* nk_stream_again - NK_READABLE stays due, every turn from the next one on (at once in this turn when
- * nothing was delivered in it yet), until the owner's next nk_stream_read. A filter calls it in its
- * read when bytes are left above the lower stream, and whenever such bytes arrive. */
+/* nk_stream_again - NK_READABLE stays due, every turn from the next one on (at once in this turn
+ * when nothing was delivered in it yet), until the owner's next nk_stream_read. A filter calls it
+ * in its read when bytes are left above the lower stream, and whenever such bytes arrive. */
 void nk_stream_again(struct nk_stream *s);
 
 /* nk_stream_done - the implementation has released everything: free(s) (its start address must be
@@ -173,8 +172,8 @@ int nk_stream_from_fd(struct nk_app *app, int fd, const char *name, struct nk_st
 int nk_stream_pending(struct nk_app *app, const char *name, void (*cancel)(void *arg), void *arg,
                       struct nk_stream **out);
 
-/* nk_stream_attach - the connection stands: s takes the watcher (core/watch.h) and its descriptor, and
- * NK_CONNECTED is queued. cancel is forgotten. */
+/* nk_stream_attach - the connection stands: s takes the watcher (core/watch.h) and its descriptor,
+ * and NK_CONNECTED is queued. cancel is forgotten. */
 struct nk_watch;
 void nk_stream_attach(struct nk_stream *s, struct nk_watch *take_w);
 
@@ -182,11 +181,12 @@ void nk_stream_attach(struct nk_stream *s, struct nk_watch *take_w);
 void nk_stream_pending_fail(struct nk_stream *s, int error, const struct nk_diag *why);
 
 /*
- * nk_stream_from_inherited - a stream over descriptors that came from outside and may be shared with
- * other processes: reads rfd, writes wfd (the same number, or -1 for none). Takes both (closed also on
- * failure). O_NONBLOCK is never set on a shared description: sockets are used with MSG_DONTWAIT
- * behind an epoll set of our own, pipes and terminals are opened anew through /proc/self/fd where that
- * is possible, and regular files are read and written in work lane `disk`. NK_CONNECTED is queued.
+ * nk_stream_from_inherited - a stream over descriptors that came from outside and may be shared
+ * with other processes: reads rfd, writes wfd (the same number, or -1 for none). Takes both (closed
+ * also on failure). O_NONBLOCK is never set on a shared description: sockets are used with
+ * MSG_DONTWAIT behind an epoll set of our own, pipes and terminals are opened anew through
+ * /proc/self/fd where that is possible, and regular files are read and written in work lane `disk`.
+ * NK_CONNECTED is queued.
  */
 int nk_stream_from_inherited(struct nk_app *app, int rfd, int wfd, const char *name,
                              struct nk_stream **out, struct nk_diag *diag);

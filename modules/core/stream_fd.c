@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Streams over one descriptor. The watcher's mask follows the interest lazily: READABLE stays armed
- * until it fires while nobody wants it (then `again` remembers it), WRITABLE is armed by a write that
- * did not fit and disarmed when it fires unasked. A steady reader or writer causes no epoll_ctl.
+ * until it fires while nobody wants it (then `again` remembers it), WRITABLE is armed by a write
+ * that did not fit and disarmed when it fires unasked. A steady reader or writer causes no
+ * epoll_ctl.
  */
 #include "core/app_internal.h"
 #include "core/resolve.h"
@@ -85,8 +86,8 @@ static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
         return f->read_error;
     }
     do {
-        got = f->socket ? recv(nk_watch_fd(f->w), p, n, MSG_DONTWAIT)
-                        : read(nk_watch_fd(f->w), p, n);
+        got =
+            f->socket ? recv(nk_watch_fd(f->w), p, n, MSG_DONTWAIT) : read(nk_watch_fd(f->w), p, n);
     } while (got < 0 && errno == EINTR);
     if (got < 0 && errno != EAGAIN) {
         return f->read_error = -errno;
@@ -277,8 +278,7 @@ static int fd_query(struct nk_stream *s, enum nk_query what, void *out, size_t *
         return answer_int(out, n, fd);
     case NK_Q_PEER:
     case NK_Q_LOCAL:
-        return f->socket ? query_addr(fd, what == NK_Q_PEER, out, n)
-                         : answer_text(out, n, f->name);
+        return f->socket ? query_addr(fd, what == NK_Q_PEER, out, n) : answer_text(out, n, f->name);
     case NK_Q_UID:
     case NK_Q_IDENTITY:
         return f->socket ? query_uid(fd, what, out, n) : -ENOENT;

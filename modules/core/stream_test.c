@@ -19,7 +19,7 @@ struct end {
     struct nk_app *app;
     struct nk_stream *s;
     int readable, writable, connected, closed;
-    size_t eat;    /* read at most this much in one event; 0 = nothing */
+    size_t eat; /* read at most this much in one event; 0 = nothing */
     size_t got;
     ssize_t last;  /* last result of read */
     bool close_it; /* close inside the next event */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986): insert and decrease in O(1), removal in
- * O(log n) amortised, all links inside the timers. `prev` is the parent for a first child, else the
- * left sibling; the root has none.
+ * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986): insert and decrease in O(1), removal
+ * in O(log n) amortised, all links inside the timers. `prev` is the parent for a first child, else
+ * the left sibling; the root has none.
  */
 #include "core/app_internal.h"
 

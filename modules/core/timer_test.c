@@ -229,12 +229,9 @@ static void test_slots(void **state)
 int nk_test_core_timer(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fires_in_order),
-        cmocka_unit_test(test_stop_and_rearm),
-        cmocka_unit_test(test_many),
-        cmocka_unit_test(test_idle_timer_costs_no_turns),
-        cmocka_unit_test(test_defer),
-        cmocka_unit_test(test_run_and_stop),
+        cmocka_unit_test(test_fires_in_order), cmocka_unit_test(test_stop_and_rearm),
+        cmocka_unit_test(test_many),           cmocka_unit_test(test_idle_timer_costs_no_turns),
+        cmocka_unit_test(test_defer),          cmocka_unit_test(test_run_and_stop),
         cmocka_unit_test(test_slots),
     };
     return cmocka_run_group_tests_name("core/timer", tests, NULL, NULL);

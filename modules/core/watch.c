@@ -134,10 +134,9 @@ int nk_watch_set(struct nk_watch *w, unsigned mask)
         inner_set(w, EPOLL_CTL_MOD, mask);
         return uv_poll_start(&w->poll, UV_READABLE, on_poll);
     }
-    return uv_poll_start(&w->poll,
-                         (mask & NK_READABLE ? UV_READABLE : 0) |
-                             (mask & NK_WRITABLE ? UV_WRITABLE : 0),
-                         on_poll);
+    return uv_poll_start(
+        &w->poll, (mask & NK_READABLE ? UV_READABLE : 0) | (mask & NK_WRITABLE ? UV_WRITABLE : 0),
+        on_poll);
 }
 
 unsigned nk_watch_mask(const struct nk_watch *w)

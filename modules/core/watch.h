@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * watch - readiness of one descriptor. The layer below streams and listeners, for everything that owns
- * a pollable descriptor of its own kind (a connection attempt, a netlink socket, a pipe).
+ * watch - readiness of one descriptor. The layer below streams and listeners, for everything that
+ * owns a pollable descriptor of its own kind (a connection attempt, a netlink socket, a pipe).
  *
- * Reports are level-triggered hints in the poll phase of a turn: "a call on the fd may not block now".
- * An error condition is reported as readable and writable, so that read, write or SO_ERROR give the
- * real reason; the watcher then watches nothing until the mask is set again. A mask of 0 costs nothing
- * whatever the peer does. Nothing is watched for disconnection alone (it would spin).
+ * Reports are level-triggered hints in the poll phase of a turn: "a call on the fd may not block
+ * now". An error condition is reported as readable and writable, so that read, write or SO_ERROR
+ * give the real reason; the watcher then watches nothing until the mask is set again. A mask of 0
+ * costs nothing whatever the peer does. Nothing is watched for disconnection alone (it would spin).
  */
 #ifndef NK_CORE_WATCH_H
 #define NK_CORE_WATCH_H
@@ -26,7 +26,8 @@ enum nk_watch_flags {
 };
 
 /* nk_watch_open - take fd (only on success); nothing is watched yet. Without NK_WATCH_SHARED
- * O_NONBLOCK is set. -EPERM when the kernel cannot poll it (regular files, /dev/null), -ENOMEM ... */
+ * O_NONBLOCK is set. -EPERM when the kernel cannot poll it (regular files, /dev/null), -ENOMEM ...
+ */
 int nk_watch_open(struct nk_app *app, int fd, unsigned flags, nk_watch_fn *fn, void *owner,
                   struct nk_watch **out);
 

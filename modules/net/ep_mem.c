@@ -11,19 +11,35 @@
 #include "core/registry.h"
 
 struct mem_conf {
-    uint64_t capacity;    /* bytes per direction */
-    uint64_t chunk;       /* most bytes in one read or write; 0 = any number */
-    uint64_t reset_after; /* both ends see ECONNRESET after so many bytes were written by this one */
+    uint64_t capacity; /* bytes per direction */
+    uint64_t chunk;    /* most bytes in one read or write; 0 = any number */
+    uint64_t
+        reset_after; /* both ends see ECONNRESET after so many bytes were written by this one */
 };
 
-static const struct nk_opt params[] = {
-    {.name = "capacity", .type = NK_OPT_SIZE, .offset = NK_FIELD(struct mem_conf, capacity),
-     .arg = "SIZE", .def = "64k", .min = 1, .max = 1 << 30, .help = "Bytes held per direction"},
-    {.name = "chunk", .type = NK_OPT_SIZE, .offset = NK_FIELD(struct mem_conf, chunk),
-     .arg = "SIZE", .min = 1, .max = 1 << 30, .help = "Most bytes moved by one call"},
-    {.name = "reset_after", .type = NK_OPT_SIZE, .offset = NK_FIELD(struct mem_conf, reset_after),
-     .arg = "SIZE", .min = 1, .max = 1 << 30, .help = "Reset after so many bytes from this end"},
-    NK_OPT_END};
+static const struct nk_opt params[] = {{.name = "capacity",
+                                        .type = NK_OPT_SIZE,
+                                        .offset = NK_FIELD(struct mem_conf, capacity),
+                                        .arg = "SIZE",
+                                        .def = "64k",
+                                        .min = 1,
+                                        .max = 1 << 30,
+                                        .help = "Bytes held per direction"},
+                                       {.name = "chunk",
+                                        .type = NK_OPT_SIZE,
+                                        .offset = NK_FIELD(struct mem_conf, chunk),
+                                        .arg = "SIZE",
+                                        .min = 1,
+                                        .max = 1 << 30,
+                                        .help = "Most bytes moved by one call"},
+                                       {.name = "reset_after",
+                                        .type = NK_OPT_SIZE,
+                                        .offset = NK_FIELD(struct mem_conf, reset_after),
+                                        .arg = "SIZE",
+                                        .min = 1,
+                                        .max = 1 << 30,
+                                        .help = "Reset after so many bytes from this end"},
+                                       NK_OPT_END};
 
 /* --- connections ------------------------------------------------------------------------------ */
 
@@ -39,9 +55,9 @@ struct mem_stream {
     size_t chunk;
     uint64_t reset_left; /* bytes until the reset; 0 = never */
     bool want_write;
-    bool shut;      /* no more writes from us */
-    bool ended;     /* the peer shut down or closed */
-    int error;      /* reset */
+    bool shut;  /* no more writes from us */
+    bool ended; /* the peer shut down or closed */
+    int error;  /* reset */
     char name[64];
 };
 
@@ -208,8 +224,7 @@ static const struct nk_stream_ops mem_ops = {
     .interest = mem_interest,
 };
 
-static struct mem_stream *new_end(struct nk_app *app, const struct mem_conf *conf,
-                                  const char *name)
+static struct mem_stream *new_end(struct nk_app *app, const struct mem_conf *conf, const char *name)
 {
     struct mem_stream *m = calloc(1, sizeof(*m));
     uint8_t *data = malloc((size_t)conf->capacity);

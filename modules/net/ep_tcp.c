@@ -14,8 +14,8 @@
 #include "net/sock.h"
 
 enum {
-    KEEP_PROBES = 4,      /* unanswered probes that end a connection */
-    KEEP_FRACTION = 4,    /* probes follow each other after a quarter of the idle time */
+    KEEP_PROBES = 4,   /* unanswered probes that end a connection */
+    KEEP_FRACTION = 4, /* probes follow each other after a quarter of the idle time */
     MS_PER_S = 1000
 };
 
@@ -23,28 +23,63 @@ static const char *const families[] = {
     [TCP_ANY] = "any", [TCP_IPV4] = "ipv4", [TCP_IPV6] = "ipv6", NULL};
 
 static const struct nk_opt params[] = {
-    {.name = "family", .type = NK_OPT_ENUM, .offset = NK_FIELD(struct tcp_conf, family),
-     .arg = "FAMILY", .def = "any", .choices = families,
+    {.name = "family",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct tcp_conf, family),
+     .arg = "FAMILY",
+     .def = "any",
+     .choices = families,
      .help = "Which addresses of a name to use"},
-    {.name = "timeout", .type = NK_OPT_DURATION, .offset = NK_FIELD(struct tcp_conf, timeout_ms),
-     .arg = "TIME", .def = "30s", .min = 1, .max = 3600 * 1000,
+    {.name = "timeout",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct tcp_conf, timeout_ms),
+     .arg = "TIME",
+     .def = "30s",
+     .min = 1,
+     .max = 3600 * 1000,
      .help = "Give up connecting after this time, all addresses together"},
-    {.name = "keepalive", .type = NK_OPT_DURATION,
-     .offset = NK_FIELD(struct tcp_conf, keepalive_ms), .arg = "TIME", .def = "60s", .min = 0,
-     .max = 32767 * 1000, .help = "Probe a silent connection after this time; 0 never probes"},
-    {.name = "user_timeout", .type = NK_OPT_DURATION,
-     .offset = NK_FIELD(struct tcp_conf, user_timeout_ms), .arg = "TIME", .min = 0,
+    {.name = "keepalive",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct tcp_conf, keepalive_ms),
+     .arg = "TIME",
+     .def = "60s",
+     .min = 0,
+     .max = 32767 * 1000,
+     .help = "Probe a silent connection after this time; 0 never probes"},
+    {.name = "user_timeout",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct tcp_conf, user_timeout_ms),
+     .arg = "TIME",
+     .min = 0,
      .max = 24 * 3600 * 1000,
      .help = "End a connection whose data stay unacknowledged for this time"},
-    {.name = "sndbuf", .type = NK_OPT_SIZE, .offset = NK_FIELD(struct tcp_conf, sndbuf),
-     .arg = "SIZE", .min = 1, .max = 1 << 30, .help = "Fixed size of the kernel's send buffer"},
-    {.name = "rcvbuf", .type = NK_OPT_SIZE, .offset = NK_FIELD(struct tcp_conf, rcvbuf),
-     .arg = "SIZE", .min = 1, .max = 1 << 30, .help = "Fixed size of the kernel's receive buffer"},
-    {.name = "backlog", .type = NK_OPT_INT, .offset = NK_FIELD(struct tcp_conf, backlog),
-     .arg = "N", .def = NET_BACKLOG, .min = 1, .max = 65535,
+    {.name = "sndbuf",
+     .type = NK_OPT_SIZE,
+     .offset = NK_FIELD(struct tcp_conf, sndbuf),
+     .arg = "SIZE",
+     .min = 1,
+     .max = 1 << 30,
+     .help = "Fixed size of the kernel's send buffer"},
+    {.name = "rcvbuf",
+     .type = NK_OPT_SIZE,
+     .offset = NK_FIELD(struct tcp_conf, rcvbuf),
+     .arg = "SIZE",
+     .min = 1,
+     .max = 1 << 30,
+     .help = "Fixed size of the kernel's receive buffer"},
+    {.name = "backlog",
+     .type = NK_OPT_INT,
+     .offset = NK_FIELD(struct tcp_conf, backlog),
+     .arg = "N",
+     .def = NET_BACKLOG,
+     .min = 1,
+     .max = 65535,
      .help = "Connections that may wait to be accepted"},
-    {.name = "reuse_port", .type = NK_OPT_BOOL, .offset = NK_FIELD(struct tcp_conf, reuse_port),
-     .def = "no", .help = "Let several processes listen on the same port and share the work"},
+    {.name = "reuse_port",
+     .type = NK_OPT_BOOL,
+     .offset = NK_FIELD(struct tcp_conf, reuse_port),
+     .def = "no",
+     .help = "Let several processes listen on the same port and share the work"},
     NK_OPT_END};
 
 static int set_int(int fd, int level, int option, int value)

@@ -32,16 +32,35 @@ struct unix_conf {
 };
 
 static const struct nk_opt params[] = {
-    {.name = "mode", .type = NK_OPT_STRING, .offset = NK_FIELD(struct unix_conf, mode),
-     .arg = "OCTAL", .def = "0600", .help = "Mode of the socket file of a listener"},
-    {.name = "backlog", .type = NK_OPT_INT, .offset = NK_FIELD(struct unix_conf, backlog),
-     .arg = "N", .def = NET_BACKLOG, .min = 1, .max = 65535,
+    {.name = "mode",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct unix_conf, mode),
+     .arg = "OCTAL",
+     .def = "0600",
+     .help = "Mode of the socket file of a listener"},
+    {.name = "backlog",
+     .type = NK_OPT_INT,
+     .offset = NK_FIELD(struct unix_conf, backlog),
+     .arg = "N",
+     .def = NET_BACKLOG,
+     .min = 1,
+     .max = 65535,
      .help = "Connections that may wait to be accepted"},
-    {.name = "timeout", .type = NK_OPT_DURATION, .offset = NK_FIELD(struct unix_conf, timeout_ms),
-     .arg = "TIME", .def = "30s", .min = 1, .max = 3600 * 1000,
+    {.name = "timeout",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct unix_conf, timeout_ms),
+     .arg = "TIME",
+     .def = "30s",
+     .min = 1,
+     .max = 3600 * 1000,
      .help = "Give up connecting after this time while the listener's queue is full"},
-    {.name = "sndbuf", .type = NK_OPT_SIZE, .offset = NK_FIELD(struct unix_conf, sndbuf),
-     .arg = "SIZE", .min = 1, .max = 1 << 30, .help = "Fixed size of the kernel's send buffer"},
+    {.name = "sndbuf",
+     .type = NK_OPT_SIZE,
+     .offset = NK_FIELD(struct unix_conf, sndbuf),
+     .arg = "SIZE",
+     .min = 1,
+     .max = 1 << 30,
+     .help = "Fixed size of the kernel's send buffer"},
     NK_OPT_END};
 
 static int parse_mode(const char *text, mode_t *out)
@@ -310,8 +329,7 @@ static int unix_listen(struct nk_app *app, const struct nk_ep_layer *layer, nk_a
         }
         return net_listen_error(diag, rc, where);
     }
-    struct nk_listener_fd_conf lc = {
-        .name = "unix", .release = b ? release_path : NULL, .arg = b};
+    struct nk_listener_fd_conf lc = {.name = "unix", .release = b ? release_path : NULL, .arg = b};
     rc = nk_listener_over_fd(app, fd, &lc, fn, owner, out, diag);
     if (rc < 0 && b) {
         release_path(b);

@@ -9,7 +9,8 @@ int net_listen_error(struct nk_diag *diag, int code, const char *where)
         nk_hint(diag, "another program listens there; 'ss -lxtnp' shows which");
         break;
     case -EACCES:
-        nk_hint(diag, "ports below 1024 need root or CAP_NET_BIND_SERVICE, paths a writable folder");
+        nk_hint(diag,
+                "ports below 1024 need root or CAP_NET_BIND_SERVICE, paths a writable folder");
         break;
     case -EADDRNOTAVAIL:
         nk_hint(diag, "this machine has no such address; 'ip address' shows them");

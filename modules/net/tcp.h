@@ -10,11 +10,11 @@
 enum tcp_family { TCP_ANY, TCP_IPV4, TCP_IPV6 };
 
 struct tcp_conf {
-    int family;              /* enum tcp_family */
-    uint64_t timeout_ms;     /* of the whole connection attempt */
-    uint64_t keepalive_ms;   /* idle time before the first probe; 0 = no probes */
+    int family;               /* enum tcp_family */
+    uint64_t timeout_ms;      /* of the whole connection attempt */
+    uint64_t keepalive_ms;    /* idle time before the first probe; 0 = no probes */
     uint64_t user_timeout_ms; /* unacknowledged data for so long ends it (RFC 5482); 0 = kernel's */
-    uint64_t sndbuf, rcvbuf; /* bytes; 0 = the kernel's automatic sizes */
+    uint64_t sndbuf, rcvbuf;  /* bytes; 0 = the kernel's automatic sizes */
     int64_t backlog;
     bool reuse_port;
 };

@@ -234,8 +234,10 @@ static void on_resolved(void *owner, int status, const struct nk_addr *addrs, si
     interleave(d, addrs, n);
     if (d->n == 0) {
         struct nk_diag why = {0};
-        dial_fail(d, nk_fail(&why, NK_ENONAME, "%s: the name has no %s address", d->where,
-                             d->conf.family == TCP_IPV4 ? "IPv4" : "IPv6"), &why);
+        dial_fail(d,
+                  nk_fail(&why, NK_ENONAME, "%s: the name has no %s address", d->where,
+                          d->conf.family == TCP_IPV4 ? "IPv4" : "IPv6"),
+                  &why);
         return;
     }
     start_next(d);
