@@ -13,12 +13,21 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
+
+/* What a terminal or pipe surely takes once poll() says it is writable (WAKEUP_CHARS of Linux's tty
+ * layer; PIPE_BUF is more). */
+enum { SURE_WRITE = 256 };
+
+enum { DO_NOT_WAIT = 0x8 /* RWF_NOWAIT of linux/fs.h, which not every C library names */ };
 
 struct fd_stream {
     struct nk_stream s;
@@ -29,6 +38,7 @@ struct fd_stream {
     int read_error;  /* sticky, 0 = none */
     int write_error; /* the same */
     bool socket;
+    bool shared;     /* the description may be blocking and is not ours to change */
     bool ended;      /* end of stream was read */
     bool want_write; /* a write did not fit: WRITABLE is due when it would */
     bool shut;       /* no more writes */
@@ -75,6 +85,53 @@ static void on_ready(void *owner, struct nk_watch *w, unsigned ready)
     nk_watch_set(w, mask);
 }
 
+/* Descriptions that may block: the kernel's own "do not wait", else only what poll() promises. */
+
+static bool ready_now(int fd, short events)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    return poll(&p, 1, 0) == 1;
+}
+
+static ssize_t shared_read(int fd, void *p, size_t n)
+{
+    struct iovec iov = {.iov_base = p, .iov_len = n};
+    ssize_t got = syscall(SYS_preadv2, fd, &iov, 1, -1L, -1L, DO_NOT_WAIT);
+    if (got < 0 && errno == EOPNOTSUPP) {
+        if (!ready_now(fd, POLLIN)) {
+            errno = EAGAIN;
+            return -1;
+        }
+        got = read(fd, p, n); /* returns what is there */
+    }
+    return got;
+}
+
+static ssize_t shared_writev(int fd, const struct iovec *iov, int n)
+{
+    ssize_t put = syscall(SYS_pwritev2, fd, iov, (unsigned long)n, -1L, -1L, DO_NOT_WAIT);
+    if (put >= 0 || errno != EOPNOTSUPP) {
+        return put;
+    }
+    for (int i = 0; i < n; i++) { /* a first small piece of the first buffer that has any */
+        if (iov[i].iov_len > 0 && ready_now(fd, POLLOUT)) {
+            size_t len = iov[i].iov_len < SURE_WRITE ? iov[i].iov_len : SURE_WRITE;
+            return write(fd, iov[i].iov_base, len);
+        }
+    }
+    errno = EAGAIN;
+    return -1;
+}
+
+static ssize_t receive_some(const struct fd_stream *f, void *p, size_t n)
+{
+    int fd = nk_watch_fd(f->w);
+    if (f->socket) {
+        return recv(fd, p, n, MSG_DONTWAIT);
+    }
+    return f->shared ? shared_read(fd, p, n) : read(fd, p, n);
+}
+
 static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
 {
     struct fd_stream *f = of(s);
@@ -86,8 +143,7 @@ static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
         return f->read_error;
     }
     do {
-        got =
-            f->socket ? recv(nk_watch_fd(f->w), p, n, MSG_DONTWAIT) : read(nk_watch_fd(f->w), p, n);
+        got = receive_some(f, p, n);
     } while (got < 0 && errno == EINTR);
     if (got < 0 && errno != EAGAIN) {
         return f->read_error = -errno;
@@ -112,6 +168,8 @@ static ssize_t send_some(const struct fd_stream *f, const struct iovec *iov, int
         if (f->socket) {
             struct msghdr m = {.msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)n};
             put = sendmsg(nk_watch_fd(f->w), &m, MSG_DONTWAIT | MSG_NOSIGNAL);
+        } else if (f->shared) {
+            put = shared_writev(nk_watch_fd(f->w), iov, n);
         } else {
             put = writev(nk_watch_fd(f->w), iov, n);
         }
@@ -372,6 +430,7 @@ int nk_stream_over_fd(struct nk_app *app, int fd, unsigned watch_flags, const ch
         nk_watch_release(w);
         return rc;
     }
+    of(s)->shared = (watch_flags & NK_WATCH_SHARED) != 0;
     nk_stream_attach(s, w);
     *out = s;
     return 0;
