@@ -81,7 +81,7 @@ static void note_error(struct dial *d, int error, const struct nk_addr *addr)
 static void fail_all(struct dial *d)
 {
     struct nk_diag why = {0};
-    char where[NET_HOST_MAX + 96], addr[64];
+    char where[NET_HOST_MAX + 128], addr[64];
     nk_addr_format(addr, sizeof(addr), &d->error_addr);
     if (strstr(d->where, addr)) {
         snprintf(where, sizeof(where), "%s", d->where);
