@@ -222,7 +222,7 @@ static void test_malformed(void **state)
         "8004 28 4b01 8c0341434b 4e4e 742e 2e",           /* bytes after STOP */
         "8004 4e 28 4b01 8c0341434b 4e4e 742e",           /* two values at STOP */
         "8004 28 28 4b01 8c0341434b 4e4e 742e",           /* an open MARK */
-        "8004 28 4b01 8c0341434b 4e4e 742e"  "00",
+        "8004 28 4b01 8c0341434b 4e4e 742e 00",        /* a byte after STOP */
         "8004 28 8c0131 8c0341434b 4e4e 742e",            /* stamp is a string */
         "8004 28 4b01 4303 41434b 4e4e 742e",             /* command is bytes */
         "8004 28 8a09 000000000000000001 8c0341434b 4e4e 742e", /* 72 bits */
