@@ -120,7 +120,8 @@ static void done(struct links *l, const char *verb, const char *path)
 {
     l->done++;
     if (!l->quiet) {
-        printf("%s%s %s\n", l->dry_run ? "would have " : "", verb, path);
+        bool kept = strcmp(verb, "kept") == 0;
+        printf("%s%s %s\n", l->dry_run && !kept ? "would have " : "", verb, path);
     }
 }
 
@@ -234,7 +235,7 @@ void links_put_file(struct links *l, const char *dir, const char *name, const vo
         nk_cli_report(l->name, &diag, false);
         l->failed++;
     } else {
-        done(l, "wrote", path);
+        done(l, "written", path);
     }
 }
 
