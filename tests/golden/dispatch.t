@@ -68,9 +68,8 @@ $ netkit --json helo
 
 # Without any name at all (only execve can do that).
 $ bash -c 'exec -a "" ../bin/netkit'
+! netkit: usage: netkit COMMAND [OPTION].. [ARGUMENT].. (hint: see 'netkit --help')
+= 2
 $ bash -c 'exec -a "" ../bin/netkit hello'
+> hello, world
 
-> Traceback (most recent call last):
->   File "<string>", line 1, in <module>
-> ValueError: execv() arg 2 first element cannot be empty
-= 1

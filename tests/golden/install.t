@@ -17,12 +17,12 @@ $ netkit install -H --relative bin
 = 2
 
 $ netkit install --man man --completion comp --dry-run bin | sed 's/ [^ ]*$//' | sort -u
-> 16
+> would have written
 $ ls
 > bin
 > file
 $ netkit install --man man --completion comp bin | sed 's/ .*//' | sort -u
-> wrote
+> written
 $ netkit install --man man --completion comp bin | sed 's/ .*//' | sort -u
 > kept
 $ ls comp
@@ -44,7 +44,7 @@ $ echo mine >comp/netkit && netkit install --completion comp bin | grep comp
 $ cat comp/netkit
 > mine
 $ netkit install --completion comp --force bin | grep comp/netkit$
-> wrote comp/netkit
+> written comp/netkit
 $ echo mine >comp/netkit && netkit uninstall --man man --completion comp bin | sed 's/ .*//' | sort -u
 > removed
 $ ls comp man/man1

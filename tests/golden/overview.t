@@ -126,4 +126,4 @@ $ netkit --list | grep config
 > config keys
 > config show
 $ netkit licenses | grep -q 'Apache License' && echo yes
-> 5
+> yes
