@@ -106,4 +106,8 @@ void tls_drop_handshake(mbedtls_ssl_context *ssl)
     mbedtls_ssl_handshake_free(ssl);
     mbedtls_free(ssl->handshake);
     ssl->handshake = NULL;
+    /* mbedtls_ssl_free looks for TLS 1.2's unused transform only while there is a handshake */
+    mbedtls_ssl_transform_free(ssl->transform_negotiate);
+    mbedtls_free(ssl->transform_negotiate);
+    ssl->transform_negotiate = NULL;
 }
