@@ -31,12 +31,12 @@ struct place {
 static int set_up(void **state)
 {
     struct place *w = calloc(1, sizeof *w);
-    if (!w || nk_crypto_init() < 0)
+    if (!w)
         return -1;
+    *state = w;
     snprintf(w->dir, sizeof w->dir, "/tmp/nk-file-XXXXXX");
     nk_buf_init(&w->buf, 1000);
-    *state = w;
-    return mkdtemp(w->dir) ? 0 : -1;
+    return nk_crypto_init() == 0 && mkdtemp(w->dir) ? 0 : -1;
 }
 
 static void remove_tree(const char *dir)

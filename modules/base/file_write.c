@@ -142,7 +142,7 @@ static int write_draft(struct draft *d, unsigned flags, const void *p, size_t n)
 
 int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, struct nk_diag *diag)
 {
-    struct draft d;
+    struct draft d = {.dir = -1, .name = ""};
     int r = open_dir(&d, path, diag);
     if (r < 0)
         return r;

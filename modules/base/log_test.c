@@ -45,12 +45,15 @@ static const char *drain(struct tap *t)
 /* What stands behind "2026-11-20T23:15:00.123Z ", after checking its shape. */
 static const char *after_timestamp(const char *line)
 {
-    int y, mo, d, h, mi, s, ms, used = 0;
-    assert_int_equal(
-        sscanf(line, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ %n", &y, &mo, &d, &h, &mi, &s, &ms, &used), 7);
-    assert_int_equal(used, 25);
-    assert_true(y >= 2024 && mo >= 1 && mo <= 12 && d >= 1 && d <= 31);
-    return line + used;
+    static const char shape[] = "dddd-dd-ddTdd:dd:dd.dddZ ";
+    for (size_t i = 0; i < sizeof shape - 1; i++) {
+        if (shape[i] == 'd')
+            assert_int_in_range(line[i], '0', '9');
+        else
+            assert_int_equal(line[i], shape[i]);
+    }
+    assert_memory_equal(line, "20", 2);
+    return line + sizeof shape - 1;
 }
 
 static void text_form(void **state)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* exec_argv PROGRAM [ARG0 [ARG..]]: execute PROGRAM with exactly the given argv, even an empty one. */
+/* exec_argv PROGRAM [ARG0 [ARG..]]: execute PROGRAM with exactly the given argv, even an empty one.
+ */
+#define _GNU_SOURCE /* environ */
 #include <stdio.h>
 #include <unistd.h>
-
-extern char **environ;
 
 int main(int argc, char **argv)
 {
