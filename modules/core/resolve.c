@@ -129,7 +129,7 @@ int nk_resolve_now(const char *host, uint16_t port, int passive, struct nk_addr 
     struct in_addr v4;
     struct in6_addr v6;
     uint32_t scope;
-    size_t len;
+    size_t len = 0;
     if (passive && host[0] == '\0') {
         const struct in_addr any = {.s_addr = htonl(INADDR_ANY)};
         put_v6(&addrs[0], &in6addr_any, 0, port);
