@@ -283,11 +283,13 @@ static int remember(const char *path, struct bound **out)
     if (!b) {
         return -ENOMEM;
     }
-    if (lstat(path, &st) < 0) {
+    size_t len = strlen(path);
+    int rc = len >= sizeof(b->path) ? -ENAMETOOLONG : lstat(path, &st) < 0 ? -errno : 0;
+    if (rc < 0) {
         free(b);
-        return -errno;
+        return rc;
     }
-    snprintf(b->path, sizeof(b->path), "%s", path);
+    memcpy(b->path, path, len + 1);
     b->dev = st.st_dev;
     b->ino = st.st_ino;
     *out = b;
