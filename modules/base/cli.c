@@ -14,6 +14,7 @@
 #include "base/secret.h"
 
 #define TEXT_MAX (1024 * 1024) /* longest help text */
+#define STDOUT_BUFFER 65536
 
 extern char **environ;
 
@@ -315,7 +316,9 @@ static int call_command(struct run *r)
         return rc;
     }
     if (nk_conf_path(r->conf)) {
-        nk_debug(r->log, "config", "using %s", nk_conf_path(r->conf));
+        /* services say it once, one-shot commands only when asked */
+        NK_LOG_(r->log, "config", cmd->service ? NK_LOG_INFO : NK_LOG_DEBUG, NULL, NULL, "using %s",
+                nk_conf_path(r->conf));
     }
     rc = cmd->run(&ctx);
     r->diag = ctx.diag;
@@ -332,7 +335,8 @@ static int run_command(struct run *r)
     if (rc == 0 && wants_launcher && r->hooks->launch) {
         rc = r->hooks->launch(&r->launcher, &r->diag);
     }
-    /* after the launcher's birth: programs that it starts keep the limits and umask we were given */
+    /* after the launcher's birth: programs that it starts keep the limits and umask we were given
+     */
     nk_process_harden();
     if (rc == 0) {
         rc = load_conf(r);
@@ -404,10 +408,21 @@ static int finish(struct run *r, int rc)
     return status;
 }
 
+/* One buffer for what most commands print: errors then show at the flush, with their errno (musl's
+ * own buffer of 1 KiB loses it), and a terminal still gets whole lines at once. */
+static void buffer_stdout(void)
+{
+    char *buf = malloc(STDOUT_BUFFER);
+    if (buf) {
+        setvbuf(stdout, buf, isatty(1) ? _IOLBF : _IOFBF, STDOUT_BUFFER); /* stdout keeps it */
+    }
+}
+
 int nk_cli_main(int argc, char **argv, const struct nk_cli_hooks *hooks)
 {
     struct run r = {.hooks = hooks, .cmds = {nk_cmd_table, nk_cmd_count}};
     nk_stdio_open();
+    buffer_stdout();
     signal(SIGPIPE, SIG_IGN);
     int rc = nk_crypto_init();
     if (rc < 0) {

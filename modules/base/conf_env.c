@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/codec.h"
 #include "base/conf_impl.h"
@@ -249,5 +250,71 @@ void conf_read_overrides(struct nk_conf *c, const char *const *overrides)
 {
     for (; *overrides; overrides++) {
         read_override(c, *overrides);
+    }
+}
+
+static bool is_set(const struct conf_instance *inst, const struct nk_opt *row)
+{
+    for (size_t i = 0; inst && i < inst->n; i++) {
+        if (inst->settings[i].row == row) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* systemd's name for a row: "relay.password" for [relay] password_file. */
+static int credential_path(char *out, size_t max, const char *dir, const struct nk_section *s,
+                           const char *name, const struct nk_opt *row)
+{
+    char key[MAX_NAME];
+    nk_opt_ini_name(key, sizeof(key), row);
+    size_t n = strlen(key);
+    if (n > 5 && strcmp(key + n - 5, "_file") == 0) {
+        key[n - 5] = '\0';
+    }
+    int w =
+        snprintf(out, max, "%s/%s%s%s.%s", dir, s->name, name ? "." : "", name ? name : "", key);
+    return w < 0 || (size_t)w >= max ? NK_ETOOBIG : 0;
+}
+
+static void add_credentials(struct nk_conf *c, const char *dir, const struct nk_section *s,
+                            const char *name)
+{
+    for (const struct nk_opt *row = s->opts; row && row->name; row++) {
+        char path[NK_PATH_MAX];
+        if (row->type != NK_OPT_PATH || (row->flags & (NK_OPT_CLI_ONLY | NK_OPT_REPEAT)) ||
+            is_set(conf_find(c, s, name), row) ||
+            credential_path(path, sizeof(path), dir, s, name, row) < 0 || access(path, F_OK) < 0) {
+            continue;
+        }
+        struct conf_place at = {NK_FROM_ENV, path, UINT_MAX};
+        struct conf_instance *inst = conf_open(c, s, name, &at);
+        if (inst) {
+            conf_add(c, inst, row, path, &at);
+        }
+    }
+}
+
+void conf_read_credentials(struct nk_conf *c, const char *const *env,
+                           const struct nk_section *flags_for)
+{
+    static const char variable[] = "CREDENTIALS_DIRECTORY=";
+    const char *dir = NULL;
+    for (; *env && !dir; env++) {
+        if (strncmp(*env, variable, sizeof(variable) - 1) == 0) {
+            dir = *env + sizeof(variable) - 1;
+        }
+    }
+    if (!dir || *dir != '/') {
+        return;
+    }
+    /* a credential alone brings no section to life, except that of the command that runs */
+    size_t n = c->ninst;
+    for (size_t i = 0; i < n; i++) {
+        add_credentials(c, dir, c->inst[i]->section, c->inst[i]->name);
+    }
+    if (flags_for && !flags_for->named) {
+        add_credentials(c, dir, flags_for, NULL);
     }
 }

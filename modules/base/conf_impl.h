@@ -82,9 +82,11 @@ const struct nk_opt *conf_key(struct nk_conf *c, const struct nk_section *s, con
 void conf_add(struct nk_conf *c, struct conf_instance *inst, const struct nk_opt *row,
               const char *text, const struct conf_place *at);
 
-/* The three sources besides the defaults. */
+/* The sources besides the defaults. */
 void conf_read_file(struct nk_conf *c, const struct nk_conf_source *src);
 void conf_read_env(struct nk_conf *c, const char *const *env);
+void conf_read_credentials(struct nk_conf *c, const char *const *env,
+                           const struct nk_section *flags_for);
 void conf_read_overrides(struct nk_conf *c, const char *const *overrides);
 
 /* conf_row_value - check text against a row: syntax and range, and endpoint strings through check.

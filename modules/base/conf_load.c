@@ -203,6 +203,9 @@ int nk_conf_load(struct nk_conf **out, const struct nk_conf_source *src, nk_conf
     if (src->overrides) {
         conf_read_overrides(c, src->overrides);
     }
+    if (src->env) {
+        conf_read_credentials(c, src->env, src->flags_for);
+    }
     for (size_t i = 0; i < c->ninst; i++) {
         if (c->inst[i]->section != src->flags_for) {
             check_required(c, c->inst[i]);

@@ -408,6 +408,34 @@ static void files(void **state)
     rmdir(dir);
 }
 
+static void credentials(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/netkit-conf-XXXXXX", path[64], env1[64];
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/relay.password", dir);
+    snprintf(env1, sizeof(env1), "CREDENTIALS_DIRECTORY=%s", dir);
+    write_text(path, "x");
+    const char *const env[] = {env1, NULL};
+    struct nk_conf *c;
+    assert_int_equal(load(&c, "[relay]\n", env, NULL), 0);
+    assert_string_equal(((const struct relay *)nk_conf_get(c, "relay", NULL))->password_file, path);
+    nk_conf_free(c);
+    assert_int_equal(load(&c, "[relay]\npassword_file = /own\n", env, NULL), 0);
+    assert_string_equal(((const struct relay *)nk_conf_get(c, "relay", NULL))->password_file,
+                        "/own");
+    nk_conf_free(c);
+    assert_int_equal(load(&c, "", env, NULL), 0);
+    assert_null(nk_conf_get(c, "relay", NULL)); /* no section comes to life */
+    nk_conf_free(c);
+    struct nk_conf_source src = {.env = env, .sections = sections, .flags_for = &relay};
+    assert_int_equal(nk_conf_load(&c, &src, check), 0);
+    assert_string_equal(((const struct relay *)nk_conf_get(c, "relay", NULL))->password_file, path);
+    nk_conf_free(c);
+    unlink(path);
+    rmdir(dir);
+}
+
 static void required_rows_may_come_from_flags(void **state)
 {
     (void)state;
@@ -440,6 +468,7 @@ int nk_test_base_conf(void)
         cmocka_unit_test(origins),
         cmocka_unit_test(merge_errors),
         cmocka_unit_test(files),
+        cmocka_unit_test(credentials),
         cmocka_unit_test(required_rows_may_come_from_flags),
     };
     return cmocka_run_group_tests_name("base/conf", tests, NULL, NULL);
