@@ -11,6 +11,7 @@ import pathlib
 import pytest
 
 import support
+from support import missing_peer as missing
 
 
 def pytest_configure(config):
@@ -47,12 +48,30 @@ def programs():
 
 
 @pytest.fixture(scope="session")
+def netkit():
+    """The path of the binary."""
+    return support.NETKIT
+
+
+@pytest.fixture(scope="session")
+def pid_namespace():
+    """The words before a command that make it PID 1 of a namespace of its own."""
+    support.need_command("unshare")
+    words = ["unshare", "--fork", "--pid", "--mount-proc", "--kill-child"]
+    if os.geteuid() != 0:
+        words.insert(1, "--map-root-user")
+    if subprocess.run([*words, "true"], stderr=subprocess.DEVNULL).returncode != 0:
+        missing("the right to make a PID namespace")
+    return words
+
+
+@pytest.fixture(scope="session")
 def exec_argv(tmp_path_factory):
     """A small program: exec_argv PROGRAM [ARG0 [ARG..]] executes PROGRAM with exactly these
     arguments, also with none at all."""
     compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     if not compiler:
-        support.missing_peer("a C compiler")
+        missing("a C compiler")
     out = tmp_path_factory.mktemp("bin") / "exec_argv"
     source = pathlib.Path(__file__).with_name("exec_argv.c")
     subprocess.run([compiler, "-o", out, source], check=True)

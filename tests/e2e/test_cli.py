@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 
 import pytest
@@ -335,24 +334,3 @@ def test_install_and_uninstall(work):
     assert sorted(os.listdir(bin_dir)) == links
     assert run("uninstall", bin_dir).returncode == 0 and not os.listdir(bin_dir)
     assert run("install", work / "nowhere").returncode == 1
-
-
-def test_termination_signal_ends_a_one_shot_command_that_is_pid_1(programs):
-    """C5: a process that is PID 1 has no default signal action."""
-    need_root()
-    need_command("unshare")
-    if "sleep" not in commands().split():
-        pytest.skip("this build has no long-running one-shot command yet")
-    p = programs(["unshare", "--fork", "--pid", "--mount-proc", "--kill-child", NETKIT, "sleep", "60"])
-    child = None
-
-    def found():
-        nonlocal child
-        listed = subprocess.run(["ps", "--ppid", str(p.pid), "-o", "pid="], capture_output=True,
-                                text=True).stdout.split()
-        child = int(listed[0]) if listed else None
-        return child is not None
-
-    support.wait_until(found)
-    os.kill(child, signal.SIGTERM)
-    assert p.wait() == 128 + signal.SIGTERM
