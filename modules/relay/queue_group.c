@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay/queue_group.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sodium.h>
+
+enum { BUCKETS_MIN = 16 };
+
+struct relay_groups {
+    struct relay_groups_conf conf;
+    struct relay_group **bucket; /* nbuckets is a power of two, at least the number of groups */
+    size_t nbuckets, count;
+    uint64_t serial;
+    uint32_t next_id;
+    /* names come from peers: a keyed hash keeps them from choosing collisions */
+    unsigned char key[crypto_shorthash_KEYBYTES];
+};
+
+struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf)
+{
+    struct relay_groups *gs = calloc(1, sizeof(*gs));
+    if (!gs) {
+        return NULL;
+    }
+    gs->bucket = calloc(BUCKETS_MIN, sizeof(struct relay_group *));
+    if (!gs->bucket) {
+        free(gs);
+        return NULL;
+    }
+    gs->conf = *conf;
+    gs->nbuckets = BUCKETS_MIN;
+    crypto_shorthash_keygen(gs->key);
+    return gs;
+}
+
+void relay_groups_free(struct relay_groups *gs)
+{
+    if (!gs) {
+        return;
+    }
+    for (size_t i = 0; i < gs->nbuckets; i++) {
+        while (gs->bucket[i]) {
+            struct relay_group *g = gs->bucket[i];
+            gs->bucket[i] = g->next;
+            free(g);
+        }
+    }
+    free(gs->bucket);
+    free(gs);
+}
+
+static uint64_t hash_of(const struct relay_groups *gs, const void *name, size_t len)
+{
+    uint64_t h;
+    crypto_shorthash((unsigned char *)&h, name, len, gs->key);
+    return h;
+}
+
+static struct relay_group *lookup(const struct relay_groups *gs, uint64_t hash, const void *name,
+                                  size_t len)
+{
+    struct relay_group *g = gs->bucket[hash & (gs->nbuckets - 1)];
+    while (g && !(g->hash == hash && g->len == len && memcmp(g->name, name, len) == 0)) {
+        g = g->next;
+    }
+    return g;
+}
+
+static void grow(struct relay_groups *gs)
+{
+    size_t n = gs->nbuckets * 2;
+    struct relay_group **bucket = calloc(n, sizeof(struct relay_group *));
+    if (!bucket) {
+        return; /* longer chains, nothing worse */
+    }
+    for (size_t i = 0; i < gs->nbuckets; i++) {
+        while (gs->bucket[i]) {
+            struct relay_group *g = gs->bucket[i];
+            gs->bucket[i] = g->next;
+            g->next = bucket[g->hash & (n - 1)];
+            bucket[g->hash & (n - 1)] = g;
+        }
+    }
+    free(gs->bucket);
+    gs->bucket = bucket;
+    gs->nbuckets = n;
+}
+
+static int create(struct relay_groups *gs, uint64_t hash, const void *name, size_t len,
+                  struct relay_group **out)
+{
+    if (gs->count >= gs->conf.max_groups) {
+        return NK_ELIMIT;
+    }
+    struct relay_group *g = calloc(1, sizeof(*g) + len + 1);
+    if (!g) {
+        return -ENOMEM;
+    }
+    if (gs->count == gs->nbuckets) {
+        grow(gs);
+    }
+    g->id = ++gs->next_id;
+    g->serial = ++gs->serial;
+    g->max_count = g->max_consumables = RELAY_UNLIMITED;
+    g->refs = 1;
+    g->owner = gs;
+    g->hash = hash;
+    g->len = len;
+    memcpy(g->name, name, len);
+    struct relay_group **at = &gs->bucket[hash & (gs->nbuckets - 1)];
+    g->next = *at;
+    *at = g;
+    gs->count++;
+    *out = g;
+    return 0;
+}
+
+int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len, int64_t max_count,
+                           int64_t max_consumables)
+{
+    uint64_t hash = hash_of(gs, name, len);
+    struct relay_group *g = lookup(gs, hash, name, len);
+    if (g) {
+        return -EEXIST;
+    }
+    int rc = create(gs, hash, name, len, &g); /* its reference is ours for ever */
+    if (rc < 0) {
+        return rc;
+    }
+    g->max_count = max_count;
+    g->max_consumables = max_consumables;
+    return 0;
+}
+
+struct relay_group *relay_groups_find(const struct relay_groups *gs, const void *name, size_t len)
+{
+    return lookup(gs, hash_of(gs, name, len), name, len);
+}
+
+int relay_groups_get(struct relay_groups *gs, const void *name, size_t len,
+                     struct relay_group **out)
+{
+    uint64_t hash = hash_of(gs, name, len);
+    struct relay_group *g = lookup(gs, hash, name, len);
+    if (g) {
+        *out = relay_group_ref(g);
+        return 0;
+    }
+    return gs->conf.listed_only ? NK_EAUTH : create(gs, hash, name, len, out);
+}
+
+size_t relay_groups_count(const struct relay_groups *gs)
+{
+    return gs->count;
+}
+
+void relay_groups_each(const struct relay_groups *gs,
+                       void (*fn)(void *arg, const struct relay_group *g), void *arg)
+{
+    for (size_t i = 0; i < gs->nbuckets; i++) {
+        for (const struct relay_group *g = gs->bucket[i]; g; g = g->next) {
+            fn(arg, g);
+        }
+    }
+}
+
+void relay_group_unref(struct relay_group *g)
+{
+    if (!g || --g->refs) {
+        return;
+    }
+    struct relay_groups *gs = g->owner;
+    struct relay_group **at = &gs->bucket[g->hash & (gs->nbuckets - 1)];
+    while (*at != g) {
+        at = &(*at)->next;
+    }
+    *at = g->next;
+    gs->count--;
+    free(g);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * queue_group - the groups a relay knows: names, numbers and limits, pure.
+ *
+ * A group is created by the first HELLO or object that names it and forgotten when nobody refers to
+ * it any more (no member, nothing retained, nothing queued); configured groups stay. Its u32 id is
+ * the same for every connection as long as the group lives.
+ */
+#ifndef NK_RELAY_QUEUE_GROUP_H
+#define NK_RELAY_QUEUE_GROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct relay_groups;
+
+#define RELAY_UNLIMITED (-1)
+
+struct relay_group {
+    uint32_t id;     /* from 1 */
+    uint64_t serial; /* order of creation */
+    int64_t max_count;       /* members at one time, or RELAY_UNLIMITED */
+    int64_t max_consumables; /* queued copies, or RELAY_UNLIMITED */
+    uint32_t full;           /* members whose connection holds as much as it may: broadcasts wait */
+    void *state;             /* the engine's, NULL when it has none */
+    uint32_t refs;           /* private from here on */
+    struct relay_groups *owner;
+    struct relay_group *next;
+    uint64_t hash;
+    size_t len;
+    uint8_t name[]; /* len bytes, any; followed by a NUL that is not counted */
+};
+
+struct relay_groups_conf {
+    size_t max_groups; /* more are refused with NK_ELIMIT */
+    bool listed_only;  /* names that were not configured are refused with NK_EAUTH */
+};
+
+/* relay_groups_new - NULL when memory is missing. relay_groups_free - every group must have been given
+ * back except for the configured ones; NULL is fine. */
+struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf);
+void relay_groups_free(struct relay_groups *gs);
+
+/* relay_groups_configure - a group that always exists, with limits (RELAY_UNLIMITED for none).
+ * 0, -EEXIST when that name was configured before, -ENOMEM. */
+int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len, int64_t max_count,
+                           int64_t max_consumables);
+
+/* relay_groups_find - the group of that name (borrowed), or NULL. */
+struct relay_group *relay_groups_find(const struct relay_groups *gs, const void *name, size_t len);
+
+/* relay_groups_get - the same, creating it if need be, with a reference for the caller. 0, NK_EAUTH,
+ * NK_ELIMIT, -ENOMEM. */
+int relay_groups_get(struct relay_groups *gs, const void *name, size_t len,
+                     struct relay_group **out);
+
+/* relay_groups_count - how many exist now. relay_groups_each - call fn for every one of them, in no
+ * particular order; fn must not create or release groups. */
+size_t relay_groups_count(const struct relay_groups *gs);
+void relay_groups_each(const struct relay_groups *gs,
+                       void (*fn)(void *arg, const struct relay_group *g), void *arg);
+
+static inline struct relay_group *relay_group_ref(struct relay_group *g)
+{
+    g->refs++;
+    return g;
+}
+
+/* relay_group_unref - give one reference back; the last one frees. NULL is fine. */
+void relay_group_unref(struct relay_group *g);
+
+#endif
