@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine - where a relay's objects live. The vtable is the queue, not the store: the relay hands over
+ * what endpoints ask for and hears what is to be delivered; it never dispatches anything itself.
+ *
+ * Every operation is asynchronous and may fail. It returns 0 when it was taken on (then, if token is
+ * not 0, done(token, status) comes exactly once, later, unless the member was detached before) or a
+ * negative code (then nothing happens). Operations of one member on one group keep their order; so do
+ * the deliveries of one group. Nothing is called from inside an operation.
+ */
+#ifndef NK_RELAY_ENGINE_H
+#define NK_RELAY_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "relay/object.h"
+#include "relay/queue.h"
+#include "relay/queue_group.h"
+
+struct nk_app;
+struct relay_engine;
+
+/* What an engine can do beyond the tlspyo semantics; configuration that needs more is refused. */
+enum relay_engine_caps {
+    RELAY_CAP_DURABLE = 1 /* what was completed survives the end of the process */
+};
+
+struct relay_engine_ops {
+    const char *name;
+    unsigned caps;
+    void (*free)(struct relay_engine *e);
+    int (*attach)(struct relay_engine *e, const struct relay_member_ops *ops, void *owner,
+                  struct relay_member **out);
+    void (*detach)(struct relay_engine *e, struct relay_member *m);
+    int (*watch)(struct relay_engine *e, struct relay_member *m, struct relay_group *const *g,
+                 size_t n, uint64_t token);
+    int (*retain)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                  struct relay_object *o, uint64_t token);
+    int (*enqueue)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                   struct relay_object *o, uint64_t copies, uint64_t token);
+    int (*demand)(struct relay_engine *e, struct relay_member *m, struct relay_group *g, int64_t n,
+                  uint64_t token);
+    int (*cancel)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                  uint64_t token);
+    int (*settle)(struct relay_engine *e, struct relay_member *m, uint64_t lease,
+                  enum relay_settle how, uint64_t token);
+    void (*pause)(struct relay_engine *e, struct relay_member *m, bool paused);
+};
+
+/* Embedded first in every engine. */
+struct relay_engine {
+    const struct relay_engine_ops *ops;
+};
+
+/* relay_engine_free - the engine and all it holds; every member must be detached. NULL is fine. */
+static inline void relay_engine_free(struct relay_engine *e)
+{
+    if (e) {
+        e->ops->free(e);
+    }
+}
+
+/* relay_engine_attach - a new member, in no group yet. 0 or -ENOMEM. */
+static inline int relay_engine_attach(struct relay_engine *e, const struct relay_member_ops *ops,
+                                      void *owner, struct relay_member **out)
+{
+    return e->ops->attach(e, ops, owner, out);
+}
+
+/* relay_engine_detach - m hears nothing from now on and is dead for the caller; what it asked for
+ * still happens, then it leaves its groups and what it had not settled goes back to its queue. */
+static inline void relay_engine_detach(struct relay_engine *e, struct relay_member *m)
+{
+    e->ops->detach(e, m);
+}
+
+/* relay_engine_watch - join n groups, or none if one is full (NK_ELIMIT); after done(0) come the
+ * retained objects, then everything else. */
+static inline int relay_engine_watch(struct relay_engine *e, struct relay_member *m,
+                                     struct relay_group *const *g, size_t n, uint64_t token)
+{
+    return e->ops->watch(e, m, g, n, token);
+}
+
+/* relay_engine_retain - broadcast o and keep it as the group's last. Done means stored. */
+static inline int relay_engine_retain(struct relay_engine *e, struct relay_member *m,
+                                      struct relay_group *g, struct relay_object *o, uint64_t token)
+{
+    return e->ops->retain(e, m, g, o, token);
+}
+
+/* relay_engine_enqueue - put copies (>= 1) of o into the group's queue. Done means stored. */
+static inline int relay_engine_enqueue(struct relay_engine *e, struct relay_member *m,
+                                       struct relay_group *g, struct relay_object *o,
+                                       uint64_t copies, uint64_t token)
+{
+    return e->ops->enqueue(e, m, g, o, copies, token);
+}
+
+/* relay_engine_demand - n > 0: standing credit; n < 0: what is queued now. */
+static inline int relay_engine_demand(struct relay_engine *e, struct relay_member *m,
+                                      struct relay_group *g, int64_t n, uint64_t token)
+{
+    return e->ops->demand(e, m, g, n, token);
+}
+
+/* relay_engine_cancel - withdraw m's credit in g. */
+static inline int relay_engine_cancel(struct relay_engine *e, struct relay_member *m,
+                                      struct relay_group *g, uint64_t token)
+{
+    return e->ops->cancel(e, m, g, token);
+}
+
+/* relay_engine_settle - end a lease of m. */
+static inline int relay_engine_settle(struct relay_engine *e, struct relay_member *m,
+                                      uint64_t lease, enum relay_settle how, uint64_t token)
+{
+    return e->ops->settle(e, m, lease, how, token);
+}
+
+/* relay_engine_pause - while paused m gets no consumables (what is already under way excepted); its
+ * credit stands. May be called from deliver. */
+static inline void relay_engine_pause(struct relay_engine *e, struct relay_member *m, bool paused)
+{
+    e->ops->pause(e, m, paused);
+}
+
+/* relay_engine_memory - everything in memory, gone with the process. 0 or -ENOMEM. */
+int relay_engine_memory(struct nk_app *app, struct relay_engine **out);
+
+#endif

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* The memory engine: operations wait in a ring until the end of the loop's turn. */
+#include "relay/engine.h"
+
+#include <stdlib.h>
+
+#include "core/app.h"
+#include "relay/engine_queue.h"
+
+/* Operations carried out per turn; more wait for the next, so that nothing holds up the loop. */
+enum { TURN_OPS = 8192 };
+
+struct engine_memory {
+    struct relay_engine_queue base; /* first */
+    struct nk_app *app;
+    struct relay_ops ring;
+    struct nk_defer defer;
+};
+
+static void on_turn_end(void *owner)
+{
+    struct engine_memory *e = owner;
+    struct relay_op op;
+    for (int i = 0; i < TURN_OPS && relay_ops_pop(&e->ring, &op); i++) {
+        relay_op_run(e->base.q, &op);
+    }
+    if (e->ring.n) {
+        nk_app_defer(e->app, &e->defer);
+    }
+}
+
+static int submit(struct relay_engine_queue *base, const struct relay_op *op)
+{
+    struct engine_memory *e = (struct engine_memory *)base;
+    int rc = relay_ops_push(&e->ring, op);
+    if (rc == 0) {
+        nk_app_defer(e->app, &e->defer);
+    }
+    return rc;
+}
+
+static void free_memory(struct relay_engine *engine)
+{
+    struct engine_memory *e = (struct engine_memory *)engine;
+    struct relay_op op;
+    nk_app_defer_cancel(e->app, &e->defer);
+    while (relay_ops_pop(&e->ring, &op)) { /* members are freed by their LEAVE */
+        relay_op_run(e->base.q, &op);
+    }
+    relay_ops_clear(&e->ring);
+    relay_queue_free(e->base.q);
+    free(e);
+}
+
+static const struct relay_engine_ops memory_ops = {
+    .name = "memory",
+    .free = free_memory,
+    RELAY_ENGINE_QUEUE_OPS,
+};
+
+int relay_engine_memory(struct nk_app *app, struct relay_engine **out)
+{
+    struct engine_memory *e = calloc(1, sizeof(*e));
+    struct relay_queue *q = e ? relay_queue_new() : NULL;
+    if (!q) {
+        free(e);
+        return -ENOMEM;
+    }
+    e->base.engine.ops = &memory_ops;
+    e->base.q = q;
+    e->base.submit = submit;
+    e->app = app;
+    e->defer.fn = on_turn_end;
+    e->defer.owner = e;
+    *out = &e->base.engine;
+    return 0;
+}

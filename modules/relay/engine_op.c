@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay/engine_op.h"
+
+#include <stdlib.h>
+
+enum { CAP_MIN = 16, CAP_KEEP = 4096 };
+
+int relay_ops_push(struct relay_ops *r, const struct relay_op *op)
+{
+    if (r->n == r->cap) {
+        size_t cap = r->cap ? r->cap * 2 : CAP_MIN;
+        struct relay_op *v = malloc(cap * sizeof(*v));
+        if (!v) {
+            return -ENOMEM;
+        }
+        for (size_t i = 0; i < r->n; i++) {
+            v[i] = r->v[(r->head + i) & (r->cap - 1)];
+        }
+        free(r->v);
+        *r = (struct relay_ops){.v = v, .n = r->n, .cap = cap};
+    }
+    r->v[(r->head + r->n++) & (r->cap - 1)] = *op;
+    return 0;
+}
+
+bool relay_ops_pop(struct relay_ops *r, struct relay_op *out)
+{
+    if (r->n == 0) {
+        if (r->cap > CAP_KEEP) {
+            relay_ops_clear(r); /* a burst is over */
+        }
+        return false;
+    }
+    *out = r->v[r->head];
+    r->head = (r->head + 1) & (r->cap - 1);
+    r->n--;
+    return true;
+}
+
+struct relay_group **relay_op_groups(struct relay_group *const *g, size_t n)
+{
+    struct relay_group **v = n ? malloc(n * sizeof(struct relay_group *)) : NULL;
+    for (size_t i = 0; v && i < n; i++) {
+        v[i] = relay_group_ref(g[i]);
+    }
+    return v;
+}
+
+static void release(struct relay_op *op)
+{
+    relay_object_unref(op->obj);
+    if (op->kind == RELAY_OP_WATCH) {
+        for (size_t i = 0; i < op->u.groups.n; i++) {
+            relay_group_unref(op->u.groups.v[i]);
+        }
+        free(op->u.groups.v);
+    } else {
+        relay_group_unref(op->u.g);
+    }
+    if (op->kind == RELAY_OP_LEAVE) {
+        free(op->m);
+    }
+}
+
+void relay_ops_clear(struct relay_ops *r)
+{
+    for (; r->n; r->n--) {
+        release(&r->v[r->head]);
+        r->head = (r->head + 1) & (r->cap - 1);
+    }
+    free(r->v);
+    *r = (struct relay_ops){0};
+}
+
+static void tell(const struct relay_op *op, int status)
+{
+    if (op->token && !op->m->gone) {
+        op->m->ops->done(op->m->owner, op->token, status);
+    }
+}
+
+static int execute(struct relay_queue *q, const struct relay_op *op)
+{
+    switch (op->kind) {
+    case RELAY_OP_WATCH:
+        return relay_queue_join(q, op->m, op->u.groups.v, op->u.groups.n);
+    case RELAY_OP_RETAIN:
+        return relay_queue_retain(q, op->u.g, op->obj);
+    case RELAY_OP_ENQUEUE:
+        return relay_queue_enqueue(q, op->u.g, op->obj, op->n);
+    case RELAY_OP_DEMAND:
+        relay_queue_demand(q, op->m, op->u.g, (int64_t)op->n);
+        return 0;
+    case RELAY_OP_CANCEL:
+        relay_queue_cancel(q, op->m, op->u.g);
+        return 0;
+    case RELAY_OP_SETTLE:
+        return relay_queue_settle(q, op->n, op->how);
+    case RELAY_OP_RESUME:
+        relay_queue_resume(q, op->m);
+        return 0;
+    case RELAY_OP_LEAVE:
+        relay_queue_leave(q, op->m);
+        return 0;
+    }
+    return NK_EINTERNAL;
+}
+
+void relay_op_run(struct relay_queue *q, struct relay_op *op)
+{
+    if (op->kind == RELAY_OP_WATCH) {
+        int rc = op->m->gone ? 0 : execute(q, op);
+        tell(op, rc);
+        if (rc == 0) {
+            relay_queue_replay(q, op->m);
+        }
+    } else {
+        tell(op, execute(q, op));
+    }
+    release(op);
+}
+
+void relay_op_fail(struct relay_queue *q, struct relay_op *op, int status)
+{
+    if (op->kind == RELAY_OP_RESUME || op->kind == RELAY_OP_LEAVE) {
+        relay_op_run(q, op);
+        return;
+    }
+    tell(op, status);
+    release(op);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_op - one operation of an engine as a value, so that engines over the queue core can keep it
+ * for later (until the turn's end, until it is on disk) and then carry it out.
+ */
+#ifndef NK_RELAY_ENGINE_OP_H
+#define NK_RELAY_ENGINE_OP_H
+
+#include "relay/engine.h"
+
+enum relay_op_kind {
+    RELAY_OP_WATCH,
+    RELAY_OP_RETAIN,
+    RELAY_OP_ENQUEUE,
+    RELAY_OP_DEMAND,
+    RELAY_OP_CANCEL,
+    RELAY_OP_SETTLE,
+    RELAY_OP_RESUME,
+    RELAY_OP_LEAVE /* the member is freed */
+};
+
+/* Holds references to its group(s) and object. */
+struct relay_op {
+    enum relay_op_kind kind;
+    enum relay_settle how;
+    struct relay_member *m;
+    union {
+        struct relay_group *g;
+        struct {
+            struct relay_group **v; /* heap */
+            size_t n;
+        } groups; /* WATCH */
+    } u;
+    struct relay_object *obj;
+    uint64_t n; /* copies; credit (int64_t); lease */
+    uint64_t token;
+};
+
+/* A first-in first-out ring of operations. */
+struct relay_ops {
+    struct relay_op *v;
+    size_t head, n, cap;
+};
+
+/* relay_ops_push - append. 0 or -ENOMEM. relay_ops_pop - the oldest into *out, false when empty. */
+int relay_ops_push(struct relay_ops *r, const struct relay_op *op);
+bool relay_ops_pop(struct relay_ops *r, struct relay_op *out);
+
+/* relay_ops_clear - drop everything undone and free the ring. */
+void relay_ops_clear(struct relay_ops *r);
+
+/* relay_op_run - carry op out on q, tell its member, and release it. */
+void relay_op_run(struct relay_queue *q, struct relay_op *op);
+
+/* relay_op_fail - do not carry it out: tell its member `status` and release it. RESUME and LEAVE cannot
+ * fail and are carried out. */
+void relay_op_fail(struct relay_queue *q, struct relay_op *op, int status);
+
+/* relay_op_groups - a copy of n group pointers with references, for WATCH. NULL when memory is missing
+ * (or n is 0). */
+struct relay_group **relay_op_groups(struct relay_group *const *g, size_t n);
+
+#endif

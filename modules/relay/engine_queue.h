@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_queue - the vtable of engines over the queue core: every operation becomes a struct relay_op
+ * that is handed to `submit`, which decides when it is carried out.
+ */
+#ifndef NK_RELAY_ENGINE_QUEUE_H
+#define NK_RELAY_ENGINE_QUEUE_H
+
+#include "relay/engine.h"
+#include "relay/engine_op.h"
+
+struct relay_engine_queue {
+    struct relay_engine engine; /* first */
+    struct relay_queue *q;
+    /* take over op (copied; its references move) for later; 0 or -ENOMEM */
+    int (*submit)(struct relay_engine_queue *e, const struct relay_op *op);
+};
+
+/* The part of a vtable that is the same for all of them; name, caps and free remain. detach never
+ * loses a member: when `submit` fails, it leaves its groups at once. */
+#define RELAY_ENGINE_QUEUE_OPS                                                                     \
+    .attach = relay_eq_attach, .detach = relay_eq_detach, .watch = relay_eq_watch,                 \
+    .retain = relay_eq_retain, .enqueue = relay_eq_enqueue, .demand = relay_eq_demand,             \
+    .cancel = relay_eq_cancel, .settle = relay_eq_settle, .pause = relay_eq_pause
+
+/* The functions behind RELAY_ENGINE_QUEUE_OPS; documented in engine.h. */
+int relay_eq_attach(struct relay_engine *e, const struct relay_member_ops *ops, void *owner,
+                    struct relay_member **out);
+void relay_eq_detach(struct relay_engine *e, struct relay_member *m);
+int relay_eq_watch(struct relay_engine *e, struct relay_member *m, struct relay_group *const *g,
+                   size_t n, uint64_t token);
+int relay_eq_retain(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                    struct relay_object *o, uint64_t token);
+int relay_eq_enqueue(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                     struct relay_object *o, uint64_t copies, uint64_t token);
+int relay_eq_demand(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                    int64_t n, uint64_t token);
+int relay_eq_cancel(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                    uint64_t token);
+int relay_eq_settle(struct relay_engine *e, struct relay_member *m, uint64_t lease,
+                    enum relay_settle how, uint64_t token);
+void relay_eq_pause(struct relay_engine *e, struct relay_member *m, bool paused);
+
+#endif
