@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * out - what waits to be written to one connection: small bytes packed into pooled chunks, large
+ * objects by reference. An idle connection owns no memory here.
+ */
+#ifndef NK_RELAY_OUT_H
+#define NK_RELAY_OUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "relay/object.h"
+
+#define RELAY_OUT_CHUNK (16 * 1024 - 16) /* bytes of one chunk */
+#define RELAY_OUT_INLINE 1024            /* objects up to this size are copied */
+
+struct relay_out_chunk {
+    struct relay_out_chunk *next;
+    uint32_t used;
+    uint8_t data[RELAY_OUT_CHUNK];
+};
+
+/* Chunks that nobody uses now; shared by the connections of a relay. */
+struct relay_out_pool {
+    struct relay_out_chunk *free;
+    size_t n, max; /* kept, and most to keep */
+};
+
+/* One stretch of output: len bytes of the object from off, or of the chunks. */
+struct relay_out_piece {
+    struct relay_object *obj; /* NULL: the next bytes of the chunks */
+    size_t off, len;
+};
+
+struct relay_out {
+    struct relay_out_pool *pool;
+    struct relay_out_chunk *first, *last;
+    uint32_t first_off; /* bytes of the first chunk that were consumed */
+    struct relay_out_piece *piece; /* ring; cap is a power of two */
+    uint32_t head, n, cap;
+    size_t bytes; /* waiting, all together */
+};
+
+/* relay_out_init - empty; the pool is borrowed. relay_out_clear - drop everything. */
+void relay_out_init(struct relay_out *o, struct relay_out_pool *pool);
+void relay_out_clear(struct relay_out *o);
+
+/* relay_out_pool_clear - free the unused chunks. */
+void relay_out_pool_clear(struct relay_out_pool *p);
+
+/* relay_out_reserve - room for n (1..RELAY_OUT_CHUNK) bytes in one place, or NULL when memory is
+ * missing. Write there, then relay_out_commit the bytes used (1..n). */
+uint8_t *relay_out_reserve(struct relay_out *o, size_t n);
+void relay_out_commit(struct relay_out *o, size_t n);
+
+/* relay_out_object - append an object's bytes by reference. 0 or -ENOMEM. */
+int relay_out_object(struct relay_out *o, struct relay_object *obj);
+
+/* relay_out_iov - describe the first bytes in at most max buffers; returns how many. */
+int relay_out_iov(const struct relay_out *o, struct iovec *iov, int max);
+
+/* relay_out_consume - the first n (<= bytes) were written. */
+void relay_out_consume(struct relay_out *o, size_t n);
+
+#endif
