@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay/conn.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "relay/wire_tlspyo.h"
+
+enum {
+    IOV_MAX_PIECES = 64,
+    STASH_KEEP = 512,       /* bytes of an emptied stash that stay allocated */
+    LIVENESS_STEPS = 3      /* how often the timer looks within the ping interval */
+};
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void wait_remove(struct relay_conn *c)
+{
+    if (!c->stalled) {
+        return;
+    }
+    c->stalled = false;
+    *(c->wait_prev ? &c->wait_prev->wait_next : &c->hub->waiting) = c->wait_next;
+    if (c->wait_next) {
+        c->wait_next->wait_prev = c->wait_prev;
+    }
+    c->wait_prev = c->wait_next = NULL;
+}
+
+static void log_close(struct relay_conn *c, enum nk_level level, const char *why)
+{
+    struct relay_hub *h = c->hub;
+    if (!nk_log_on(h->log, "relay", level) || (level <= NK_LOG_INFO && !relay_hub_may_log(h))) {
+        return;
+    }
+    NK_LOG_(h->log, "relay", level, NULL, c->peer, "closed: %s (objects: %" PRIu64 " in, %" PRIu64 " out)",
+            why, c->objects_in, c->objects_out);
+}
+
+static void close_now(struct relay_conn *c)
+{
+    struct relay_hub *h = c->hub;
+    c->closed = true;
+    if (c->session) {
+        c->wire->close(c);
+    }
+    wait_remove(c);
+    nk_timer_stop(&c->timer);
+    nk_stream_close(c->s);
+    c->s = NULL;
+    nk_preauth_leave(&c->preauth);
+    relay_guard_leave(h->guard, &c->guest);
+    relay_out_clear(&c->out);
+    free(c->stash);
+    c->stash = NULL;
+    *(c->prev ? &c->prev->next : &h->conns) = c->next;
+    if (c->next) {
+        c->next->prev = c->prev;
+    }
+    h->nconns--;
+    c->prev = NULL;
+    c->next = h->dead;
+    h->dead = c;
+    nk_app_defer(h->conf.app, &h->reap);
+    if (h->waiting) {
+        relay_hub_touch(h); /* memory or a full group may have become free */
+    }
+}
+
+void relay_conn_free(struct relay_conn *c)
+{
+    if (c->dirty) { /* the flush of this turn has not seen it yet */
+        struct relay_conn **at = &c->hub->dirty;
+        while (*at != c) {
+            at = &(*at)->dirty_next;
+        }
+        *at = c->dirty_next;
+    }
+    relay_login_unref(c->login);
+    free(c);
+}
+
+void relay_conn_close(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
+{
+    char why[sizeof(c->why)];
+    va_list ap;
+    if (c->closed) {
+        return;
+    }
+    va_start(ap, fmt);
+    vsnprintf(why, sizeof(why), fmt, ap);
+    va_end(ap);
+    log_close(c, level, why);
+    close_now(c);
+}
+
+void relay_conn_end(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
+{
+    va_list ap;
+    if (c->closed || c->ending) {
+        return;
+    }
+    va_start(ap, fmt);
+    vsnprintf(c->why, sizeof(c->why), fmt, ap);
+    va_end(ap);
+    c->why_level = level;
+    c->ending = true;
+    wait_remove(c);
+    nk_stream_interest(c->s, NK_WRITABLE);
+    relay_conn_output(c);
+}
+
+/* --- login ------------------------------------------------------------------------------------ */
+
+static void on_guest_drop(void *owner)
+{
+    struct relay_conn *c = owner;
+    c->hub->count.refused++;
+    relay_conn_close(c, NK_LOG_WARN, "not logged in, and newer connections need its place");
+}
+
+void relay_conn_authenticated(struct relay_conn *c)
+{
+    c->authenticated = true;
+    c->hub->count.auth_ok++;
+    nk_preauth_leave(&c->preauth);
+    relay_guard_leave(c->hub->guard, &c->guest);
+    nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_INFO : NK_LOG_TRACE, "auth.ok",
+             c->peer, "password, %s", c->encrypted ? "TLS" : "no TLS");
+}
+
+void relay_conn_denied(struct relay_conn *c)
+{
+    struct relay_hub *h = c->hub;
+    h->count.auth_fail++;
+    nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "auth.fail", c->peer,
+             "wrong password");
+    uint64_t delay = c->guest.address
+                         ? relay_guard_failed(h->guard, &c->guest, nk_now_ms(h->conf.app))
+                         : RELAY_PENALTY_FIRST_MS; /* it changed its password after the login */
+    c->penalty = true;
+    nk_stream_interest(c->s, 0);
+    relay_out_clear(&c->out);
+    nk_timer_start(&c->timer, delay);
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+void relay_conn_output(struct relay_conn *c)
+{
+    if (c->dirty || c->closed) {
+        return;
+    }
+    c->dirty = true;
+    c->dirty_next = c->hub->dirty;
+    c->hub->dirty = c;
+    nk_app_defer(c->hub->conf.app, &c->hub->flush);
+}
+
+static void finish(struct relay_conn *c)
+{
+    nk_stream_shutdown(c->s); /* what was written still arrives */
+    log_close(c, c->why_level, c->why);
+    close_now(c);
+}
+
+void relay_conn_flush(struct relay_conn *c)
+{
+    size_t before = c->out.bytes;
+    while (c->out.bytes && !c->blocked && !c->penalty && c->connected) {
+        struct iovec iov[IOV_MAX_PIECES];
+        int n = relay_out_iov(&c->out, iov, IOV_MAX_PIECES);
+        ssize_t put = nk_stream_writev(c->s, iov, n);
+        if (put == NK_EAGAIN) {
+            c->blocked = true;
+        } else if (put < 0) {
+            relay_conn_close(c, NK_LOG_INFO, "%s", nk_strerror((int)put));
+            return;
+        } else {
+            relay_out_consume(&c->out, (size_t)put);
+        }
+    }
+    if (c->out.bytes != before) {
+        c->hub->count.bytes_out += before - c->out.bytes;
+        c->tx_ms = nk_now_ms(c->hub->conf.app);
+        c->wire->written(c);
+    }
+    if (c->ending && !c->closed && c->out.bytes == 0 && (!c->session || c->wire->settled(c))) {
+        finish(c);
+    }
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+void relay_conn_stall(struct relay_conn *c)
+{
+    struct relay_hub *h = c->hub;
+    if (c->stalled || c->closed || c->ending) {
+        return;
+    }
+    h->count.stalls++;
+    c->stalled = true;
+    c->wait_next = h->waiting;
+    if (h->waiting) {
+        h->waiting->wait_prev = c;
+    }
+    h->waiting = c;
+    nk_stream_interest(c->s, NK_WRITABLE);
+}
+
+static bool stopped(const struct relay_conn *c)
+{
+    return c->closed || c->ending || c->stalled || c->penalty;
+}
+
+/* Keep n bytes at p for later; p may lie in the stash itself. */
+static void stash_set(struct relay_conn *c, const uint8_t *p, size_t n)
+{
+    if (n > c->stash_cap) {
+        uint8_t *v = malloc(n);
+        if (!v) {
+            relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+            return;
+        }
+        memcpy(v, p, n);
+        free(c->stash);
+        c->stash = v;
+        c->stash_cap = n;
+    } else if (n) {
+        memmove(c->stash, p, n);
+    } else if (c->stash_cap > STASH_KEEP) {
+        free(c->stash);
+        c->stash = NULL;
+        c->stash_cap = 0;
+    }
+    c->stash_len = n;
+}
+
+static void take_input(struct relay_conn *c, const uint8_t *p, size_t n)
+{
+    size_t used = c->wire->input(c, p, n);
+    if (!c->closed) {
+        stash_set(c, p + used, n - used);
+    }
+}
+
+/* One read. Returns what the stream returned; *room is what was asked for. */
+static ssize_t read_once(struct relay_conn *c, size_t *room)
+{
+    uint8_t *scratch = c->hub->scratch, *to = c->wire->direct(c, room);
+    ssize_t got;
+    if (to) {
+        got = nk_stream_read(c->s, to, *room);
+        if (got > 0) {
+            c->wire->direct_done(c, (size_t)got);
+        }
+        return got;
+    }
+    *room = RELAY_SCRATCH - c->stash_len;
+    got = nk_stream_read(c->s, scratch + c->stash_len, *room);
+    if (got > 0) {
+        if (c->stash_len) {
+            memcpy(scratch, c->stash, c->stash_len);
+        }
+        take_input(c, scratch, c->stash_len + (size_t)got);
+    }
+    return got;
+}
+
+static void read_ended(struct relay_conn *c, ssize_t got)
+{
+    if (got < 0 && got != NK_ETRUNC) {
+        relay_conn_close(c, NK_LOG_INFO, "%s", nk_strerror((int)got));
+    } else if (!c->wire->established(c)) {
+        relay_conn_close(c, NK_LOG_WARN,
+                         "the endpoint closed it before its HELLO (an Endpoint with a serializer of "
+                         "its own cannot read this relay's)");
+    } else { /* it may still read what waits for it */
+        relay_conn_end(c, NK_LOG_INFO, "the endpoint closed it%s",
+                       c->stash_len ? " in the middle of a frame" : "");
+    }
+}
+
+static void on_readable(struct relay_conn *c)
+{
+    struct relay_hub *h = c->hub;
+    bool any = false;
+    while (!stopped(c)) {
+        size_t room;
+        ssize_t got = read_once(c, &room);
+        if (got == NK_EAGAIN) {
+            break;
+        }
+        if (got <= 0) {
+            read_ended(c, got);
+            break;
+        }
+        any = true;
+        h->count.bytes_in += (uint64_t)got;
+        if ((size_t)got < room) {
+            break; /* drained; if not, the event comes again */
+        }
+    }
+    if (any && !c->closed) {
+        c->rx_ms = nk_now_ms(h->conf.app);
+        c->pinged_ms = 0;
+        nk_stream_tune(c->s, NK_TUNE_QUICKACK, 1);
+    }
+    relay_hub_touch(h);
+}
+
+void relay_conn_retry(struct relay_conn *c)
+{
+    if (c->hub->draining || !c->wire->ready(c)) {
+        return;
+    }
+    wait_remove(c);
+    if (c->stash_len) {
+        /* the wire may stall again and leave the rest */
+        size_t n = c->stash_len;
+        size_t used = c->wire->input(c, c->stash, n);
+        if (c->closed) {
+            return;
+        }
+        stash_set(c, c->stash + used, n - used);
+    }
+    if (!stopped(c)) {
+        nk_stream_interest(c->s, NK_READABLE | NK_WRITABLE);
+    }
+}
+
+void relay_conn_drain(struct relay_conn *c)
+{
+    if (!c->connected || !c->wire->established(c) || c->penalty) {
+        relay_conn_close(c, NK_LOG_DEBUG, "the relay ends");
+        return;
+    }
+    relay_conn_end(c, NK_LOG_DEBUG, "the relay ends");
+}
+
+/* --- time ------------------------------------------------------------------------------------- */
+
+static uint64_t since(uint64_t now, uint64_t then)
+{
+    return now > then ? now - then : 0;
+}
+
+static void arm_liveness(struct relay_conn *c)
+{
+    const struct relay_limits *l = &c->hub->limits;
+    uint64_t step = l->ping_ms / LIVENESS_STEPS;
+    if (c->full && l->stall_ms < step) {
+        step = l->stall_ms;
+    }
+    nk_timer_start(&c->timer, step ? step : 1);
+}
+
+static void on_timer(void *owner)
+{
+    struct relay_conn *c = owner;
+    const struct relay_limits *l = &c->hub->limits;
+    uint64_t now = nk_now_ms(c->hub->conf.app);
+    if (c->penalty) {
+        relay_conn_close(c, NK_LOG_DEBUG, "wrong password");
+        return;
+    }
+    if (!c->connected || !c->wire->established(c)) {
+        c->hub->count.refused++;
+        relay_conn_close(c, NK_LOG_WARN, "%s within %" PRIu64 " s",
+                         c->connected ? "no HELLO" : "no TLS handshake", l->hello_ms / 1000);
+        return;
+    }
+    uint64_t quiet = since(now, c->rx_ms), stuck = since(now, c->tx_ms);
+    if (c->full && stuck >= l->stall_ms) {
+        c->hub->count.closed_slow++;
+        relay_conn_close(c, NK_LOG_WARN, "it reads nothing, and %zu bytes wait for it", c->out.bytes);
+        return;
+    }
+    if (quiet >= l->dead_ms && (c->out.bytes == 0 || stuck >= l->dead_ms)) {
+        relay_conn_close(c, NK_LOG_WARN, "no sign of life for %" PRIu64 " s", quiet / 1000);
+        return;
+    }
+    if (quiet >= l->ping_ms && !c->pinged_ms && c->out.bytes == 0 && !c->ending) {
+        c->pinged_ms = now;
+        c->wire->ping(c);
+    }
+    arm_liveness(c);
+}
+
+void relay_conn_established(struct relay_conn *c)
+{
+    arm_liveness(c);
+}
+
+/* --- birth ------------------------------------------------------------------------------------ */
+
+static void on_connected(struct relay_conn *c)
+{
+    c->connected = true;
+    nk_stream_tune(c->s, NK_TUNE_NODELAY, 1);
+    if (c->wire->open(c) < 0) {
+        relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+        return;
+    }
+    relay_hub_touch(c->hub);
+}
+
+static void on_event(void *owner, struct nk_stream *s, unsigned events)
+{
+    struct relay_conn *c = owner;
+    if (events & NK_CLOSED) {
+        struct nk_diag diag = {0};
+        nk_stream_error(s, &diag);
+        c->hub->count.refused++;
+        relay_conn_close(c, NK_LOG_WARN, "%s", diag.text);
+        return;
+    }
+    if (events & NK_CONNECTED) {
+        on_connected(c);
+    }
+    if (!c->closed && (events & NK_WRITABLE)) {
+        c->blocked = false;
+        relay_conn_flush(c);
+    }
+    if (!c->closed && (events & NK_READABLE)) {
+        on_readable(c);
+    }
+}
+
+/* Before it is on any list. */
+static void reject(struct relay_hub *h, struct relay_conn *c, struct nk_stream *s, const char *why)
+{
+    h->count.refused++;
+    if (relay_hub_may_log(h)) {
+        char peer[RELAY_PEER_TEXT];
+        NK_LOG_(h->log, "relay", NK_LOG_WARN, NULL, nk_stream_peer(s, peer, sizeof(peer)),
+                "refused: %s", why);
+    }
+    nk_stream_close(s);
+    free(c);
+}
+
+void relay_conn_open(struct relay_hub *h, struct nk_stream *take_s, bool encrypted)
+{
+    if (h->draining || h->nconns >= h->limits.max_connections) {
+        reject(h, NULL, take_s, h->draining ? "the relay ends" : "max_connections is reached");
+        return;
+    }
+    struct relay_conn *c = calloc(1, sizeof(*c));
+    if (!c) {
+        reject(h, NULL, take_s, nk_strerror(-ENOMEM));
+        return;
+    }
+    nk_stream_peer(take_s, c->peer, sizeof(c->peer));
+    c->guest = (struct relay_guest){.drop = on_guest_drop, .owner = c};
+    c->preauth.drop = on_guest_drop;
+    c->preauth.owner = c;
+    if (relay_guard_enter(h->guard, &c->guest, c->peer) < 0) {
+        reject(h, c, take_s, nk_strerror(-ENOMEM));
+        return;
+    }
+    c->hub = h;
+    c->s = take_s;
+    c->wire = &relay_wire_tlspyo;
+    c->encrypted = encrypted;
+    c->login = h->login;
+    c->login->refs++;
+    c->rx_ms = c->tx_ms = nk_now_ms(h->conf.app);
+    relay_out_init(&c->out, &h->pool);
+    c->next = h->conns;
+    if (c->next) {
+        c->next->prev = c;
+    }
+    h->conns = c;
+    h->nconns++;
+    nk_timer_init(&c->timer, h->conf.app, on_timer, c);
+    nk_timer_start(&c->timer, h->limits.hello_ms);
+    nk_stream_own(take_s, on_event, c);
+    nk_stream_interest(take_s, NK_READABLE | NK_WRITABLE);
+    nk_preauth_enter(nk_app_preauth(h->conf.app), &c->preauth);
+    if (nk_preauth_charge(&c->preauth, RELAY_GUEST_BYTES) < 0) {
+        relay_conn_close(c, NK_LOG_WARN, "no memory for connections that are not logged in");
+    }
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * conn - one connection of a hub: moves bytes between its stream and the wire's session, with its
+ * deadlines, its limits before login and its back-pressure. Private to this module.
+ */
+#ifndef NK_RELAY_CONN_H
+#define NK_RELAY_CONN_H
+
+#include "core/budget.h"
+#include "core/stream.h"
+#include "core/timer.h"
+#include "relay/hub.h"
+
+#define RELAY_SCRATCH ((size_t)128 * 1024) /* one read; shared by all connections of a hub */
+#define RELAY_PEER_TEXT 96
+/* What a connection may cost before its login: the struct, its output, a stash of one frame's
+ * beginning (TLS counts its own memory). */
+#define RELAY_GUEST_BYTES ((size_t)4096)
+
+struct relay_conn;
+
+/* A wire: how bytes of a connection are understood. All calls come from conn.c, except that the
+ * session hears from its engine member directly. */
+struct relay_wire {
+    const char *name;
+    /* connected: make the session (c->session) and greet. 0 or -ENOMEM. */
+    int (*open)(struct relay_conn *c);
+    /* n bytes from the peer: returns how many were taken; the rest comes again with what follows. Stops
+     * early when the connection was closed, ended or stalled. */
+    size_t (*input)(struct relay_conn *c, const uint8_t *p, size_t n);
+    /* where the rest of a large object shall be read to, or NULL; then `got` bytes were */
+    uint8_t *(*direct)(struct relay_conn *c, size_t *room);
+    void (*direct_done)(struct relay_conn *c, size_t got);
+    /* is what stalled the connection over? May take up work again. */
+    bool (*ready)(struct relay_conn *c);
+    /* output has shrunk */
+    void (*written)(struct relay_conn *c);
+    /* ask for a sign of life */
+    void (*ping)(struct relay_conn *c);
+    /* logged in and greeted; nothing that was read still waits for the engine */
+    bool (*established)(const struct relay_conn *c);
+    bool (*settled)(const struct relay_conn *c);
+    /* free the session; must leave c->session NULL */
+    void (*close)(struct relay_conn *c);
+};
+
+struct relay_conn {
+    struct relay_hub *hub;
+    struct nk_stream *s;
+    const struct relay_wire *wire;
+    void *session;
+    struct relay_login *login;
+    struct relay_guest guest;
+    struct nk_preauth preauth;
+    struct nk_timer timer;
+    struct relay_out out;
+    uint8_t *stash; /* the beginning of a frame that is not complete */
+    size_t stash_len, stash_cap;
+    uint64_t rx_ms, tx_ms; /* last time bytes came, went */
+    uint64_t pinged_ms;    /* when a ping was sent that nothing has answered; 0 = none */
+    uint64_t objects_in, objects_out;
+    bool encrypted, connected, authenticated;
+    bool closed;   /* only waits to be freed */
+    bool ending;   /* closes when the output is out */
+    bool penalty;  /* failed to log in: closes later, is not read */
+    bool stalled;  /* not read until wire->ready */
+    bool blocked;  /* the stream takes no more for now */
+    bool dirty;    /* on the hub's list of connections with output */
+    bool full;     /* holds more than max_backlog */
+    struct relay_conn *prev, *next;
+    struct relay_conn *dirty_next;
+    struct relay_conn *wait_prev, *wait_next;
+    char peer[RELAY_PEER_TEXT];
+    char why[160]; /* ending: the reason for the log */
+    enum nk_level why_level;
+};
+
+struct relay_hub {
+    struct relay_hub_conf conf;
+    struct relay_limits limits; /* as in conf */
+    struct nk_log *log;
+    struct relay_login *login;
+    struct relay_guard *guard;
+    struct relay_pickle *pickle;
+    struct relay_out_pool pool;
+    struct relay_counters count;
+    struct relay_conn *conns;
+    size_t nconns;
+    struct relay_conn *dirty;
+    struct relay_conn *waiting;
+    struct relay_conn *dead;
+    struct nk_defer flush, reap;
+    uint64_t log_ms;     /* rate limit of lines about single connections */
+    unsigned log_lines, log_suppressed;
+    bool memory_warned;
+    bool draining, drained;
+    uint8_t *scratch;
+};
+
+/* relay_conn_open - see relay_hub_accept. */
+void relay_conn_open(struct relay_hub *h, struct nk_stream *take_s, bool encrypted);
+
+/* relay_conn_close - end it now; the reason is logged once. The struct lives until the turn's end, c is
+ * `closed` from now on. */
+void relay_conn_close(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* relay_conn_end - read no more, close when the output is out. */
+void relay_conn_end(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* relay_conn_authenticated - the peer has shown that it knows the password. */
+void relay_conn_authenticated(struct relay_conn *c);
+
+/* relay_conn_denied - the peer has shown that it does not: the connection closes after a delay. */
+void relay_conn_denied(struct relay_conn *c);
+
+/* relay_conn_output - bytes were added to c->out. */
+void relay_conn_output(struct relay_conn *c);
+
+/* relay_conn_stall - do not read until wire->ready says so; the hub asks whenever something changed. */
+void relay_conn_stall(struct relay_conn *c);
+
+/* relay_conn_established - the wire's greeting is complete: the deadline turns into liveness. */
+void relay_conn_established(struct relay_conn *c);
+
+/* For hub.c: try to write, try again to read after a stall, free. */
+void relay_conn_flush(struct relay_conn *c);
+void relay_conn_retry(struct relay_conn *c);
+void relay_conn_drain(struct relay_conn *c);
+void relay_conn_free(struct relay_conn *c);
+
+/* relay_hub_touch - schedule the flush of output behind the engine's work of this turn. */
+void relay_hub_touch(struct relay_hub *h);
+
+/* relay_hub_may_log - rate limit of lines that any peer can cause: 20 in a second. */
+bool relay_hub_may_log(struct relay_hub *h);
+
+extern const struct relay_wire relay_wire_tlspyo;
+
+#endif

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay/hub.h"
+
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "relay/conn.h"
+
+enum {
+    LOG_LINES = 20,        /* about single connections, in each LOG_MS */
+    LOG_MS = 1000,
+    POOL_CHUNKS = 32       /* output chunks kept for the next burst: 512 KiB */
+};
+
+/* --- login ------------------------------------------------------------------------------------ */
+
+struct relay_login *relay_login_new(struct nk_secret *take_password)
+{
+    struct relay_login *l = calloc(1, sizeof(*l));
+    if (l) {
+        l->refs = 1;
+        l->password = *take_password;
+        *take_password = (struct nk_secret){0};
+    }
+    return l;
+}
+
+void relay_login_unref(struct relay_login *l)
+{
+    if (l && --l->refs == 0) {
+        nk_secret_clear(&l->password);
+        free(l);
+    }
+}
+
+void relay_hub_set_login(struct relay_hub *h, struct relay_login *login)
+{
+    login->refs++;
+    relay_login_unref(h->login);
+    h->login = login;
+}
+
+/* --- the turn's end --------------------------------------------------------------------------- */
+
+static void check_drained(struct relay_hub *h)
+{
+    if (h->draining && !h->drained && h->nconns == 0) {
+        h->drained = true;
+        h->conf.on_drained(h->conf.owner);
+    }
+}
+
+static void on_reap(void *owner)
+{
+    struct relay_hub *h = owner;
+    while (h->dead) {
+        struct relay_conn *c = h->dead;
+        h->dead = c->next;
+        relay_conn_free(c);
+    }
+    check_drained(h);
+}
+
+static void on_flush(void *owner)
+{
+    struct relay_hub *h = owner;
+    struct relay_conn *c;
+    while ((c = h->dirty) != NULL) {
+        h->dirty = c->dirty_next;
+        c->dirty = false;
+        if (!c->closed) {
+            relay_conn_flush(c);
+        }
+    }
+    for (c = h->waiting; c;) {
+        struct relay_conn *next = c->wait_next;
+        relay_conn_retry(c); /* removes only c from the list */
+        c = next;
+    }
+}
+
+/* Behind everything that is deferred already, above all the engine's work for what was just read. */
+void relay_hub_touch(struct relay_hub *h)
+{
+    nk_app_defer_cancel(h->conf.app, &h->flush);
+    nk_app_defer(h->conf.app, &h->flush);
+}
+
+bool relay_hub_may_log(struct relay_hub *h)
+{
+    uint64_t now = nk_now_ms(h->conf.app);
+    if (now - h->log_ms >= LOG_MS) {
+        if (h->log_suppressed) {
+            nk_warn(h->log, "relay", "%u more lines about connections left out", h->log_suppressed);
+        }
+        h->log_ms = now;
+        h->log_lines = h->log_suppressed = 0;
+    }
+    if (h->log_lines >= LOG_LINES) {
+        h->log_suppressed++;
+        return false;
+    }
+    h->log_lines++;
+    return true;
+}
+
+/* --- birth and death -------------------------------------------------------------------------- */
+
+int relay_hub_new(struct relay_hub **out, const struct relay_hub_conf *conf)
+{
+    struct relay_hub *h = calloc(1, sizeof(*h));
+    if (!h) {
+        return -ENOMEM;
+    }
+    h->conf = *conf;
+    h->limits = conf->limits;
+    h->log = nk_app_log(conf->app);
+    h->guard = relay_guard_new(conf->limits.max_guests);
+    h->pickle = relay_pickle_new();
+    h->scratch = malloc(RELAY_SCRATCH);
+    h->pool.max = POOL_CHUNKS;
+    h->flush = (struct nk_defer){.fn = on_flush, .owner = h};
+    h->reap = (struct nk_defer){.fn = on_reap, .owner = h};
+    h->login = conf->login;
+    h->login->refs++;
+    if (!h->guard || !h->pickle || !h->scratch) {
+        relay_hub_free(h);
+        return -ENOMEM;
+    }
+    *out = h;
+    return 0;
+}
+
+void relay_hub_free(struct relay_hub *h)
+{
+    if (!h) {
+        return;
+    }
+    h->draining = h->drained = true; /* nobody wants to hear of it any more */
+    while (h->conns) {
+        relay_conn_close(h->conns, NK_LOG_DEBUG, "the relay ends");
+    }
+    on_reap(h);
+    nk_app_defer_cancel(h->conf.app, &h->flush);
+    nk_app_defer_cancel(h->conf.app, &h->reap);
+    relay_out_pool_clear(&h->pool);
+    relay_guard_free(h->guard);
+    relay_pickle_free(h->pickle);
+    relay_login_unref(h->login);
+    free(h->scratch);
+    free(h);
+}
+
+void relay_hub_accept(struct relay_hub *h, struct nk_stream *take_s, bool encrypted)
+{
+    h->count.accepted++;
+    relay_conn_open(h, take_s, encrypted);
+}
+
+void relay_hub_drain(struct relay_hub *h)
+{
+    h->draining = true;
+    for (struct relay_conn *c = h->conns; c;) {
+        struct relay_conn *next = c->next;
+        relay_conn_drain(c); /* closes at most c */
+        c = next;
+    }
+    nk_app_defer(h->conf.app, &h->reap);
+}
+
+/* --- figures ---------------------------------------------------------------------------------- */
+
+const struct relay_counters *relay_hub_counters(const struct relay_hub *h)
+{
+    return &h->count;
+}
+
+size_t relay_hub_connections(const struct relay_hub *h)
+{
+    return h->nconns;
+}
+
+static void sum_group(void *arg, const struct relay_group *g)
+{
+    struct relay_queue_stats *sum = arg, one;
+    relay_queue_stats(g, &one);
+    sum->queued += one.queued;
+    sum->leased += one.leased;
+    sum->retained += one.retained;
+    sum->dropped += one.dropped;
+    sum->returned += one.returned;
+}
+
+void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
+{
+    const struct relay_counters *n = &h->count;
+    struct relay_queue_stats sum = {0};
+    relay_groups_each(h->conf.groups, sum_group, &sum);
+    nk_json_kv_str(out, "engine", h->conf.engine->ops->name);
+    nk_json_kv_u64(out, "connections", h->nconns);
+    nk_json_kv_u64(out, "groups", relay_groups_count(h->conf.groups));
+    nk_json_kv_u64(out, "queued", sum.queued);
+    nk_json_kv_u64(out, "in_flight", sum.leased);
+    nk_json_kv_u64(out, "retained", sum.retained);
+    nk_json_kv_u64(out, "dropped", sum.dropped);
+    nk_json_kv_u64(out, "requeued", sum.returned);
+    nk_json_kv_u64(out, "object_bytes", *h->conf.object_bytes);
+    nk_json_kv_u64(out, "accepted", n->accepted);
+    nk_json_kv_u64(out, "refused", n->refused);
+    nk_json_kv_u64(out, "guests_dropped", relay_guard_dropped(h->guard));
+    nk_json_kv_u64(out, "auth_ok", n->auth_ok);
+    nk_json_kv_u64(out, "auth_fail", n->auth_fail);
+    nk_json_kv_u64(out, "objects_in", n->objects_in);
+    nk_json_kv_u64(out, "objects_out", n->objects_out);
+    nk_json_kv_u64(out, "bytes_in", n->bytes_in);
+    nk_json_kv_u64(out, "bytes_out", n->bytes_out);
+    nk_json_kv_u64(out, "stalls", n->stalls);
+    nk_json_kv_u64(out, "closed_slow", n->closed_slow);
+}

@@ -1,0 +1,759 @@
+/* SPDX-License-Identifier: MIT */
+/* The session of tlspyo's wire: frames of a connection on one side, the engine on the other. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/codec.h"
+#include "relay/conn.h"
+#include "relay/proto_tlspyo.h"
+#include "relay/wire_tlspyo.h"
+
+#define JOIN_TOKEN UINT64_MAX
+
+/* A payload from this size on is read into its own memory, and that becomes the object. */
+#define DIRECT_MIN ((size_t)32 * 1024)
+/* Room for the envelope around the largest object: names of groups. */
+#define ENVELOPE_SLACK ((uint64_t)256 * 1024)
+
+enum {
+    PENDING_MAX = 8192,            /* objects of one endpoint that the engine has not confirmed */
+    OPEN_MAX = 16384,              /* consumables that an endpoint has not acknowledged */
+    PAUSE_BYTES = 1024 * 1024,     /* output at which an endpoint gets no more consumables */
+    NAMES_TEXT = 200               /* of a list of groups in the log */
+};
+
+/* Who waits for the engine: frame `base + i` of the ring has `left` operations to go. */
+struct pending {
+    int64_t stamp;
+    uint32_t left;
+};
+
+struct session {
+    struct relay_tlspyo p;
+    struct relay_stamps stamps;
+    struct relay_frames frames;
+    struct relay_member *member;
+    struct relay_group **groups; /* joined, with references */
+    size_t ngroups;
+    struct relay_object *big; /* payload of a large frame, being read */
+    size_t big_have;
+    struct pending *ring; /* cap is a power of two */
+    uint64_t base;        /* token of ring entry 0 */
+    uint32_t head, n, cap;
+    bool paused;
+};
+
+static struct session *session_of(const struct relay_conn *c)
+{
+    return c->session;
+}
+
+/* --- output ----------------------------------------------------------------------------------- */
+
+static void no_memory(struct relay_conn *c)
+{
+    relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+}
+
+/* Room for a frame whose payload of up to max bytes is written in place. */
+static uint8_t *frame_begin(struct relay_conn *c, size_t max)
+{
+    uint8_t *p = relay_out_reserve(&c->out, c->hub->limits.header_size + max);
+    if (!p) {
+        no_memory(c);
+    }
+    return p;
+}
+
+static void frame_end(struct relay_conn *c, uint8_t *p, size_t here, uint64_t payload)
+{
+    unsigned header = c->hub->limits.header_size;
+    relay_frame_header(p, header, payload);
+    relay_out_commit(&c->out, header + here);
+    c->hub->count.frames_out++;
+    relay_conn_output(c);
+}
+
+static void send_ack(struct relay_conn *c, int64_t stamp)
+{
+    uint8_t *p = frame_begin(c, RELAY_ACK_MAX);
+    if (p) {
+        size_t n = relay_pickle_ack(p + c->hub->limits.header_size, stamp);
+        frame_end(c, p, n, n);
+    }
+}
+
+static void send_tail(struct relay_conn *c)
+{
+    uint8_t *p = relay_out_reserve(&c->out, RELAY_OBJ_TAIL_LEN);
+    if (!p) {
+        no_memory(c);
+        return;
+    }
+    memcpy(p, RELAY_OBJ_TAIL, RELAY_OBJ_TAIL_LEN);
+    relay_out_commit(&c->out, RELAY_OBJ_TAIL_LEN);
+}
+
+static void send_object(struct relay_conn *c, struct relay_object *o, uint32_t stamp)
+{
+    unsigned header = c->hub->limits.header_size;
+    bool small = o->len <= RELAY_OUT_INLINE;
+    size_t here = small ? o->len + RELAY_OBJ_TAIL_LEN : 0;
+    uint8_t *p = frame_begin(c, RELAY_OBJ_HEAD_MAX + here);
+    if (!p) {
+        return;
+    }
+    size_t n = relay_pickle_obj_head(p + header, stamp, o->len);
+    uint64_t payload = n + o->len + RELAY_OBJ_TAIL_LEN;
+    if (small) {
+        memcpy(p + header + n, relay_object_bytes(o), o->len);
+        memcpy(p + header + n + o->len, RELAY_OBJ_TAIL, RELAY_OBJ_TAIL_LEN);
+    }
+    frame_end(c, p, n + here, payload);
+    if (small) {
+        return;
+    }
+    if (relay_out_object(&c->out, o) < 0) {
+        no_memory(c);
+        return;
+    }
+    send_tail(c);
+}
+
+/* --- back-pressure ---------------------------------------------------------------------------- */
+
+static void set_full(struct relay_conn *c, bool full)
+{
+    struct session *s = session_of(c);
+    c->full = full;
+    for (size_t i = 0; i < s->ngroups; i++) {
+        if (full) {
+            s->groups[i]->full++;
+        } else {
+            s->groups[i]->full--;
+        }
+    }
+    if (full) {
+        relay_conn_established(c); /* looks sooner whether it still reads */
+    } else if (c->hub->waiting) {
+        relay_hub_touch(c->hub);
+    }
+}
+
+static void pause_if_behind(struct relay_conn *c)
+{
+    struct session *s = session_of(c);
+    if (!c->full && c->out.bytes > c->hub->limits.max_backlog) {
+        set_full(c, true);
+    }
+    if (!s->paused && (c->out.bytes > PAUSE_BYTES || s->stamps.open >= OPEN_MAX || c->ending)) {
+        s->paused = true;
+        relay_engine_pause(c->hub->conf.engine, s->member, true);
+    }
+}
+
+static void resume_if_ahead(struct relay_conn *c)
+{
+    struct session *s = session_of(c);
+    if (c->full && c->out.bytes <= c->hub->limits.max_backlog / 2) {
+        set_full(c, false);
+    }
+    if (s->paused && c->out.bytes <= PAUSE_BYTES / 2 && s->stamps.open < OPEN_MAX / 2 &&
+        !c->ending) {
+        s->paused = false;
+        relay_engine_pause(c->hub->conf.engine, s->member, false);
+    }
+}
+
+/* --- from the engine -------------------------------------------------------------------------- */
+
+static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
+                       enum relay_delivery kind, uint64_t lease)
+{
+    struct relay_conn *c = owner;
+    struct session *s = session_of(c);
+    (void)g, (void)kind;
+    if (c->ending || c->penalty) { /* nobody will acknowledge it */
+        pause_if_behind(c);
+        if (lease) {
+            relay_engine_settle(c->hub->conf.engine, s->member, lease, RELAY_NACK, 0);
+        }
+        return;
+    }
+    uint32_t stamp = relay_stamps_issue(&s->stamps, lease);
+    if (!stamp) {
+        no_memory(c); /* which gives the lease back */
+        return;
+    }
+    send_object(c, o, stamp);
+    if (c->closed) {
+        return;
+    }
+    c->objects_out++;
+    c->hub->count.objects_out++;
+    pause_if_behind(c);
+}
+
+static struct pending *pending_at(const struct session *s, uint32_t i)
+{
+    return &s->ring[(s->head + i) & (s->cap - 1)];
+}
+
+static void joined(struct relay_conn *c, int status)
+{
+    struct session *s = session_of(c);
+    relay_tlspyo_joined(&s->p, status);
+    nk_app_defer(c->hub->conf.app, &c->hub->flush); /* it was stalled until now */
+    if (status == 0) {
+        relay_conn_established(c);
+        return;
+    }
+    c->hub->count.refused++;
+    if (status == NK_ELIMIT) {
+        nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_WARN : NK_LOG_TRACE,
+                 "acl.deny", c->peer, "a group it asks for has max_count members");
+    }
+    relay_conn_end(c, NK_LOG_INFO, "not admitted: %s",
+                   status == NK_ELIMIT ? "a group is full" : nk_strerror(status));
+}
+
+static void on_done(void *owner, uint64_t token, int status)
+{
+    struct relay_conn *c = owner;
+    struct session *s = session_of(c);
+    if (token == JOIN_TOKEN) {
+        joined(c, status);
+        return;
+    }
+    struct pending *p = pending_at(s, (uint32_t)(token - s->base));
+    p->left--;
+    if (status < 0) {
+        /* the wire has no way to say so except not to acknowledge and to hang up */
+        relay_conn_close(c, NK_LOG_ERROR, "an object could not be stored: %s", nk_strerror(status));
+        return;
+    }
+    if (p->left) {
+        return;
+    }
+    int64_t stamp = p->stamp;
+    while (s->n && pending_at(s, 0)->left == 0) {
+        s->head = (s->head + 1) & (s->cap - 1);
+        s->base++;
+        s->n--;
+    }
+    send_ack(c, stamp);
+}
+
+static const struct relay_member_ops member_ops = {.deliver = on_deliver, .done = on_done};
+
+static int pending_add(struct session *s, int64_t stamp, uint64_t *token)
+{
+    if (s->n == s->cap) {
+        uint32_t cap = s->cap ? s->cap * 2 : 16;
+        struct pending *v = malloc(cap * sizeof(*v));
+        if (!v) {
+            return -ENOMEM;
+        }
+        for (uint32_t i = 0; i < s->n; i++) {
+            v[i] = *pending_at(s, i);
+        }
+        free(s->ring);
+        s->ring = v;
+        s->cap = cap;
+        s->head = 0;
+    }
+    *token = s->base + s->n;
+    *pending_at(s, s->n++) = (struct pending){.stamp = stamp, .left = 0};
+    return 0;
+}
+
+/* --- HELLO ------------------------------------------------------------------------------------ */
+
+static int by_id(const void *a, const void *b)
+{
+    const struct relay_group *const *x = a, *const *y = b;
+    return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
+}
+
+/* A group named twice is joined once. */
+static void drop_duplicates(struct session *s)
+{
+    size_t n = 0;
+    if (s->ngroups > 1) {
+        qsort(s->groups, s->ngroups, sizeof(struct relay_group *), by_id);
+    }
+    for (size_t i = 0; i < s->ngroups; i++) {
+        if (n && s->groups[n - 1] == s->groups[i]) {
+            relay_group_unref(s->groups[i]);
+        } else {
+            s->groups[n++] = s->groups[i];
+        }
+    }
+    s->ngroups = n;
+}
+
+static void refuse_group(struct relay_conn *c, const struct relay_dest *d, int rc)
+{
+    char name[NAMES_TEXT];
+    nk_escape(name, sizeof(name), d->name, d->len);
+    c->hub->count.refused++;
+    relay_tlspyo_joined(&session_of(c)->p, rc);
+    nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_WARN : NK_LOG_TRACE, "acl.deny",
+             c->peer, "group '%s' %s", name,
+             rc == NK_EAUTH ? "is not accepted here" : "is one too many");
+    relay_conn_end(c, NK_LOG_INFO, "not admitted: group '%.100s'", name);
+}
+
+static int resolve_groups(struct relay_conn *c, const struct relay_envelope *e)
+{
+    struct session *s = session_of(c);
+    if (e->ndest == 0) {
+        return 0;
+    }
+    s->groups = calloc(e->ndest, sizeof(struct relay_group *));
+    if (!s->groups) {
+        return -ENOMEM;
+    }
+    for (size_t i = 0; i < e->ndest; i++) {
+        const struct relay_dest *d = &e->dest[i];
+        int rc = relay_groups_get(c->hub->conf.groups, d->name, d->len, &s->groups[i]);
+        if (rc < 0) {
+            refuse_group(c, d, rc);
+            return rc;
+        }
+        s->ngroups++;
+    }
+    drop_duplicates(s);
+    return 0;
+}
+
+static void log_join(struct relay_conn *c)
+{
+    struct session *s = session_of(c);
+    char names[NAMES_TEXT] = "";
+    size_t len = 0;
+    if (!nk_log_on(c->hub->log, "relay", NK_LOG_INFO) || !relay_hub_may_log(c->hub)) {
+        return;
+    }
+    for (size_t i = 0; i < s->ngroups && len < sizeof(names) - 8; i++) {
+        len += (size_t)snprintf(names + len, sizeof(names) - len, "%s", i ? ", " : "");
+        nk_escape(names + len, sizeof(names) - len, s->groups[i]->name, s->groups[i]->len);
+        len = strlen(names);
+    }
+    nk_log_write(c->hub->log, "relay", NK_LOG_INFO, NULL, c->peer, "endpoint of %zu group%s%s%s",
+                 s->ngroups, s->ngroups == 1 ? "" : "s", s->ngroups ? ": " : "", names);
+}
+
+static void do_join(struct relay_conn *c, const struct relay_envelope *e)
+{
+    struct session *s = session_of(c);
+    int rc = resolve_groups(c, e);
+    if (rc == 0) {
+        rc = relay_engine_watch(c->hub->conf.engine, s->member, s->groups, s->ngroups, JOIN_TOKEN);
+    }
+    if (rc == -ENOMEM) {
+        no_memory(c);
+    } else if (rc == 0) {
+        log_join(c);
+        relay_conn_stall(c);
+    }
+}
+
+/* --- OBJ, NTF, ACK ---------------------------------------------------------------------------- */
+
+static bool room_for(struct relay_hub *h, size_t bytes)
+{
+    size_t used = *h->conf.object_bytes;
+    bool room = used == 0 ||
+                (bytes <= h->limits.max_memory && used <= h->limits.max_memory - bytes);
+    if (!room && !h->memory_warned) {
+        h->memory_warned = true;
+        nk_warn(h->log, "relay", "max_memory is reached: producers wait until objects are consumed");
+    }
+    return room;
+}
+
+/* Is a member of a group that this is broadcast to too far behind? */
+static bool receivers_full(struct relay_hub *h, const struct relay_envelope *e)
+{
+    for (size_t i = 0; i < e->ndest; i++) {
+        const struct relay_group *g =
+            e->dest[i].n < 0 ? relay_groups_find(h->conf.groups, e->dest[i].name, e->dest[i].len)
+                             : NULL;
+        if (g && g->full) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int submit(struct relay_conn *c, const struct relay_dest *d, struct relay_object *o,
+                  uint64_t token)
+{
+    struct session *s = session_of(c);
+    struct relay_engine *engine = c->hub->conf.engine;
+    struct relay_group *g;
+    if (d->n == 0) {
+        return 0;
+    }
+    int rc = relay_groups_get(c->hub->conf.groups, d->name, d->len, &g);
+    if (rc == NK_EAUTH) {
+        return 0; /* as tlspyo: skipped without a word */
+    }
+    if (rc < 0) {
+        return rc;
+    }
+    rc = d->n < 0 ? relay_engine_retain(engine, s->member, g, o, token)
+                  : relay_engine_enqueue(engine, s->member, g, o, (uint64_t)d->n, token);
+    relay_group_unref(g);
+    return rc < 0 ? rc : 1;
+}
+
+/* take_o is the object, owned. */
+static void do_object(struct relay_conn *c, const struct relay_envelope *e,
+                      struct relay_object *take_o)
+{
+    struct session *s = session_of(c);
+    uint64_t token;
+    uint32_t left = 0;
+    int rc = take_o ? pending_add(s, e->stamp, &token) : -ENOMEM;
+    for (size_t i = 0; rc >= 0 && i < e->ndest; i++) {
+        rc = submit(c, &e->dest[i], take_o, token);
+        left += rc > 0;
+    }
+    relay_object_unref(take_o);
+    if (rc < 0) {
+        relay_conn_close(c, NK_LOG_ERROR, "an object could not be taken: %s",
+                         rc == NK_ELIMIT ? "max_groups is reached" : nk_strerror(rc));
+        return;
+    }
+    c->objects_in++;
+    c->hub->count.objects_in++;
+    if (left) {
+        pending_at(s, s->n - 1)->left = left;
+    } else { /* nowhere to go: nothing to wait for */
+        s->n--;
+        send_ack(c, e->stamp);
+    }
+}
+
+static void do_demand(struct relay_conn *c, const struct relay_envelope *e)
+{
+    struct relay_hub *h = c->hub;
+    for (size_t i = 0; i < e->ndest; i++) {
+        const struct relay_dest *d = &e->dest[i];
+        struct relay_group *g = relay_groups_find(h->conf.groups, d->name, d->len);
+        if (g && d->n &&
+            relay_engine_demand(h->conf.engine, session_of(c)->member, g, d->n, 0) < 0) {
+            no_memory(c);
+            return;
+        }
+    }
+}
+
+static void do_settle(struct relay_conn *c, int64_t stamp)
+{
+    struct session *s = session_of(c);
+    uint64_t lease = relay_stamps_settle(&s->stamps, stamp);
+    if (!lease) {
+        return;
+    }
+    if (relay_engine_settle(c->hub->conf.engine, s->member, lease, RELAY_ACK, 0) < 0) {
+        no_memory(c);
+        return;
+    }
+    resume_if_ahead(c);
+}
+
+/* --- frames ----------------------------------------------------------------------------------- */
+
+static bool must_wait(struct relay_conn *c, const struct relay_envelope *e, bool counted)
+{
+    struct session *s = session_of(c);
+    if (e->cmd != RELAY_CMD_OBJ || s->p.state != RELAY_TLSPYO_ALIVE) {
+        return false;
+    }
+    return s->n >= PENDING_MAX || receivers_full(c->hub, e) ||
+           (!counted && !room_for(c->hub, relay_object_cost(e->obj_len)));
+}
+
+static struct relay_object *make_object(struct relay_conn *c, const struct relay_envelope *e,
+                                        const uint8_t *payload, struct relay_object *in_place)
+{
+    if (!in_place) {
+        return relay_object_copy(payload + e->obj_off, e->obj_len, c->hub->conf.object_bytes);
+    }
+    in_place->off = e->obj_off;
+    in_place->len = e->obj_len;
+    return relay_object_ref(in_place);
+}
+
+static void act(struct relay_conn *c, const struct relay_envelope *e, const uint8_t *payload,
+                struct relay_object *in_place)
+{
+    struct relay_tlspyo_action a = relay_tlspyo_frame(&session_of(c)->p, e);
+    if (a.ack) {
+        send_ack(c, e->stamp);
+    }
+    if (c->closed) {
+        return;
+    }
+    switch (a.what) {
+    case RELAY_DO_NOTHING:
+        break;
+    case RELAY_DO_SETTLE:
+        do_settle(c, e->stamp);
+        break;
+    case RELAY_DO_JOIN:
+        do_join(c, e);
+        break;
+    case RELAY_DO_OBJECT:
+        do_object(c, e, make_object(c, e, payload, in_place));
+        break;
+    case RELAY_DO_DEMAND:
+        do_demand(c, e);
+        break;
+    case RELAY_DO_CLOSE:
+        relay_conn_end(c, NK_LOG_WARN, "%s", a.why);
+        break;
+    }
+}
+
+/* One payload. in_place (borrowed) is the memory that it fills, if it has its own. Returns false when
+ * the frame has to come again later. */
+static bool take_payload(struct relay_conn *c, const uint8_t *payload, size_t n,
+                         struct relay_object *in_place)
+{
+    struct relay_envelope e;
+    const char *why = NULL;
+    if (relay_envelope_parse(c->hub->pickle, payload, n, &e, &why) < 0) {
+        relay_conn_close(c, NK_LOG_WARN, "%s", why);
+        return true;
+    }
+    if (e.obj_len > c->hub->limits.max_object) {
+        relay_conn_close(c, NK_LOG_WARN, "an object of %zu bytes; max_object is %" PRIu64, e.obj_len,
+                         c->hub->limits.max_object);
+        return true;
+    }
+    if (must_wait(c, &e, in_place != NULL)) {
+        relay_conn_stall(c);
+        return false;
+    }
+    c->hub->count.frames_in++;
+    act(c, &e, payload, in_place);
+    return true;
+}
+
+static void bad_head(struct relay_conn *c, int rc, uint64_t payload, const uint8_t *p, size_t n)
+{
+    if (rc == NK_EAUTH) {
+        relay_conn_denied(c);
+    } else if (rc == NK_ETOOBIG) {
+        relay_conn_close(c, NK_LOG_WARN, "a frame of %" PRIu64 " bytes or more; max_object is %" PRIu64,
+                         payload ? payload : session_of(c)->frames.max_payload,
+                         c->hub->limits.max_object);
+    } else {
+        const char *foreign = c->authenticated ? NULL : relay_frame_foreign(p, n);
+        relay_conn_close(c, NK_LOG_WARN, "a frame whose header is no length%s%s%s",
+                         foreign ? ": the peer speaks " : "", foreign ? foreign : "",
+                         c->authenticated ? "" : " (do header_size and connection agree?)");
+    }
+}
+
+/* The payload does not fit what was read: give it its own memory, and the part that is here. */
+static bool begin_big(struct relay_conn *c, const uint8_t *p, size_t have, uint64_t payload)
+{
+    struct session *s = session_of(c);
+    if (!room_for(c->hub, relay_object_cost((size_t)payload))) {
+        relay_conn_stall(c);
+        return false;
+    }
+    s->big = relay_object_new((size_t)payload, c->hub->conf.object_bytes);
+    if (!s->big) {
+        no_memory(c);
+        return false;
+    }
+    memcpy(s->big->data, p, have);
+    s->big_have = have;
+    return true;
+}
+
+static bool reading(const struct relay_conn *c)
+{
+    return !c->closed && !c->ending && !c->stalled && !c->penalty;
+}
+
+static size_t on_input(struct relay_conn *c, const uint8_t *p, size_t n)
+{
+    struct session *s = session_of(c);
+    size_t off = 0;
+    while (reading(c) && off < n) {
+        uint64_t payload;
+        int head = relay_frame_head(&s->frames, p + off, n - off, &payload);
+        if (head < 0) {
+            bad_head(c, head, payload, p + off, n - off);
+            return n;
+        }
+        if (head == 0) {
+            break;
+        }
+        if (!c->authenticated) {
+            relay_conn_authenticated(c);
+        }
+        size_t have = n - off - (size_t)head;
+        const uint8_t *body = p + off + head;
+        if (payload > have) {
+            if (payload >= DIRECT_MIN && begin_big(c, body, have, payload)) {
+                off = n;
+            }
+            break;
+        }
+        if (!take_payload(c, body, (size_t)payload, NULL)) {
+            break;
+        }
+        if (c->closed) {
+            return n;
+        }
+        off += (size_t)head + (size_t)payload;
+    }
+    return off;
+}
+
+/* --- large frames ----------------------------------------------------------------------------- */
+
+static uint8_t *on_direct(struct relay_conn *c, size_t *room)
+{
+    struct session *s = session_of(c);
+    if (!s->big) {
+        return NULL;
+    }
+    *room = s->big->cap - s->big_have;
+    return s->big->data + s->big_have;
+}
+
+static void big_complete(struct relay_conn *c)
+{
+    struct session *s = session_of(c);
+    struct relay_object *o = s->big;
+    if (take_payload(c, o->data, o->cap, o) && !c->closed) {
+        s->big = NULL;
+        relay_object_unref(o);
+    }
+}
+
+static void on_direct_done(struct relay_conn *c, size_t got)
+{
+    struct session *s = session_of(c);
+    s->big_have += got;
+    if (s->big_have == s->big->cap) {
+        big_complete(c);
+    }
+}
+
+/* --- the rest of the wire --------------------------------------------------------------------- */
+
+static bool on_ready(struct relay_conn *c)
+{
+    struct session *s = session_of(c);
+    if (s->p.state == RELAY_TLSPYO_JOINING) {
+        return false;
+    }
+    if (s->big && s->big_have == s->big->cap) {
+        struct relay_envelope e;
+        const char *why;
+        bool wait = relay_envelope_parse(c->hub->pickle, s->big->data, s->big->cap, &e, &why) == 0 &&
+                    must_wait(c, &e, true);
+        if (wait) {
+            return false;
+        }
+        big_complete(c);
+        return !c->closed && !c->ending;
+    }
+    return true;
+}
+
+static void on_written(struct relay_conn *c)
+{
+    if (session_of(c)->member) {
+        resume_if_ahead(c);
+    }
+}
+
+static void on_ping(struct relay_conn *c)
+{
+    struct session *s = session_of(c);
+    uint8_t *p = frame_begin(c, RELAY_PING_LEN);
+    if (p) {
+        uint32_t stamp = relay_stamps_issue(&s->stamps, 0);
+        size_t n = relay_pickle_ping(p + c->hub->limits.header_size, stamp);
+        frame_end(c, p, n, n);
+    }
+}
+
+static bool on_established(const struct relay_conn *c)
+{
+    const struct session *s = c->session;
+    return s && (s->p.state == RELAY_TLSPYO_ALIVE || c->ending);
+}
+
+static bool on_settled(const struct relay_conn *c)
+{
+    return session_of(c)->n == 0;
+}
+
+static int on_open(struct relay_conn *c)
+{
+    struct relay_hub *h = c->hub;
+    struct session *s = calloc(1, sizeof(*s));
+    uint8_t *p = s ? relay_out_reserve(&c->out, h->limits.header_size + RELAY_HELLO_LEN) : NULL;
+    int rc = p ? relay_engine_attach(h->conf.engine, &member_ops, c, &s->member) : -ENOMEM;
+    if (rc < 0) {
+        free(s);
+        return rc;
+    }
+    uint64_t limit = relay_frames_limit(h->limits.header_size);
+    uint64_t most = h->limits.max_object + ENVELOPE_SLACK;
+    s->base = 1;
+    s->frames.header_size = h->limits.header_size;
+    s->frames.password = &c->login->password;
+    s->frames.max_payload = most < limit ? most : limit;
+    c->session = s;
+    relay_tlspyo_init(&s->p);
+    size_t n = relay_pickle_hello(p + h->limits.header_size, relay_stamps_issue(&s->stamps, 0));
+    frame_end(c, p, n, n);
+    return 0;
+}
+
+static void on_close(struct relay_conn *c)
+{
+    struct session *s = session_of(c);
+    if (c->full) {
+        set_full(c, false);
+    }
+    relay_engine_detach(c->hub->conf.engine, s->member);
+    for (size_t i = 0; i < s->ngroups; i++) {
+        relay_group_unref(s->groups[i]);
+    }
+    free(s->groups);
+    relay_object_unref(s->big);
+    relay_stamps_clear(&s->stamps);
+    free(s->ring);
+    free(s);
+    c->session = NULL;
+}
+
+const struct relay_wire relay_wire_tlspyo = {
+    .name = "tlspyo",
+    .open = on_open,
+    .input = on_input,
+    .direct = on_direct,
+    .direct_done = on_direct_done,
+    .ready = on_ready,
+    .written = on_written,
+    .ping = on_ping,
+    .established = on_established,
+    .settled = on_settled,
+    .close = on_close,
+};
