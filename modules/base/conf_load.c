@@ -110,7 +110,8 @@ static int apply_row(const struct nk_opt *row, const struct conf_instance *inst,
         if (sets(s, row) && s->origin == from) {
             int rc = nk_opt_parse_value(row, s->text, conf, diag);
             if (rc < 0) {
-                return nk_fail_context(diag, "%s", s->where);
+                nk_fail_context(diag, "%s", s->where);
+                return rc;
             }
         }
     }

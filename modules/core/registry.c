@@ -71,7 +71,8 @@ static int add_layer(struct nk_endpoint *ep, const struct nk_ep_driver *d, const
     for (const struct nk_opt *row = d->params; row && row->name; row++) {
         rc = nk_opt_parse_default(row, conf, diag);
         if (rc < 0) {
-            return nk_fail_context(diag, "default of %s.%s", d->scheme, row->name);
+            nk_fail_context(diag, "default of %s.%s", d->scheme, row->name);
+            return rc;
         }
     }
     return 0;
@@ -196,9 +197,10 @@ static int set_param(struct nk_endpoint *ep, const struct choice *c, const struc
                      struct nk_diag *diag)
 {
     int rc = nk_opt_parse_value(c->row, p->value, ep->conf[c->layer], diag);
-    return rc < 0
-               ? nk_fail_context(diag, "%s.%s", ep->layers[c->layer].driver->scheme, c->row->name)
-               : 0;
+    if (rc < 0) {
+        nk_fail_context(diag, "%s.%s", ep->layers[c->layer].driver->scheme, c->row->name);
+    }
+    return rc;
 }
 
 static int check_required(const struct nk_endpoint *ep, const struct choice *set, size_t n,
