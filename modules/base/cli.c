@@ -16,8 +16,6 @@
 #define TEXT_MAX (1024 * 1024) /* longest help text */
 #define STDOUT_BUFFER 65536
 
-extern char **environ;
-
 /* One run of the program. */
 struct run {
     const struct nk_cli_hooks *hooks;
@@ -414,8 +412,9 @@ static void buffer_stdout(void)
 {
     char *buf = malloc(STDOUT_BUFFER);
     if (buf) {
-        setvbuf(stdout, buf, isatty(1) ? _IOLBF : _IOFBF, STDOUT_BUFFER); /* stdout keeps it */
+        setvbuf(stdout, buf, isatty(1) ? _IOLBF : _IOFBF, STDOUT_BUFFER);
     }
+    /* cppcheck-suppress memleak ; stdout keeps it */
 }
 
 int nk_cli_main(int argc, char **argv, const struct nk_cli_hooks *hooks)

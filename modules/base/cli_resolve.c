@@ -11,9 +11,9 @@
 
 const struct nk_cmd_entry *nk_cli_find(struct nk_cmds cmds, const char *name)
 {
-    for (size_t i = 0; i < cmds.n; i++) {
-        if (strcmp(cmds.v[i].name, name) == 0) {
-            return &cmds.v[i];
+    for (const struct nk_cmd_entry *e = cmds.v; e < cmds.v + cmds.n; e++) {
+        if (strcmp(e->name, name) == 0) {
+            return e;
         }
     }
     return NULL;
@@ -47,7 +47,7 @@ static bool find_joined(struct nk_cmds cmds, const char *joined, char *out)
         return false;
     }
     if (exists(cmds, joined)) {
-        strcpy(out, joined);
+        snprintf(out, NK_CLI_MAX_NAME, "%s", joined);
         return true;
     }
     for (size_t i = 0; i < cmds.n; i++) {
@@ -104,7 +104,7 @@ static bool extend(struct nk_cli_target *t, struct nk_cmds cmds, const char *wor
     if (strlen(longer) >= NK_CLI_MAX_NAME || !exists(cmds, longer)) {
         return false;
     }
-    strcpy(t->name, longer);
+    memcpy(t->name, longer, strlen(longer) + 1);
     return true;
 }
 

@@ -33,7 +33,9 @@ struct nk_conf_source {
     const char *path; /* INI file, "-" for stdin, or NULL: none */
     const char *text; /* INI text instead of a file (tests, reload), or NULL */
     size_t text_len;
-    const char *const *env;       /* environ-style "NAME=value" list, or NULL */
+    /* environ-style "NAME=value" list, or NULL. A PATH row that nothing sets is the file
+     * $CREDENTIALS_DIRECTORY/SECTION[.NAME].KEY ("_file" dropped) where there is one. */
+    const char *const *env;
     const char *const *overrides; /* -C 'section name.key=value' strings, NULL-terminated */
     const struct nk_section *const *sections; /* known sections, NULL-terminated */
     const struct nk_section *flags_for; /* its REQUIRED rows may still come from flags, or NULL */

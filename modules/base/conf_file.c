@@ -38,7 +38,7 @@ static struct conf_place place(const struct reader *r, unsigned line, struct pla
 static void on_problem(void *owner, unsigned line, const char *text)
 {
     struct reader *r = owner;
-    struct place_text where;
+    struct place_text where = {""};
     struct conf_place at = place(r, line, &where);
     conf_problem(r->c, &at, false, "%s", text);
 }
@@ -83,7 +83,7 @@ static bool seen_before(struct reader *r, const struct conf_instance *inst, unsi
 static void open_section(struct reader *r, unsigned line, char *type, const char *name,
                          const char *header)
 {
-    struct place_text where;
+    struct place_text where = {""};
     struct conf_place at = place(r, line, &where);
     const struct nk_section *s = conf_section(r->c, type);
     if (!s) {
@@ -108,7 +108,7 @@ static void on_section(void *owner, unsigned line, const char *header)
     struct reader *r = owner;
     r->inst = NULL;
     if (header[n] == ':') {
-        struct place_text where;
+        struct place_text where = {""};
         struct conf_place at = place(r, line, &where);
         conf_problem(r->c, &at, false, "[%s]: a space goes between section and name", header);
         return;
@@ -180,7 +180,7 @@ static void on_key(void *owner, unsigned line, const char *key, const char *valu
     if (!r->inst) {
         return; /* its section was refused already */
     }
-    struct place_text where;
+    struct place_text where = {""};
     struct conf_place at = place(r, line, &where);
     const struct nk_opt *row = conf_key(r->c, r->inst->section, key, &at);
     if (!row) {
@@ -258,8 +258,8 @@ void conf_read_file(struct nk_conf *c, const struct nk_conf_source *src)
         return;
     }
     const char *name = c->path ? c->path : "netkit.ini";
-    if (src->text) {
-        parse(c, name, src->text, src->text_len);
+    if (src->text || !src->path) {
+        parse(c, name, src->text ? src->text : "", src->text ? src->text_len : 0);
         return;
     }
     struct nk_buf buf;

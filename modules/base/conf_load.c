@@ -102,7 +102,7 @@ static int apply_row(const struct nk_opt *row, const struct conf_instance *inst,
                      struct nk_diag *diag)
 {
     enum nk_origin from = winner(inst, row);
-    if (from == NK_FROM_DEFAULT) {
+    if (!inst || from == NK_FROM_DEFAULT) {
         return nk_opt_parse_default(row, conf, diag);
     }
     for (size_t i = 0; i < inst->n; i++) {
@@ -174,7 +174,7 @@ static int copy_sections(struct nk_conf *c, const struct nk_section *const *sect
     while (sections && sections[n]) {
         n++;
     }
-    c->sections = calloc(n + 1, sizeof(*c->sections));
+    c->sections = calloc(n + 1, sizeof(const struct nk_section *));
     if (!c->sections) {
         return -ENOMEM;
     }

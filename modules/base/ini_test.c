@@ -128,10 +128,9 @@ static void all_errors_in_one_run(void **state)
 
 static void fill(char *out, const char *head, char c, size_t n, const char *tail)
 {
-    strcpy(out, head);
-    size_t k = strlen(head);
+    size_t k = (size_t)snprintf(out, 64, "%s", head);
     memset(out + k, c, n);
-    strcpy(out + k + n, tail);
+    memcpy(out + k + n, tail, strlen(tail) + 1);
 }
 
 /* inih would cut names at 49 bytes and long lines without a word. */

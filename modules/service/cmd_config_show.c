@@ -32,7 +32,7 @@ static int write_text(struct nk_buf *out, const struct nk_conf *c, bool origin)
         title_of(title, sizeof(title), &v);
         if (strcmp(title, last) != 0) {
             rc = nk_buf_printf(out, "%s[%s]\n", *last ? "\n" : "", title);
-            strcpy(last, title);
+            memcpy(last, title, sizeof(last));
         }
         nk_opt_ini_name(key, sizeof(key), v.row);
         if (rc == 0) {

@@ -61,7 +61,7 @@ static int one_page(struct links *l, const char *dir, const struct nk_cmd_entry 
 /* DIR/man1/netkit.1, netkit-relay.1, ... */
 static int man_pages(struct links *l, const char *man, bool remove, struct nk_diag *diag)
 {
-    char dir[NK_PATH_MAX];
+    char dir[NK_PATH_MAX] = "";
     int rc = nk_path_join(dir, sizeof(dir), man, "man1");
     if (rc == 0 && !remove && !l->dry_run) {
         rc = make_dirs(dir, diag);
@@ -78,7 +78,7 @@ static int man_pages(struct links *l, const char *man, bool remove, struct nk_di
 static int completions(struct links *l, const char *dir, bool remove, struct nk_diag *diag)
 {
     int rc = remove || l->dry_run ? 0 : make_dirs(dir, diag);
-    for (int i = 0; service_shells[i] && rc == 0; i++) {
+    for (int i = 0; i < 3 && rc == 0; i++) { /* one per shell */
         struct nk_buf text;
         nk_buf_init(&text, SERVICE_TEXT_MAX);
         rc = put_or_drop(l, dir, completion_files[i], &text, service_completion(&text, i), remove);

@@ -27,7 +27,7 @@ static bool resolve(const char *path, char *out)
     if (!realpath(path, real) || strlen(real) >= NK_PATH_MAX || access(real, X_OK) < 0) {
         return false;
     }
-    strcpy(out, real);
+    memcpy(out, real, strlen(real) + 1);
     return true;
 }
 
