@@ -52,10 +52,10 @@ struct relay_client {
     struct nk_timer timer;  /* of the state: login, idle, backoff, bye */
     struct nk_defer flush;  /* write what this turn gathered */
     struct nk_defer report; /* on_progress */
-    struct client_out out;
+    struct relay_client_out out;
     struct nk_buf in;
-    struct pickle_doc doc;
-    struct wire_format format;
+    struct relay_value_doc doc;
+    struct relay_wire_format format;
     int64_t awaited;     /* stamp whose acknowledgement moves LOGIN and PROBE on */
     uint64_t connection; /* how many connections there have been */
     uint64_t opened_ms;  /* when relay_client_open was called */
@@ -92,9 +92,9 @@ static bool in_session(const struct relay_client *c)
 
 static void free_client(struct relay_client *c)
 {
-    client_out_clear(&c->out);
+    relay_client_out_clear(&c->out);
     nk_buf_clear(&c->in);
-    pickle_doc_clear(&c->doc);
+    relay_value_doc_clear(&c->doc);
     free(c);
 }
 
@@ -171,8 +171,8 @@ static void count_unacked(const struct relay_client *c, struct nk_diag *why)
         nk_hint(why,
                 "up to %llu of %llu objects were not acknowledged: they may have arrived or not",
                 (unsigned long long)waiting, (unsigned long long)c->out.objects);
-    } else if (c->out.objects > 0 && c->out.first) {
-        nk_hint(why, "some of the objects were not sent");
+    } else if (c->out.first && !why->hint[0]) {
+        nk_hint(why, "nothing of what waits was sent");
     }
 }
 
@@ -187,7 +187,7 @@ static void fail(struct relay_client *c, struct nk_diag *why, bool refused_group
         return;
     }
     drop_stream(c);
-    client_out_restart(&c->out);
+    relay_client_out_restart(&c->out);
     nk_buf_reset(&c->in);
     set_state(c, CLIENT_BACKOFF);
     uint64_t pause = next_backoff(c);
@@ -259,9 +259,9 @@ static void on_report(void *owner)
 
 static void write_more(struct relay_client *c)
 {
-    struct iovec iov[CLIENT_IOV];
+    struct iovec iov[RELAY_CLIENT_IOV];
     while (c->stream && c->state != CLIENT_DIAL && c->state != CLIENT_BYE) {
-        int n = client_out_iov(&c->out, &c->format, in_session(c), iov);
+        int n = relay_client_out_iov(&c->out, &c->format, in_session(c), iov);
         if (n < 0) {
             broken(c, n,
                    n == NK_ETOOBIG ? "the object is too long for the frame's header"
@@ -283,7 +283,7 @@ static void write_more(struct relay_client *c)
             }
             return;
         }
-        client_out_sent(&c->out, (size_t)done);
+        relay_client_out_sent(&c->out, (size_t)done);
         changed(c);
     }
 }
@@ -314,20 +314,21 @@ static void check_put(struct relay_client *c, int status)
 /* Send a notify of nothing: an echo request that stock relays answer, too. */
 static bool send_probe(struct relay_client *c)
 {
-    int64_t stamp = client_out_stamp(&c->out);
+    int64_t stamp = relay_client_out_stamp(&c->out);
     if (stamp == 0) {
         return false;
     }
     c->awaited = stamp;
-    check_put(c, wire_put_notify(client_out_frames(&c->out), &c->format, stamp, NULL, 0));
+    check_put(c,
+              relay_wire_put_notify(relay_client_out_frames(&c->out), &c->format, stamp, NULL, 0));
     return true;
 }
 
 /* What is due once everything gathered so far is with the kernel. */
 static void advance(struct relay_client *c)
 {
-    if (c->state != CLIENT_FINISH || !client_out_empty(&c->out) ||
-        client_out_waiting(&c->out) > 0) {
+    if (c->state != CLIENT_FINISH || !relay_client_out_empty(&c->out) ||
+        relay_client_out_waiting(&c->out) > 0) {
         return;
     }
     if (c->owes_probe) {
@@ -344,11 +345,11 @@ static void advance(struct relay_client *c)
 
 static void got_hello(struct relay_client *c)
 {
-    int64_t stamp = client_out_stamp(&c->out);
+    int64_t stamp = relay_client_out_stamp(&c->out);
     c->awaited = stamp;
     set_state(c, CLIENT_LOGIN);
-    check_put(c, wire_put_hello(client_out_frames(&c->out), &c->format, stamp, c->conf->groups,
-                                c->conf->ngroups));
+    check_put(c, relay_wire_put_hello(relay_client_out_frames(&c->out), &c->format, stamp,
+                                      c->conf->groups, c->conf->ngroups));
 }
 
 static void become_alive(struct relay_client *c)
@@ -364,7 +365,7 @@ static void become_alive(struct relay_client *c)
 
 static void got_ack(struct relay_client *c, int64_t stamp)
 {
-    if (!client_out_ack(&c->out, stamp)) {
+    if (!relay_client_out_ack(&c->out, stamp)) {
         nk_debug(nk_app_log(c->app), "relay", "acknowledgement of unknown stamp %lld",
                  (long long)stamp);
         return;
@@ -383,10 +384,10 @@ static void got_ack(struct relay_client *c, int64_t stamp)
 static void send_ack(struct relay_client *c, int64_t stamp)
 {
     c->owes_probe = true;
-    check_put(c, wire_put_ack(client_out_frames(&c->out), &c->format, stamp));
+    check_put(c, relay_wire_put_ack(relay_client_out_frames(&c->out), &c->format, stamp));
 }
 
-static void got_object(struct relay_client *c, const struct wire_message *m)
+static void got_object(struct relay_client *c, const struct relay_wire_message *m)
 {
     if (c->finishing || !c->ops->on_object) {
         return; /* not ours to keep: without an acknowledgement it goes to somebody else */
@@ -399,24 +400,24 @@ static void got_object(struct relay_client *c, const struct wire_message *m)
     c->ops->on_object(c->owner, &d);
 }
 
-static void got_message(struct relay_client *c, const struct wire_message *m)
+static void got_message(struct relay_client *c, const struct relay_wire_message *m)
 {
-    if ((c->state == CLIENT_GREETING) != (m->cmd == WIRE_HELLO)) {
+    if ((c->state == CLIENT_GREETING) != (m->cmd == RELAY_WIRE_HELLO)) {
         broken(c, NK_EPROTO, "not what a relay says at this point");
         return;
     }
     switch (m->cmd) {
-    case WIRE_HELLO:
+    case RELAY_WIRE_HELLO:
         send_ack(c, m->stamp);
         got_hello(c);
         break;
-    case WIRE_ACK:
+    case RELAY_WIRE_ACK:
         got_ack(c, m->stamp);
         break;
-    case WIRE_OBJ:
+    case RELAY_WIRE_OBJ:
         got_object(c, m);
         break;
-    case WIRE_OTHER:
+    case RELAY_WIRE_OTHER:
         send_ack(c, m->stamp); /* as stock endpoints do: relays use it to see whether we live */
         break;
     }
@@ -427,11 +428,11 @@ static void parse(struct relay_client *c, size_t *missing)
 {
     *missing = 0;
     while (c->stream && !c->closed && !(c->paused && in_session(c))) {
-        struct wire_message m;
+        struct relay_wire_message m;
         size_t total;
         unsigned header = c->format.header_size;
-        int status = wire_frame_length(nk_buf_ptr(&c->in), nk_buf_len(&c->in), header,
-                                       c->conf->max_object + ENVELOPE_MAX, &total);
+        int status = relay_wire_frame_length(nk_buf_ptr(&c->in), nk_buf_len(&c->in), header,
+                                             c->conf->max_object + ENVELOPE_MAX, &total);
         if (status < 0) {
             broken(c, status,
                    status == NK_ETOOBIG ? "an object is larger than --max-object"
@@ -443,7 +444,7 @@ static void parse(struct relay_client *c, size_t *missing)
             return;
         }
         uint64_t connection = c->connection;
-        status = wire_parse(&c->doc, nk_buf_ptr(&c->in) + header, total - header, &m);
+        status = relay_wire_parse(&c->doc, nk_buf_ptr(&c->in) + header, total - header, &m);
         if (status < 0) {
             broken(c, status, "a frame holds something else than a relay's message");
             return;
@@ -492,8 +493,7 @@ static void read_more(struct relay_client *c)
     }
 }
 
-/* --- the loop's side ---------------------------------------------------------------------------
- */
+/* --- the loop's side --- */
 
 static void connected(struct relay_client *c)
 {
@@ -534,7 +534,7 @@ static void on_stream(void *owner, struct nk_stream *s, unsigned events)
 static void idle(struct relay_client *c)
 {
     uint64_t silent = nk_now_ms(c->app) - c->heard_ms;
-    if (c->paused || !client_out_empty(&c->out)) {
+    if (c->paused || !relay_client_out_empty(&c->out)) {
         c->probing = false; /* our own doing, or the kernel's timeouts apply */
         nk_timer_start(&c->timer, IDLE_PROBE_MS);
     } else if (c->probing && silent >= IDLE_GIVE_UP_MS) {
@@ -610,12 +610,13 @@ int relay_client_open(struct nk_app *app, const struct relay_client_conf *conf,
     c->conf = conf;
     c->ops = ops;
     c->owner = owner;
-    c->format = (struct wire_format){.header_size = conf->header_size, .password = conf->password};
+    c->format =
+        (struct relay_wire_format){.header_size = conf->header_size, .password = conf->password};
     c->opened_ms = nk_now_ms(app);
     c->backoff_ms = BACKOFF_FIRST_MS;
     c->flush = (struct nk_defer){.fn = on_flush, .owner = c};
     c->report = (struct nk_defer){.fn = on_report, .owner = c};
-    client_out_init(&c->out);
+    relay_client_out_init(&c->out);
     nk_buf_init(&c->in, conf->max_object + ENVELOPE_MAX + conf->header_size + READ_LARGE);
     nk_timer_init(&c->timer, app, on_timer, c);
     set_state(c, CLIENT_BACKOFF); /* the first attempt is made by the loop, like all others */
@@ -624,33 +625,33 @@ int relay_client_open(struct nk_app *app, const struct relay_client_conf *conf,
     return 0;
 }
 
-/* --- the owner's side --------------------------------------------------------------------------
- */
+/* --- the owner's side --- */
 
-int relay_client_send(struct relay_client *c, const struct wire_dest *dest, size_t ndest,
-                      enum client_form form, uint8_t *take_data, size_t len)
+int relay_client_send(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest,
+                      enum relay_form form, uint8_t *take_data, size_t len)
 {
     if (c->finishing || c->state == CLIENT_ENDED) {
         free(take_data);
         return NK_ECLOSED;
     }
-    int status = client_out_push(&c->out, dest, ndest, form, take_data, len);
+    int status = relay_client_out_push(&c->out, dest, ndest, form, take_data, len);
     if (status == 0) {
         flush_later(c);
     }
     return status;
 }
 
-int relay_client_notify(struct relay_client *c, const struct wire_dest *dest, size_t ndest)
+int relay_client_notify(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest)
 {
     if (c->state != CLIENT_ALIVE) {
         return NK_EAGAIN;
     }
-    int64_t stamp = client_out_stamp(&c->out);
+    int64_t stamp = relay_client_out_stamp(&c->out);
     if (stamp == 0) {
         return NK_EAGAIN;
     }
-    int status = wire_put_notify(client_out_frames(&c->out), &c->format, stamp, dest, ndest);
+    int status =
+        relay_wire_put_notify(relay_client_out_frames(&c->out), &c->format, stamp, dest, ndest);
     c->demanded = true;
     flush_later(c);
     return status;
@@ -660,7 +661,7 @@ void relay_client_ack(struct relay_client *c, const struct relay_delivery *d)
 {
     if (c->stream && d->connection == c->connection && c->state != CLIENT_BYE) {
         c->owes_probe = true;
-        if (wire_put_ack(client_out_frames(&c->out), &c->format, d->stamp) == 0) {
+        if (relay_wire_put_ack(relay_client_out_frames(&c->out), &c->format, d->stamp) == 0) {
             flush_later(c);
         }
     }
@@ -690,6 +691,11 @@ void relay_client_finish(struct relay_client *c)
     }
 }
 
+bool relay_client_alive(const struct relay_client *c)
+{
+    return in_session(c);
+}
+
 size_t relay_client_queued(const struct relay_client *c)
 {
     return c->out.queued;
@@ -697,5 +703,5 @@ size_t relay_client_queued(const struct relay_client *c)
 
 uint64_t relay_client_unacked(const struct relay_client *c)
 {
-    return client_out_waiting(&c->out);
+    return relay_client_out_waiting(&c->out);
 }

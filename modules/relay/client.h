@@ -78,12 +78,12 @@ void relay_client_close(struct relay_client *c);
 
 /* relay_client_send - queue an object for dest (borrowed as long as c lives). data (malloc) belongs
  * to c from then on, also on failure. 0, -ENOMEM, or NK_ECLOSED after relay_client_finish. */
-int relay_client_send(struct relay_client *c, const struct wire_dest *dest, size_t ndest,
-                      enum client_form form, uint8_t *take_data, size_t len);
+int relay_client_send(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest,
+                      enum relay_form form, uint8_t *take_data, size_t len);
 
 /* relay_client_notify - ask for objects. Only while ALIVE; 0, NK_EAGAIN (not alive, or too much in
  * flight: again at the next on_progress), -ENOMEM. */
-int relay_client_notify(struct relay_client *c, const struct wire_dest *dest, size_t ndest);
+int relay_client_notify(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest);
 
 /* relay_client_ack - acknowledge a delivery; without effect when its connection has gone. */
 void relay_client_ack(struct relay_client *c, const struct relay_delivery *d);
@@ -96,8 +96,11 @@ void relay_client_pause(struct relay_client *c, bool paused);
  * report on_end(0). */
 void relay_client_finish(struct relay_client *c);
 
+/* relay_client_alive - logged in at this moment. */
+bool relay_client_alive(const struct relay_client *c);
+
 /* relay_client_queued - bytes of objects not sent yet. relay_client_unacked - commands that the
- * relay has not acknowledged. relay_client_sent - objects accepted by relay_client_send. */
+ * relay has not acknowledged. */
 size_t relay_client_queued(const struct relay_client *c);
 uint64_t relay_client_unacked(const struct relay_client *c);
 

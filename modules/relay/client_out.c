@@ -11,7 +11,7 @@
 #define COPY_MAX ((size_t)16 << 10)      /* larger objects are sent from where they lie */
 #define BITS 64
 
-void client_out_init(struct client_out *o)
+void relay_client_out_init(struct relay_client_out *o)
 {
     memset(o, 0, sizeof(*o));
     nk_buf_init_secret(&o->head, FRAMES_MAX);
@@ -20,7 +20,7 @@ void client_out_init(struct client_out *o)
     o->base = o->next = 1;
 }
 
-static void free_item(struct client_item *item)
+static void free_item(struct relay_client_item *item)
 {
     if (item) {
         free(item->data);
@@ -28,21 +28,21 @@ static void free_item(struct client_item *item)
     }
 }
 
-void client_out_clear(struct client_out *o)
+void relay_client_out_clear(struct relay_client_out *o)
 {
     while (o->first) {
-        struct client_item *item = o->first;
+        struct relay_client_item *item = o->first;
         o->first = item->next;
         free_item(item);
     }
     o->last = &o->first;
     o->queued = 0;
-    client_out_restart(o);
+    relay_client_out_restart(o);
     nk_buf_clear(&o->head);
     nk_buf_clear(&o->tail);
 }
 
-void client_out_restart(struct client_out *o)
+void relay_client_out_restart(struct relay_client_out *o)
 {
     if (o->active) {
         o->queued -= o->active->len < o->queued ? o->active->len : o->queued;
@@ -57,15 +57,15 @@ void client_out_restart(struct client_out *o)
     memset(o->acked, 0, sizeof(o->acked));
 }
 
-int client_out_push(struct client_out *o, const struct wire_dest *dest, size_t ndest,
-                    enum client_form form, uint8_t *take_data, size_t len)
+int relay_client_out_push(struct relay_client_out *o, const struct relay_wire_dest *dest,
+                          size_t ndest, enum relay_form form, uint8_t *take_data, size_t len)
 {
-    struct client_item *item = malloc(sizeof(*item));
+    struct relay_client_item *item = malloc(sizeof(*item));
     if (!item) {
         free(take_data);
         return -ENOMEM;
     }
-    *item = (struct client_item){
+    *item = (struct relay_client_item){
         .dest = dest, .ndest = ndest, .form = form, .data = take_data, .len = len};
     *o->last = item;
     o->last = &item->next;
@@ -74,48 +74,50 @@ int client_out_push(struct client_out *o, const struct wire_dest *dest, size_t n
     return 0;
 }
 
-int64_t client_out_stamp(struct client_out *o)
+int64_t relay_client_out_stamp(struct relay_client_out *o)
 {
-    if (o->next - o->base >= CLIENT_WINDOW) {
+    if (o->next - o->base >= RELAY_CLIENT_WINDOW) {
         return 0;
     }
-    uint64_t slot = (uint64_t)o->next % CLIENT_WINDOW;
+    uint64_t slot = (uint64_t)o->next % RELAY_CLIENT_WINDOW;
     o->acked[slot / BITS] &= ~((uint64_t)1 << (slot % BITS));
     return o->next++;
 }
 
-struct nk_buf *client_out_frames(struct client_out *o)
+struct nk_buf *relay_client_out_frames(struct relay_client_out *o)
 {
     return o->active ? &o->tail : &o->head;
 }
 
 /* Write everything of the item's frame that stands before its data; the length of what follows them
  * is in *tail. */
-static int put_object_head(struct client_out *o, const struct wire_format *f,
-                           const struct client_item *item)
+static int put_object_head(struct relay_client_out *o, const struct relay_wire_format *f,
+                           const struct relay_client_item *item)
 {
-    uint8_t head[PICKLE_HEAD_MAX];
-    size_t n =
-        item->form == CLIENT_PICKLE ? 0 : pickle_head(head, item->len, item->form == CLIENT_STR);
-    size_t tail = item->form == CLIENT_PICKLE ? 0 : sizeof(PICKLE_TAIL) - 1;
-    int64_t stamp = client_out_stamp(o);
-    int status = wire_put_object(&o->head, f, stamp, item->dest, item->ndest, n + item->len + tail);
+    uint8_t head[RELAY_VALUE_HEAD_MAX];
+    size_t n = item->form == RELAY_FORM_PICKLE
+                   ? 0
+                   : relay_value_head(head, item->len, item->form == RELAY_FORM_STR);
+    size_t tail = item->form == RELAY_FORM_PICKLE ? 0 : sizeof(RELAY_VALUE_TAIL) - 1;
+    int64_t stamp = relay_client_out_stamp(o);
+    int status =
+        relay_wire_put_object(&o->head, f, stamp, item->dest, item->ndest, n + item->len + tail);
     if (status == 0 && n > 0) {
         status = nk_buf_put(&o->head, head, n);
     }
     return status;
 }
 
-static int put_object_tail(struct nk_buf *b, const struct client_item *item)
+static int put_object_tail(struct nk_buf *b, const struct relay_client_item *item)
 {
-    int status = item->form == CLIENT_PICKLE ? 0 : nk_buf_puts(b, PICKLE_TAIL);
-    return status == 0 ? nk_buf_puts(b, WIRE_OBJECT_TAIL) : status;
+    int status = item->form == RELAY_FORM_PICKLE ? 0 : nk_buf_puts(b, RELAY_VALUE_TAIL);
+    return status == 0 ? nk_buf_puts(b, RELAY_WIRE_OBJECT_TAIL) : status;
 }
 
 /* Move the oldest queued object into frames. */
-static int take_object(struct client_out *o, const struct wire_format *f)
+static int take_object(struct relay_client_out *o, const struct relay_wire_format *f)
 {
-    struct client_item *item = o->first;
+    struct relay_client_item *item = o->first;
     int status = put_object_head(o, f, item);
     if (status < 0) {
         return status;
@@ -145,12 +147,12 @@ static int take_object(struct client_out *o, const struct wire_format *f)
     return 0;
 }
 
-int client_out_iov(struct client_out *o, const struct wire_format *f, bool objects,
-                   struct iovec iov[CLIENT_IOV])
+int relay_client_out_iov(struct relay_client_out *o, const struct relay_wire_format *f,
+                         bool objects, struct iovec iov[RELAY_CLIENT_IOV])
 {
     int n = 0;
     while (objects && !o->active && o->first && nk_buf_len(&o->head) < GATHER_BYTES &&
-           o->next - o->base < CLIENT_WINDOW) {
+           o->next - o->base < RELAY_CLIENT_WINDOW) {
         int status = take_object(o, f);
         if (status < 0) {
             return status;
@@ -167,7 +169,7 @@ int client_out_iov(struct client_out *o, const struct wire_format *f, bool objec
 }
 
 /* The active object's data are gone: what follows them becomes the head. */
-static void finish_active(struct client_out *o)
+static void finish_active(struct relay_client_out *o)
 {
     struct nk_buf empty = o->head;
     o->queued -= o->active->len;
@@ -177,7 +179,7 @@ static void finish_active(struct client_out *o)
     o->tail = empty;
 }
 
-void client_out_sent(struct client_out *o, size_t n)
+void relay_client_out_sent(struct relay_client_out *o, size_t n)
 {
     size_t k = n < nk_buf_len(&o->head) ? n : nk_buf_len(&o->head);
     nk_buf_consume(&o->head, k);
@@ -195,19 +197,19 @@ void client_out_sent(struct client_out *o, size_t n)
     }
 }
 
-bool client_out_ack(struct client_out *o, int64_t stamp)
+bool relay_client_out_ack(struct relay_client_out *o, int64_t stamp)
 {
     if (stamp < o->base || stamp >= o->next) {
         return false;
     }
-    uint64_t slot = (uint64_t)stamp % CLIENT_WINDOW;
+    uint64_t slot = (uint64_t)stamp % RELAY_CLIENT_WINDOW;
     uint64_t bit = (uint64_t)1 << (slot % BITS);
     if (o->acked[slot / BITS] & bit) {
         return false;
     }
     o->acked[slot / BITS] |= bit;
     while (o->base < o->next) {
-        slot = (uint64_t)o->base % CLIENT_WINDOW;
+        slot = (uint64_t)o->base % RELAY_CLIENT_WINDOW;
         if (!(o->acked[slot / BITS] & (uint64_t)1 << (slot % BITS))) {
             break;
         }
@@ -219,12 +221,12 @@ bool client_out_ack(struct client_out *o, int64_t stamp)
     return true;
 }
 
-uint64_t client_out_waiting(const struct client_out *o)
+uint64_t relay_client_out_waiting(const struct relay_client_out *o)
 {
     return (uint64_t)(o->next - o->base);
 }
 
-bool client_out_empty(const struct client_out *o)
+bool relay_client_out_empty(const struct relay_client_out *o)
 {
     return !o->first && !o->active && nk_buf_len(&o->head) == 0;
 }

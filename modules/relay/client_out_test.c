@@ -13,8 +13,8 @@
 #include "base/err.h"
 
 static const struct nk_secret no_password;
-static const struct wire_format format = {.header_size = 10, .password = &no_password};
-static const struct wire_dest dest = {"g", 1};
+static const struct relay_wire_format format = {.header_size = 10, .password = &no_password};
+static const struct relay_wire_dest dest = {"g", 1};
 
 static uint8_t *copy_of(const void *p, size_t n)
 {
@@ -25,37 +25,39 @@ static uint8_t *copy_of(const void *p, size_t n)
 }
 
 /* Write everything, `step` bytes at a time, and collect it. */
-static void drain(struct client_out *o, size_t step, struct nk_buf *to)
+static void drain(struct relay_client_out *o, size_t step, struct nk_buf *to)
 {
-    struct iovec iov[CLIENT_IOV];
+    struct iovec iov[RELAY_CLIENT_IOV];
     for (;;) {
-        int n = client_out_iov(o, &format, true, iov);
-        assert_int_in_range(n, 0, CLIENT_IOV);
+        int n = relay_client_out_iov(o, &format, true, iov);
+        assert_int_in_range(n, 0, RELAY_CLIENT_IOV);
         size_t left = step;
         for (int i = 0; i < n; i++) {
             size_t k = iov[i].iov_len < left ? iov[i].iov_len : left;
             assert_int_equal(nk_buf_put(to, iov[i].iov_base, k), 0);
             left -= k;
         }
-        client_out_sent(o, step - left);
+        relay_client_out_sent(o, step - left);
         if (left == step) {
-            assert_true(client_out_empty(o) || client_out_waiting(o) == CLIENT_WINDOW);
+            assert_true(relay_client_out_empty(o) ||
+                        relay_client_out_waiting(o) == RELAY_CLIENT_WINDOW);
             return;
         }
     }
 }
 
-static void fill(struct client_out *o)
+static void fill(struct relay_client_out *o)
 {
     static const size_t sizes[] = {0, 1, 100, 16 << 10, (16 << 10) + 1, 70000, 3, 200000, 200000};
     char *data = malloc(200000);
     assert_non_null(data);
     memset(data, 'x', 200000);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        enum client_form form = (enum client_form)(i % CLIENT_FORMS);
-        assert_int_equal(client_out_push(o, &dest, 1, form, copy_of(data, sizes[i]), sizes[i]), 0);
+        enum relay_form form = (enum relay_form)(i % RELAY_FORMS);
+        assert_int_equal(
+            relay_client_out_push(o, &dest, 1, form, copy_of(data, sizes[i]), sizes[i]), 0);
         if (i == 5) { /* a small frame between objects */
-            assert_int_equal(wire_put_ack(client_out_frames(o), &format, 77), 0);
+            assert_int_equal(relay_wire_put_ack(relay_client_out_frames(o), &format, 77), 0);
         }
     }
     free(data);
@@ -70,14 +72,14 @@ static void test_every_split(void **state)
     nk_buf_init(&reference, 1 << 21);
     nk_buf_init(&b, 1 << 21);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        struct client_out o;
+        struct relay_client_out o;
         struct nk_buf *to = i == 0 ? &reference : &b;
-        client_out_init(&o);
+        relay_client_out_init(&o);
         fill(&o);
         drain(&o, steps[i], to);
         assert_int_equal(o.queued, 0);
-        assert_int_equal(client_out_waiting(&o), 9);
-        client_out_clear(&o);
+        assert_int_equal(relay_client_out_waiting(&o), 9);
+        relay_client_out_clear(&o);
         if (i > 0) {
             assert_int_equal(nk_buf_len(&b), nk_buf_len(&reference));
             assert_memory_equal(nk_buf_ptr(&b), nk_buf_ptr(&reference), nk_buf_len(&b));
@@ -87,8 +89,8 @@ static void test_every_split(void **state)
     /* and each frame's header tells its length */
     size_t off = 0, total, frames = 0;
     while (off < nk_buf_len(&reference)) {
-        assert_int_equal(wire_frame_length(nk_buf_ptr(&reference) + off,
-                                           nk_buf_len(&reference) - off, 10, 1 << 20, &total),
+        assert_int_equal(relay_wire_frame_length(nk_buf_ptr(&reference) + off,
+                                                 nk_buf_len(&reference) - off, 10, 1 << 20, &total),
                          0);
         assert_true(total > 10);
         off += total;
@@ -103,80 +105,84 @@ static void test_every_split(void **state)
 static void test_frames_behind_large_object(void **state)
 {
     (void)state;
-    struct client_out o;
-    struct iovec iov[CLIENT_IOV];
+    struct relay_client_out o;
+    struct iovec iov[RELAY_CLIENT_IOV];
     struct nk_buf b;
     size_t total;
-    client_out_init(&o);
+    relay_client_out_init(&o);
     nk_buf_init(&b, 1 << 21);
-    assert_int_equal(client_out_push(&o, &dest, 1, CLIENT_BYTES, calloc(1, 100000), 100000), 0);
-    assert_int_equal(client_out_iov(&o, &format, true, iov), 3);
+    assert_int_equal(
+        relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, calloc(1, 100000), 100000), 0);
+    assert_int_equal(relay_client_out_iov(&o, &format, true, iov), 3);
     assert_int_equal(nk_buf_put(&b, iov[0].iov_base, 5), 0);
-    client_out_sent(&o, 5); /* the object is under way */
-    assert_int_equal(wire_put_ack(client_out_frames(&o), &format, 9), 0);
+    relay_client_out_sent(&o, 5); /* the object is under way */
+    assert_int_equal(relay_wire_put_ack(relay_client_out_frames(&o), &format, 9), 0);
     drain(&o, 1 << 20, &b);
-    assert_int_equal(wire_frame_length(nk_buf_ptr(&b), nk_buf_len(&b), 10, 1 << 20, &total), 0);
+    assert_int_equal(relay_wire_frame_length(nk_buf_ptr(&b), nk_buf_len(&b), 10, 1 << 20, &total),
+                     0);
     assert_int_equal(nk_buf_len(&b), total + 10 + 20);
     assert_memory_equal(nk_buf_ptr(&b) + total, "20        \x80\x04(J\x09", 15);
-    client_out_clear(&o);
+    relay_client_out_clear(&o);
     nk_buf_clear(&b);
 }
 
 static void test_window(void **state)
 {
     (void)state;
-    struct client_out o;
+    struct relay_client_out o;
     struct nk_buf b;
-    client_out_init(&o);
+    relay_client_out_init(&o);
     nk_buf_init(&b, 1 << 22);
-    for (int i = 0; i < CLIENT_WINDOW + 10; i++) {
-        assert_int_equal(client_out_push(&o, &dest, 1, CLIENT_BYTES, copy_of("x", 1), 1), 0);
+    for (int i = 0; i < RELAY_CLIENT_WINDOW + 10; i++) {
+        assert_int_equal(relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, copy_of("x", 1), 1),
+                         0);
     }
     drain(&o, 1 << 20, &b);
-    assert_int_equal(client_out_waiting(&o), CLIENT_WINDOW);
+    assert_int_equal(relay_client_out_waiting(&o), RELAY_CLIENT_WINDOW);
     assert_int_equal(o.queued, 10);
-    assert_int_equal(client_out_stamp(&o), 0);
-    assert_false(client_out_ack(&o, 0));
-    assert_false(client_out_ack(&o, CLIENT_WINDOW + 1));
+    assert_int_equal(relay_client_out_stamp(&o), 0);
+    assert_false(relay_client_out_ack(&o, 0));
+    assert_false(relay_client_out_ack(&o, RELAY_CLIENT_WINDOW + 1));
     /* out of order: nothing moves before the oldest one is there */
-    assert_true(client_out_ack(&o, 2));
-    assert_false(client_out_ack(&o, 2));
-    assert_int_equal(client_out_waiting(&o), CLIENT_WINDOW);
-    assert_true(client_out_ack(&o, 1));
-    assert_int_equal(client_out_waiting(&o), CLIENT_WINDOW - 2);
+    assert_true(relay_client_out_ack(&o, 2));
+    assert_false(relay_client_out_ack(&o, 2));
+    assert_int_equal(relay_client_out_waiting(&o), RELAY_CLIENT_WINDOW);
+    assert_true(relay_client_out_ack(&o, 1));
+    assert_int_equal(relay_client_out_waiting(&o), RELAY_CLIENT_WINDOW - 2);
     drain(&o, 1 << 20, &b);
     assert_int_equal(o.queued, 8);
-    for (int64_t s = 3; s <= CLIENT_WINDOW; s++) {
-        assert_true(client_out_ack(&o, s));
+    for (int64_t s = 3; s <= RELAY_CLIENT_WINDOW; s++) {
+        assert_true(relay_client_out_ack(&o, s));
     }
     drain(&o, 1 << 20, &b);
-    for (int64_t s = CLIENT_WINDOW + 1; s <= CLIENT_WINDOW + 10; s++) {
-        assert_true(client_out_ack(&o, s));
+    for (int64_t s = RELAY_CLIENT_WINDOW + 1; s <= RELAY_CLIENT_WINDOW + 10; s++) {
+        assert_true(relay_client_out_ack(&o, s));
     }
-    assert_int_equal(client_out_waiting(&o), 0);
+    assert_int_equal(relay_client_out_waiting(&o), 0);
     assert_int_equal(o.queued, 0);
-    client_out_clear(&o);
+    relay_client_out_clear(&o);
     nk_buf_clear(&b);
 }
 
 static void test_restart(void **state)
 {
     (void)state;
-    struct client_out o;
-    struct iovec iov[CLIENT_IOV];
-    client_out_init(&o);
-    assert_int_equal(client_out_push(&o, &dest, 1, CLIENT_BYTES, calloc(1, 100000), 100000), 0);
-    assert_int_equal(client_out_push(&o, &dest, 1, CLIENT_BYTES, calloc(1, 50), 50), 0);
-    assert_int_equal(client_out_iov(&o, &format, true, iov), 3);
-    client_out_sent(&o, 1000);
-    client_out_restart(&o);
+    struct relay_client_out o;
+    struct iovec iov[RELAY_CLIENT_IOV];
+    relay_client_out_init(&o);
+    assert_int_equal(
+        relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, calloc(1, 100000), 100000), 0);
+    assert_int_equal(relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, calloc(1, 50), 50), 0);
+    assert_int_equal(relay_client_out_iov(&o, &format, true, iov), 3);
+    relay_client_out_sent(&o, 1000);
+    relay_client_out_restart(&o);
     assert_int_equal(o.queued, 50); /* the half-sent one is gone, the untouched one stays */
-    assert_int_equal(client_out_waiting(&o), 0);
-    assert_int_equal(client_out_iov(&o, &format, false, iov), 0);
-    assert_int_equal(client_out_iov(&o, &format, true, iov), 1);
+    assert_int_equal(relay_client_out_waiting(&o), 0);
+    assert_int_equal(relay_client_out_iov(&o, &format, false, iov), 0);
+    assert_int_equal(relay_client_out_iov(&o, &format, true, iov), 1);
     assert_int_equal(o.next, 3);
-    assert_true(client_out_ack(&o, 2));
-    client_out_clear(&o);
+    assert_true(relay_client_out_ack(&o, 2));
+    relay_client_out_clear(&o);
 }
 
 int nk_test_relay_client_out(void);

@@ -7,7 +7,7 @@
 #include "base/codec.h"
 #include "base/err.h"
 
-static void write_value(const struct pickle_doc *d, const struct pickle_value *v,
+static void write_value(const struct relay_value_doc *d, const struct relay_value *v,
                         struct nk_json *j);
 
 static void out_of_memory(struct nk_json *j)
@@ -50,7 +50,8 @@ static void write_bigint(struct nk_json *j, const uint8_t *p, size_t n)
     free(text);
 }
 
-static void write_array(const struct pickle_doc *d, const struct pickle_value *v, struct nk_json *j)
+static void write_array(const struct relay_value_doc *d, const struct relay_value *v,
+                        struct nk_json *j)
 {
     nk_json_array(j);
     for (uint32_t k = v->u.kids.first; k; k = d->v[k].next) {
@@ -60,11 +61,11 @@ static void write_array(const struct pickle_doc *d, const struct pickle_value *v
 }
 
 /* JSON keys are C strings here, so a key with a NUL in it cannot be one. */
-static bool string_keys(const struct pickle_doc *d, const struct pickle_value *v)
+static bool string_keys(const struct relay_value_doc *d, const struct relay_value *v)
 {
     for (uint32_t k = v->u.kids.first; k; k = d->v[d->v[k].next].next) {
-        const struct pickle_value *key = &d->v[k];
-        if (key->type != PICKLE_STR) {
+        const struct relay_value *key = &d->v[k];
+        if (key->type != RELAY_VALUE_STR) {
             return false;
         }
         for (size_t i = 0; i < key->u.s.n; i++) {
@@ -76,7 +77,7 @@ static bool string_keys(const struct pickle_doc *d, const struct pickle_value *v
     return true;
 }
 
-static void write_key(const struct pickle_value *key, struct nk_json *j)
+static void write_key(const struct relay_value *key, struct nk_json *j)
 {
     struct nk_buf text;
     nk_buf_init(&text, key->u.s.n + 1);
@@ -89,7 +90,8 @@ static void write_key(const struct pickle_value *key, struct nk_json *j)
     nk_buf_clear(&text);
 }
 
-static void write_dict(const struct pickle_doc *d, const struct pickle_value *v, struct nk_json *j)
+static void write_dict(const struct relay_value_doc *d, const struct relay_value *v,
+                       struct nk_json *j)
 {
     bool plain = string_keys(d, v);
     if (plain) {
@@ -98,7 +100,7 @@ static void write_dict(const struct pickle_doc *d, const struct pickle_value *v,
         nk_json_array(j);
     }
     for (uint32_t k = v->u.kids.first; k; k = d->v[d->v[k].next].next) {
-        const struct pickle_value *value = &d->v[d->v[k].next];
+        const struct relay_value *value = &d->v[d->v[k].next];
         if (plain) {
             write_key(&d->v[k], j);
             write_value(d, value, j);
@@ -112,42 +114,44 @@ static void write_dict(const struct pickle_doc *d, const struct pickle_value *v,
     nk_json_close(j);
 }
 
-static void write_value(const struct pickle_doc *d, const struct pickle_value *v, struct nk_json *j)
+static void write_value(const struct relay_value_doc *d, const struct relay_value *v,
+                        struct nk_json *j)
 {
     switch (v->type) {
-    case PICKLE_NONE:
+    case RELAY_VALUE_NONE:
         nk_json_null(j);
         break;
-    case PICKLE_BOOL:
+    case RELAY_VALUE_BOOL:
         nk_json_bool(j, v->u.b);
         break;
-    case PICKLE_INT:
+    case RELAY_VALUE_INT:
         nk_json_i64(j, v->u.i);
         break;
-    case PICKLE_BIGINT:
+    case RELAY_VALUE_BIGINT:
         write_bigint(j, v->u.s.p, v->u.s.n);
         break;
-    case PICKLE_FLOAT:
+    case RELAY_VALUE_FLOAT:
         nk_json_f64(j, v->u.f);
         break;
-    case PICKLE_STR:
+    case RELAY_VALUE_STR:
         nk_json_strn(j, v->u.s.p, v->u.s.n);
         break;
-    case PICKLE_BYTES:
+    case RELAY_VALUE_BYTES:
         write_base64(j, v->u.s.p, v->u.s.n);
         break;
-    case PICKLE_LIST:
-    case PICKLE_TUPLE:
-    case PICKLE_SET:
+    case RELAY_VALUE_LIST:
+    case RELAY_VALUE_TUPLE:
+    case RELAY_VALUE_SET:
         write_array(d, v, j);
         break;
-    case PICKLE_DICT:
+    case RELAY_VALUE_DICT:
         write_dict(d, v, j);
         break;
     }
 }
 
-int pickle_to_json(const struct pickle_doc *doc, const struct pickle_value *v, struct nk_json *j)
+int relay_value_to_json(const struct relay_value_doc *doc, const struct relay_value *v,
+                        struct nk_json *j)
 {
     write_value(doc, v, j);
     return j->error;

@@ -60,7 +60,7 @@ enum opcode {
 
 static int grow(void **p, uint32_t *cap, size_t size, uint32_t need)
 {
-    if (need > PICKLE_MAX_VALUES + 1) {
+    if (need > RELAY_VALUE_MAX_VALUES + 1) {
         return NK_EUNSUPPORTED;
     }
     if (need <= *cap) {
@@ -79,7 +79,7 @@ static int grow(void **p, uint32_t *cap, size_t size, uint32_t need)
     return 0;
 }
 
-static int push(struct pickle_doc *d, uint32_t index)
+static int push(struct relay_value_doc *d, uint32_t index)
 {
     int status = grow((void **)&d->stack, &d->stack_cap, sizeof(*d->stack), d->depth + 1);
     if (status == 0) {
@@ -89,7 +89,8 @@ static int push(struct pickle_doc *d, uint32_t index)
 }
 
 /* A new value on the stack; *out is valid until the next one. */
-static int push_value(struct pickle_doc *d, enum pickle_type type, struct pickle_value **out)
+static int push_value(struct relay_value_doc *d, enum relay_value_type type,
+                      struct relay_value **out)
 {
     int status = grow((void **)&d->v, &d->cap, sizeof(*d->v), d->n + 1);
     if (status == 0) {
@@ -104,34 +105,35 @@ static int push_value(struct pickle_doc *d, enum pickle_type type, struct pickle
     return 0;
 }
 
-static int push_int(struct pickle_doc *d, int64_t i)
+static int push_int(struct relay_value_doc *d, int64_t i)
 {
-    struct pickle_value *v;
-    int status = push_value(d, PICKLE_INT, &v);
+    struct relay_value *v;
+    int status = push_value(d, RELAY_VALUE_INT, &v);
     if (status == 0) {
         v->u.i = i;
     }
     return status;
 }
 
-static int push_plain(struct pickle_doc *d, enum pickle_type type, bool b)
+static int push_plain(struct relay_value_doc *d, enum relay_value_type type, bool b)
 {
-    struct pickle_value *v;
+    struct relay_value *v;
     int status = push_value(d, type, &v);
-    if (status == 0 && type == PICKLE_BOOL) {
+    if (status == 0 && type == RELAY_VALUE_BOOL) {
         v->u.b = b;
     }
     return status;
 }
 
-static int push_slice(struct pickle_doc *d, struct nk_cur *c, enum pickle_type type, uint64_t n)
+static int push_slice(struct relay_value_doc *d, struct nk_cur *c, enum relay_value_type type,
+                      uint64_t n)
 {
-    struct pickle_value *v;
+    struct relay_value *v;
     if (n > nk_cur_left(c)) {
         return NK_EFORMAT;
     }
     const uint8_t *p = nk_cur_bytes(c, (size_t)n);
-    if (type == PICKLE_STR && !nk_utf8_valid(p, (size_t)n)) {
+    if (type == RELAY_VALUE_STR && !nk_utf8_valid(p, (size_t)n)) {
         return NK_EFORMAT;
     }
     int status = push_value(d, type, &v);
@@ -143,7 +145,7 @@ static int push_slice(struct pickle_doc *d, struct nk_cur *c, enum pickle_type t
 }
 
 /* LONG1 and LONG4: n bytes of little-endian two's complement. */
-static int push_long(struct pickle_doc *d, struct nk_cur *c, uint32_t n)
+static int push_long(struct relay_value_doc *d, struct nk_cur *c, uint32_t n)
 {
     if (n > nk_cur_left(c)) {
         return NK_EFORMAT;
@@ -152,7 +154,7 @@ static int push_long(struct pickle_doc *d, struct nk_cur *c, uint32_t n)
         return NK_EUNSUPPORTED;
     }
     if (n > sizeof(int64_t)) {
-        return push_slice(d, c, PICKLE_BIGINT, n);
+        return push_slice(d, c, RELAY_VALUE_BIGINT, n);
     }
     const uint8_t *p = nk_cur_bytes(c, n);
     uint64_t u = n && (p[n - 1] & 0x80) ? UINT64_MAX : 0;
@@ -162,11 +164,11 @@ static int push_long(struct pickle_doc *d, struct nk_cur *c, uint32_t n)
     return push_int(d, (int64_t)u);
 }
 
-static int push_float(struct pickle_doc *d, struct nk_cur *c)
+static int push_float(struct relay_value_doc *d, struct nk_cur *c)
 {
-    struct pickle_value *v;
+    struct relay_value *v;
     uint64_t bits = nk_cur_be64(c);
-    int status = push_value(d, PICKLE_FLOAT, &v);
+    int status = push_value(d, RELAY_VALUE_FLOAT, &v);
     if (status == 0) {
         memcpy(&v->u.f, &bits, sizeof(bits));
     }
@@ -174,7 +176,7 @@ static int push_float(struct pickle_doc *d, struct nk_cur *c)
 }
 
 /* How many values lie above the topmost mark; -1 without one. */
-static int64_t above_mark(const struct pickle_doc *d)
+static int64_t above_mark(const struct relay_value_doc *d)
 {
     for (uint32_t i = d->depth; i-- > 0;) {
         if (d->stack[i] == MARK_VALUE) {
@@ -184,16 +186,16 @@ static int64_t above_mark(const struct pickle_doc *d)
     return -1;
 }
 
-static bool is_container(enum pickle_type type)
+static bool is_container(enum relay_value_type type)
 {
-    return type >= PICKLE_LIST;
+    return type >= RELAY_VALUE_LIST;
 }
 
 /* Move the n topmost values of the stack into container `index`. A value has one parent at most:
  * BINGET copies scalars and refuses containers, so the values form a tree. */
-static int adopt(struct pickle_doc *d, uint32_t index, uint32_t n)
+static int adopt(struct relay_value_doc *d, uint32_t index, uint32_t n)
 {
-    struct pickle_value *parent = &d->v[index];
+    struct relay_value *parent = &d->v[index];
     for (uint32_t i = d->depth - n; i < d->depth; i++) {
         uint32_t kid = d->stack[i];
         if (kid == MARK_VALUE || kid == index) {
@@ -212,9 +214,9 @@ static int adopt(struct pickle_doc *d, uint32_t index, uint32_t n)
 }
 
 /* TUPLE, TUPLE1..3, FROZENSET: a new container of the n topmost values. */
-static int collect(struct pickle_doc *d, enum pickle_type type, int64_t n, bool marked)
+static int collect(struct relay_value_doc *d, enum relay_value_type type, int64_t n, bool marked)
 {
-    struct pickle_value *v;
+    struct relay_value *v;
     if (n < 0 || n + (marked ? 1 : 0) > d->depth) {
         return NK_EFORMAT;
     }
@@ -231,10 +233,10 @@ static int collect(struct pickle_doc *d, enum pickle_type type, int64_t n, bool 
 }
 
 /* APPEND(S), SETITEM(S), ADDITEMS: n topmost values go into the container below them. */
-static int extend(struct pickle_doc *d, enum pickle_type type, int64_t n, bool marked)
+static int extend(struct relay_value_doc *d, enum relay_value_type type, int64_t n, bool marked)
 {
     uint32_t below = marked ? 2 : 1;
-    if (n < 0 || n + below > d->depth || (type == PICKLE_DICT && n % 2 != 0)) {
+    if (n < 0 || n + below > d->depth || (type == RELAY_VALUE_DICT && n % 2 != 0)) {
         return NK_EFORMAT;
     }
     uint32_t index = d->stack[d->depth - (uint32_t)n - below];
@@ -248,12 +250,12 @@ static int extend(struct pickle_doc *d, enum pickle_type type, int64_t n, bool m
     return status;
 }
 
-static int memo_put(struct pickle_doc *d, uint32_t slot)
+static int memo_put(struct relay_value_doc *d, uint32_t slot)
 {
     if (d->depth == 0 || d->stack[d->depth - 1] == MARK_VALUE) {
         return NK_EFORMAT;
     }
-    if (slot > PICKLE_MAX_VALUES) {
+    if (slot > RELAY_VALUE_MAX_VALUES) {
         return NK_EUNSUPPORTED;
     }
     int status = grow((void **)&d->memo, &d->memo_cap, sizeof(*d->memo), slot + 1);
@@ -267,9 +269,9 @@ static int memo_put(struct pickle_doc *d, uint32_t slot)
     return 0;
 }
 
-static int memo_get(struct pickle_doc *d, uint32_t slot)
+static int memo_get(struct relay_value_doc *d, uint32_t slot)
 {
-    struct pickle_value *v;
+    struct relay_value *v;
     if (slot >= d->memo_n || d->memo[slot] == MARK_VALUE) {
         return NK_EFORMAT;
     }
@@ -277,7 +279,7 @@ static int memo_get(struct pickle_doc *d, uint32_t slot)
     if (is_container(d->v[from].type)) {
         return NK_EUNSUPPORTED;
     }
-    int status = push_value(d, PICKLE_NONE, &v);
+    int status = push_value(d, RELAY_VALUE_NONE, &v);
     if (status == 0) {
         *v = d->v[from];
         v->next = 0;
@@ -285,7 +287,7 @@ static int memo_get(struct pickle_doc *d, uint32_t slot)
     return status;
 }
 
-static int pop_one(struct pickle_doc *d)
+static int pop_one(struct relay_value_doc *d)
 {
     if (d->depth == 0) {
         return NK_EFORMAT;
@@ -305,15 +307,15 @@ static int skip_frame(struct nk_cur *c)
     return 0;
 }
 
-static int step_scalar(struct pickle_doc *d, struct nk_cur *c, uint8_t op)
+static int step_scalar(struct relay_value_doc *d, struct nk_cur *c, uint8_t op)
 {
     switch (op) {
     case OP_NONE:
-        return push_plain(d, PICKLE_NONE, false);
+        return push_plain(d, RELAY_VALUE_NONE, false);
     case OP_NEWTRUE:
-        return push_plain(d, PICKLE_BOOL, true);
+        return push_plain(d, RELAY_VALUE_BOOL, true);
     case OP_NEWFALSE:
-        return push_plain(d, PICKLE_BOOL, false);
+        return push_plain(d, RELAY_VALUE_BOOL, false);
     case OP_BININT1:
         return push_int(d, nk_cur_u8(c));
     case OP_BININT2:
@@ -327,24 +329,24 @@ static int step_scalar(struct pickle_doc *d, struct nk_cur *c, uint8_t op)
     case OP_BINFLOAT:
         return push_float(d, c);
     case OP_SHORT_BINUNICODE:
-        return push_slice(d, c, PICKLE_STR, nk_cur_u8(c));
+        return push_slice(d, c, RELAY_VALUE_STR, nk_cur_u8(c));
     case OP_BINUNICODE:
-        return push_slice(d, c, PICKLE_STR, nk_cur_le32(c));
+        return push_slice(d, c, RELAY_VALUE_STR, nk_cur_le32(c));
     case OP_BINUNICODE8:
-        return push_slice(d, c, PICKLE_STR, nk_cur_le64(c));
+        return push_slice(d, c, RELAY_VALUE_STR, nk_cur_le64(c));
     case OP_SHORT_BINBYTES:
-        return push_slice(d, c, PICKLE_BYTES, nk_cur_u8(c));
+        return push_slice(d, c, RELAY_VALUE_BYTES, nk_cur_u8(c));
     case OP_BINBYTES:
-        return push_slice(d, c, PICKLE_BYTES, nk_cur_le32(c));
+        return push_slice(d, c, RELAY_VALUE_BYTES, nk_cur_le32(c));
     case OP_BINBYTES8:
     case OP_BYTEARRAY8:
-        return push_slice(d, c, PICKLE_BYTES, nk_cur_le64(c));
+        return push_slice(d, c, RELAY_VALUE_BYTES, nk_cur_le64(c));
     default:
         return NK_EUNSUPPORTED; /* above all: whatever names a class or calls something */
     }
 }
 
-static int step(struct pickle_doc *d, struct nk_cur *c, uint8_t op)
+static int step(struct relay_value_doc *d, struct nk_cur *c, uint8_t op)
 {
     switch (op) {
     case OP_PROTO:
@@ -366,40 +368,40 @@ static int step(struct pickle_doc *d, struct nk_cur *c, uint8_t op)
     case OP_LONG_BINGET:
         return memo_get(d, nk_cur_le32(c));
     case OP_EMPTY_TUPLE:
-        return push_plain(d, PICKLE_TUPLE, false);
+        return push_plain(d, RELAY_VALUE_TUPLE, false);
     case OP_EMPTY_LIST:
-        return push_plain(d, PICKLE_LIST, false);
+        return push_plain(d, RELAY_VALUE_LIST, false);
     case OP_EMPTY_DICT:
-        return push_plain(d, PICKLE_DICT, false);
+        return push_plain(d, RELAY_VALUE_DICT, false);
     case OP_EMPTY_SET:
-        return push_plain(d, PICKLE_SET, false);
+        return push_plain(d, RELAY_VALUE_SET, false);
     case OP_TUPLE1:
-        return collect(d, PICKLE_TUPLE, 1, false);
+        return collect(d, RELAY_VALUE_TUPLE, 1, false);
     case OP_TUPLE2:
-        return collect(d, PICKLE_TUPLE, 2, false);
+        return collect(d, RELAY_VALUE_TUPLE, 2, false);
     case OP_TUPLE3:
-        return collect(d, PICKLE_TUPLE, 3, false);
+        return collect(d, RELAY_VALUE_TUPLE, 3, false);
     case OP_TUPLE:
-        return collect(d, PICKLE_TUPLE, above_mark(d), true);
+        return collect(d, RELAY_VALUE_TUPLE, above_mark(d), true);
     case OP_FROZENSET:
-        return collect(d, PICKLE_SET, above_mark(d), true);
+        return collect(d, RELAY_VALUE_SET, above_mark(d), true);
     case OP_APPEND:
-        return extend(d, PICKLE_LIST, 1, false);
+        return extend(d, RELAY_VALUE_LIST, 1, false);
     case OP_APPENDS:
-        return extend(d, PICKLE_LIST, above_mark(d), true);
+        return extend(d, RELAY_VALUE_LIST, above_mark(d), true);
     case OP_ADDITEMS:
-        return extend(d, PICKLE_SET, above_mark(d), true);
+        return extend(d, RELAY_VALUE_SET, above_mark(d), true);
     case OP_SETITEM:
-        return extend(d, PICKLE_DICT, 2, false);
+        return extend(d, RELAY_VALUE_DICT, 2, false);
     case OP_SETITEMS:
-        return extend(d, PICKLE_DICT, above_mark(d), true);
+        return extend(d, RELAY_VALUE_DICT, above_mark(d), true);
     default:
         return step_scalar(d, c, op);
     }
 }
 
 /* Levels of JSON below and at this value; a dict may need two (an array of pairs). */
-static uint32_t tree_depth(const struct pickle_doc *d, uint32_t index, uint32_t limit)
+static uint32_t tree_depth(const struct relay_value_doc *d, uint32_t index, uint32_t limit)
 {
     uint32_t deepest = 0;
     if (limit == 0 || !is_container(d->v[index].type)) {
@@ -409,10 +411,10 @@ static uint32_t tree_depth(const struct pickle_doc *d, uint32_t index, uint32_t 
         uint32_t n = tree_depth(d, k, limit - 1);
         deepest = n > deepest ? n : deepest;
     }
-    return deepest + (d->v[index].type == PICKLE_DICT ? 2 : 1);
+    return deepest + (d->v[index].type == RELAY_VALUE_DICT ? 2 : 1);
 }
 
-static int run(struct pickle_doc *d, struct nk_cur *c)
+static int run(struct relay_value_doc *d, struct nk_cur *c)
 {
     uint8_t op = nk_cur_u8(c);
     if (op != OP_PROTO) {
@@ -432,10 +434,12 @@ static int run(struct pickle_doc *d, struct nk_cur *c)
         return NK_EFORMAT;
     }
     d->root = d->stack[0];
-    return tree_depth(d, d->root, PICKLE_MAX_DEPTH + 1) > PICKLE_MAX_DEPTH ? NK_EUNSUPPORTED : 0;
+    return tree_depth(d, d->root, RELAY_VALUE_MAX_DEPTH + 1) > RELAY_VALUE_MAX_DEPTH
+               ? NK_EUNSUPPORTED
+               : 0;
 }
 
-int pickle_decode(struct pickle_doc *doc, const void *p, size_t n)
+int relay_value_decode(struct relay_value_doc *doc, const void *p, size_t n)
 {
     struct nk_cur c;
     nk_cur_init(&c, p, n);
@@ -448,7 +452,7 @@ int pickle_decode(struct pickle_doc *doc, const void *p, size_t n)
     return status;
 }
 
-void pickle_doc_clear(struct pickle_doc *doc)
+void relay_value_doc_clear(struct relay_value_doc *doc)
 {
     free(doc->v);
     free(doc->stack);
@@ -456,13 +460,13 @@ void pickle_doc_clear(struct pickle_doc *doc)
     memset(doc, 0, sizeof(*doc));
 }
 
-const struct pickle_value *pickle_root(const struct pickle_doc *doc)
+const struct relay_value *relay_value_root(const struct relay_value_doc *doc)
 {
     return doc->root ? &doc->v[doc->root] : NULL;
 }
 
-const struct pickle_value *pickle_child(const struct pickle_doc *doc, const struct pickle_value *v,
-                                        uint32_t i)
+const struct relay_value *relay_value_child(const struct relay_value_doc *doc,
+                                            const struct relay_value *v, uint32_t i)
 {
     if (!is_container(v->type) || i >= v->count) {
         return NULL;
@@ -474,17 +478,19 @@ const struct pickle_value *pickle_child(const struct pickle_doc *doc, const stru
     return &doc->v[k];
 }
 
-const char *pickle_type_name(enum pickle_type type)
+const char *relay_value_type_name(enum relay_value_type type)
 {
     static const char *const names[] = {
-        [PICKLE_NONE] = "NoneType", [PICKLE_BOOL] = "bool",   [PICKLE_INT] = "int",
-        [PICKLE_BIGINT] = "int",    [PICKLE_FLOAT] = "float", [PICKLE_STR] = "str",
-        [PICKLE_BYTES] = "bytes",   [PICKLE_LIST] = "list",   [PICKLE_TUPLE] = "tuple",
-        [PICKLE_SET] = "set",       [PICKLE_DICT] = "dict"};
+        [RELAY_VALUE_NONE] = "NoneType", [RELAY_VALUE_BOOL] = "bool",
+        [RELAY_VALUE_INT] = "int",       [RELAY_VALUE_BIGINT] = "int",
+        [RELAY_VALUE_FLOAT] = "float",   [RELAY_VALUE_STR] = "str",
+        [RELAY_VALUE_BYTES] = "bytes",   [RELAY_VALUE_LIST] = "list",
+        [RELAY_VALUE_TUPLE] = "tuple",   [RELAY_VALUE_SET] = "set",
+        [RELAY_VALUE_DICT] = "dict"};
     return names[type];
 }
 
-size_t pickle_head(uint8_t out[PICKLE_HEAD_MAX], size_t n, bool as_str)
+size_t relay_value_head(uint8_t out[RELAY_VALUE_HEAD_MAX], size_t n, bool as_str)
 {
     bool wide = n > UINT32_MAX;
     size_t k = 0;

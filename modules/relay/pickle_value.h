@@ -16,25 +16,26 @@
 #include "base/buf.h"
 #include "base/json.h"
 
-#define PICKLE_MAX_VALUES 65536 /* values of one pickle; more is NK_EUNSUPPORTED */
-#define PICKLE_MAX_DEPTH 12     /* levels of nesting, a dict counts as two; below NK_JSON_DEPTH */
+#define RELAY_VALUE_MAX_VALUES 65536 /* values of one pickle; more is NK_EUNSUPPORTED */
+#define RELAY_VALUE_MAX_DEPTH 12 /* levels of nesting, a dict counts as two; below NK_JSON_DEPTH   \
+                                  */
 
-enum pickle_type {
-    PICKLE_NONE,
-    PICKLE_BOOL,
-    PICKLE_INT,
-    PICKLE_BIGINT, /* an integer beyond 64 bits: its little-endian two's complement in `s` */
-    PICKLE_FLOAT,
-    PICKLE_STR,
-    PICKLE_BYTES,
-    PICKLE_LIST,
-    PICKLE_TUPLE,
-    PICKLE_SET,
-    PICKLE_DICT /* children are key, value, key, value .. in order of insertion */
+enum relay_value_type {
+    RELAY_VALUE_NONE,
+    RELAY_VALUE_BOOL,
+    RELAY_VALUE_INT,
+    RELAY_VALUE_BIGINT, /* an integer beyond 64 bits: its little-endian two's complement in `s` */
+    RELAY_VALUE_FLOAT,
+    RELAY_VALUE_STR,
+    RELAY_VALUE_BYTES,
+    RELAY_VALUE_LIST,
+    RELAY_VALUE_TUPLE,
+    RELAY_VALUE_SET,
+    RELAY_VALUE_DICT /* children are key, value, key, value .. in order of insertion */
 };
 
-struct pickle_value {
-    enum pickle_type type;
+struct relay_value {
+    enum relay_value_type type;
     uint32_t count; /* containers: number of children */
     union {
         bool b;
@@ -52,8 +53,8 @@ struct pickle_value {
 };
 
 /* One decoded pickle. Zero it once; it can be reused for many pickles and keeps its memory. */
-struct pickle_doc {
-    struct pickle_value *v; /* v[0] is unused */
+struct relay_value_doc {
+    struct relay_value *v; /* v[0] is unused */
     uint32_t n, cap;
     uint32_t root;
     uint32_t *stack; /* private */
@@ -63,40 +64,42 @@ struct pickle_doc {
 };
 
 /*
- * pickle_decode - decode the n bytes at p, which must be exactly one pickle and outlive doc's use.
- * Returns 0; NK_EFORMAT (not a pickle, or broken); NK_EUNSUPPORTED (an object of a class, a shared
- * or recursive container, or beyond the limits above); -ENOMEM. After a failure doc is empty.
+ * relay_value_decode - decode the n bytes at p, which must be exactly one pickle and outlive doc's
+ * use. Returns 0; NK_EFORMAT (not a pickle, or broken); NK_EUNSUPPORTED (an object of a class, a
+ * shared or recursive container, or beyond the limits above); -ENOMEM. After a failure doc is
+ * empty.
  */
-int pickle_decode(struct pickle_doc *doc, const void *p, size_t n);
+int relay_value_decode(struct relay_value_doc *doc, const void *p, size_t n);
 
-/* pickle_doc_clear - free its memory; doc may be used again. */
-void pickle_doc_clear(struct pickle_doc *doc);
+/* relay_value_doc_clear - free its memory; doc may be used again. */
+void relay_value_doc_clear(struct relay_value_doc *doc);
 
-/* pickle_root - the value of the last successful pickle_decode. */
-const struct pickle_value *pickle_root(const struct pickle_doc *doc);
+/* relay_value_root - the value of the last successful relay_value_decode. */
+const struct relay_value *relay_value_root(const struct relay_value_doc *doc);
 
-/* pickle_child - the i-th child of a container, or NULL. Linear in i. */
-const struct pickle_value *pickle_child(const struct pickle_doc *doc, const struct pickle_value *v,
-                                        uint32_t i);
+/* relay_value_child - the i-th child of a container, or NULL. Linear in i. */
+const struct relay_value *relay_value_child(const struct relay_value_doc *doc,
+                                            const struct relay_value *v, uint32_t i);
 
-/* pickle_type_name - Python's name of the type: "str", "int", "NoneType" .. */
-const char *pickle_type_name(enum pickle_type type);
+/* relay_value_type_name - Python's name of the type: "str", "int", "NoneType" .. */
+const char *relay_value_type_name(enum relay_value_type type);
 
 /*
- * pickle_to_json - write v as one JSON value: bytes as {"base64": ".."}; tuples and sets as arrays;
- * dicts as objects when all keys are strings, else as an array of [key, value] pairs; integers
- * beyond 64 bits as {"int": "0x.."} (two's complement); NaN and infinities as null. Errors are
- * sticky in j.
+ * relay_value_to_json - write v as one JSON value: bytes as {"base64": ".."}; tuples and sets as
+ * arrays; dicts as objects when all keys are strings, else as an array of [key, value] pairs;
+ * integers beyond 64 bits as {"int": "0x.."} (two's complement); NaN and infinities as null. Errors
+ * are sticky in j.
  */
-int pickle_to_json(const struct pickle_doc *doc, const struct pickle_value *v, struct nk_json *j);
+int relay_value_to_json(const struct relay_value_doc *doc, const struct relay_value *v,
+                        struct nk_json *j);
 
 /*
  * The bytes around n raw bytes that make them a pickled bytes object (or, as_str, a pickled str:
- * then they must be valid UTF-8): head (at most PICKLE_HEAD_MAX bytes, length returned), the bytes,
- * and PICKLE_TAIL.
+ * then they must be valid UTF-8): head (at most RELAY_VALUE_HEAD_MAX bytes, length returned), the
+ * bytes, and RELAY_VALUE_TAIL.
  */
-#define PICKLE_HEAD_MAX 11
-#define PICKLE_TAIL "."
-size_t pickle_head(uint8_t out[PICKLE_HEAD_MAX], size_t n, bool as_str);
+#define RELAY_VALUE_HEAD_MAX 11
+#define RELAY_VALUE_TAIL "."
+size_t relay_value_head(uint8_t out[RELAY_VALUE_HEAD_MAX], size_t n, bool as_str);
 
 #endif

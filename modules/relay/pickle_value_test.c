@@ -17,29 +17,29 @@
 
 static void expect_json(const char *pickle, size_t n, const char *json)
 {
-    struct pickle_doc doc = {0};
+    struct relay_value_doc doc = {0};
     struct nk_buf out;
     struct nk_json j;
     nk_buf_init(&out, 1 << 16);
     nk_json_init(&j, &out, false);
-    assert_int_equal(pickle_decode(&doc, pickle, n), 0);
-    assert_int_equal(pickle_to_json(&doc, pickle_root(&doc), &j), 0);
+    assert_int_equal(relay_value_decode(&doc, pickle, n), 0);
+    assert_int_equal(relay_value_to_json(&doc, relay_value_root(&doc), &j), 0);
     assert_int_equal(nk_json_end(&j), 0);
     assert_string_equal(nk_buf_str(&out), json);
     nk_buf_clear(&out);
-    pickle_doc_clear(&doc);
+    relay_value_doc_clear(&doc);
 }
 
 static void expect_error(const char *pickle, size_t n, int code)
 {
-    struct pickle_doc doc = {0};
+    struct relay_value_doc doc = {0};
     /* an exact copy, so that the sanitizer sees a read past its end */
     char *copy = malloc(n ? n : 1);
     assert_non_null(copy);
     memcpy(copy, pickle, n);
-    assert_int_equal(pickle_decode(&doc, copy, n), code);
-    assert_null(pickle_root(&doc));
-    pickle_doc_clear(&doc);
+    assert_int_equal(relay_value_decode(&doc, copy, n), code);
+    assert_null(relay_value_root(&doc));
+    relay_value_doc_clear(&doc);
     free(copy);
 }
 
@@ -138,40 +138,40 @@ static void test_truncated(void **state)
 static void test_limits(void **state)
 {
     (void)state;
-    struct pickle_doc doc = {0};
+    struct relay_value_doc doc = {0};
     struct nk_buf b;
     nk_buf_init(&b, 1 << 20);
     assert_int_equal(nk_buf_puts(&b, "\x80\x04"), 0);
-    for (int i = 0; i < 2 * PICKLE_MAX_DEPTH; i++) {
-        assert_int_equal(nk_buf_puts(&b, i < PICKLE_MAX_DEPTH ? "]" : "a"), 0);
-        assert_true(i != PICKLE_MAX_DEPTH - 1 || nk_buf_puts(&b, "N") == 0);
+    for (int i = 0; i < 2 * RELAY_VALUE_MAX_DEPTH; i++) {
+        assert_int_equal(nk_buf_puts(&b, i < RELAY_VALUE_MAX_DEPTH ? "]" : "a"), 0);
+        assert_true(i != RELAY_VALUE_MAX_DEPTH - 1 || nk_buf_puts(&b, "N") == 0);
     }
     assert_int_equal(nk_buf_puts(&b, "."), 0);
-    assert_int_equal(pickle_decode(&doc, nk_buf_ptr(&b), nk_buf_len(&b)), NK_EUNSUPPORTED);
+    assert_int_equal(relay_value_decode(&doc, nk_buf_ptr(&b), nk_buf_len(&b)), NK_EUNSUPPORTED);
 
     nk_buf_reset(&b);
     assert_int_equal(nk_buf_puts(&b, "\x80\x04]("), 0);
-    for (int i = 0; i < PICKLE_MAX_VALUES; i++) {
+    for (int i = 0; i < RELAY_VALUE_MAX_VALUES; i++) {
         assert_int_equal(nk_buf_puts(&b, "N"), 0);
     }
     assert_int_equal(nk_buf_puts(&b, "e."), 0);
-    assert_int_equal(pickle_decode(&doc, nk_buf_ptr(&b), nk_buf_len(&b)), NK_EUNSUPPORTED);
+    assert_int_equal(relay_value_decode(&doc, nk_buf_ptr(&b), nk_buf_len(&b)), NK_EUNSUPPORTED);
     nk_buf_clear(&b);
-    pickle_doc_clear(&doc);
+    relay_value_doc_clear(&doc);
 }
 
 static void test_head(void **state)
 {
     (void)state;
-    uint8_t head[PICKLE_HEAD_MAX];
-    assert_int_equal(pickle_head(head, 0x1234, false), 7);
+    uint8_t head[RELAY_VALUE_HEAD_MAX];
+    assert_int_equal(relay_value_head(head, 0x1234, false), 7);
     assert_memory_equal(head,
                         "\x80\x03"
                         "B\x34\x12\x00\x00",
                         7);
-    assert_int_equal(pickle_head(head, 2, true), 7);
+    assert_int_equal(relay_value_head(head, 2, true), 7);
     assert_memory_equal(head, "\x80\x03X\x02\x00\x00\x00", 7);
-    assert_int_equal(pickle_head(head, (size_t)1 << 32, false), 11);
+    assert_int_equal(relay_value_head(head, (size_t)1 << 32, false), 11);
     assert_memory_equal(head, "\x80\x04\x8e\x00\x00\x00\x00\x01\x00\x00\x00", 11);
 }
 

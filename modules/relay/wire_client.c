@@ -26,7 +26,7 @@
  */
 struct writer {
     struct nk_buf *b;
-    const struct wire_format *f;
+    const struct relay_wire_format *f;
     size_t start; /* length of b before the frame */
     int error;
 };
@@ -72,7 +72,7 @@ static void put_str(struct writer *w, const char *s)
     put(w, s, n);
 }
 
-static void put_dest(struct writer *w, const struct wire_dest *dest, size_t n)
+static void put_dest(struct writer *w, const struct relay_wire_dest *dest, size_t n)
 {
     put_u8(w, OP_EMPTY_DICT);
     put_u8(w, OP_MARK);
@@ -92,10 +92,10 @@ static void put_bytes_head(struct writer *w, uint64_t n)
 
 /* Room for the header, the password, then how every envelope begins: PROTO, MARK, stamp, command.
  */
-static void begin(struct writer *w, struct nk_buf *out, const struct wire_format *f, int64_t stamp,
-                  const char *cmd)
+static void begin(struct writer *w, struct nk_buf *out, const struct relay_wire_format *f,
+                  int64_t stamp, const char *cmd)
 {
-    char blanks[WIRE_HEADER_SIZE_MAX];
+    char blanks[RELAY_WIRE_HEADER_SIZE_MAX];
     *w = (struct writer){.b = out, .f = f, .start = nk_buf_len(out)};
     memset(blanks, ' ', sizeof(blanks));
     put(w, blanks, f->header_size);
@@ -112,7 +112,7 @@ static void begin(struct writer *w, struct nk_buf *out, const struct wire_format
  * header, or take the whole frame back. */
 static int finish(struct writer *w, uint64_t more)
 {
-    char digits[WIRE_HEADER_SIZE_MAX + 2];
+    char digits[RELAY_WIRE_HEADER_SIZE_MAX + 2];
     size_t overhead = w->start + w->f->header_size + w->f->password->len;
     if (w->error == 0) {
         uint64_t length = nk_buf_len(w->b) - overhead + more;
@@ -134,7 +134,7 @@ static int finish_tuple(struct writer *w)
     return finish(w, 0);
 }
 
-int wire_put_ack(struct nk_buf *out, const struct wire_format *f, int64_t stamp)
+int relay_wire_put_ack(struct nk_buf *out, const struct relay_wire_format *f, int64_t stamp)
 {
     struct writer w;
     begin(&w, out, f, stamp, "ACK");
@@ -143,8 +143,8 @@ int wire_put_ack(struct nk_buf *out, const struct wire_format *f, int64_t stamp)
     return finish_tuple(&w);
 }
 
-int wire_put_hello(struct nk_buf *out, const struct wire_format *f, int64_t stamp,
-                   const char *const *groups, size_t n)
+int relay_wire_put_hello(struct nk_buf *out, const struct relay_wire_format *f, int64_t stamp,
+                         const char *const *groups, size_t n)
 {
     struct writer w;
     begin(&w, out, f, stamp, "HELLO");
@@ -157,8 +157,8 @@ int wire_put_hello(struct nk_buf *out, const struct wire_format *f, int64_t stam
     return finish_tuple(&w);
 }
 
-int wire_put_notify(struct nk_buf *out, const struct wire_format *f, int64_t stamp,
-                    const struct wire_dest *dest, size_t n)
+int relay_wire_put_notify(struct nk_buf *out, const struct relay_wire_format *f, int64_t stamp,
+                          const struct relay_wire_dest *dest, size_t n)
 {
     struct writer w;
     begin(&w, out, f, stamp, "NTF");
@@ -168,8 +168,8 @@ int wire_put_notify(struct nk_buf *out, const struct wire_format *f, int64_t sta
     return finish_tuple(&w);
 }
 
-int wire_put_object(struct nk_buf *out, const struct wire_format *f, int64_t stamp,
-                    const struct wire_dest *dest, size_t n, uint64_t obj_len)
+int relay_wire_put_object(struct nk_buf *out, const struct relay_wire_format *f, int64_t stamp,
+                          const struct relay_wire_dest *dest, size_t n, uint64_t obj_len)
 {
     struct writer w;
     if (obj_len > UINT64_MAX / 2) {
@@ -178,11 +178,11 @@ int wire_put_object(struct nk_buf *out, const struct wire_format *f, int64_t sta
     begin(&w, out, f, stamp, "OBJ");
     put_dest(&w, dest, n);
     put_bytes_head(&w, obj_len);
-    return finish(&w, obj_len + sizeof(WIRE_OBJECT_TAIL) - 1);
+    return finish(&w, obj_len + sizeof(RELAY_WIRE_OBJECT_TAIL) - 1);
 }
 
-int wire_frame_length(const void *p, size_t n, unsigned header_size, size_t max_payload,
-                      size_t *total)
+int relay_wire_frame_length(const void *p, size_t n, unsigned header_size, size_t max_payload,
+                            size_t *total)
 {
     const uint8_t *h = p;
     uint64_t length = 0;
@@ -212,38 +212,39 @@ int wire_frame_length(const void *p, size_t n, unsigned header_size, size_t max_
     return 0;
 }
 
-static bool is_text(const struct pickle_value *v, const char *text)
+static bool is_text(const struct relay_value *v, const char *text)
 {
     size_t n = strlen(text);
     return v->u.s.n == n && memcmp(v->u.s.p, text, n) == 0;
 }
 
-int wire_parse(struct pickle_doc *doc, const void *payload, size_t n, struct wire_message *out)
+int relay_wire_parse(struct relay_value_doc *doc, const void *payload, size_t n,
+                     struct relay_wire_message *out)
 {
-    int status = pickle_decode(doc, payload, n);
+    int status = relay_value_decode(doc, payload, n);
     if (status < 0) {
         return status == -ENOMEM ? status : NK_EPROTO;
     }
-    const struct pickle_value *t = pickle_root(doc);
-    if (t->type != PICKLE_TUPLE || t->count != 3) {
+    const struct relay_value *t = relay_value_root(doc);
+    if (t->type != RELAY_VALUE_TUPLE || t->count != 3) {
         return NK_EPROTO;
     }
-    const struct pickle_value *stamp = pickle_child(doc, t, 0);
-    const struct pickle_value *cmd = pickle_child(doc, t, 1);
-    const struct pickle_value *obj = pickle_child(doc, t, 2);
-    if (stamp->type != PICKLE_INT || cmd->type != PICKLE_STR) {
+    const struct relay_value *stamp = relay_value_child(doc, t, 0);
+    const struct relay_value *cmd = relay_value_child(doc, t, 1);
+    const struct relay_value *obj = relay_value_child(doc, t, 2);
+    if (stamp->type != RELAY_VALUE_INT || cmd->type != RELAY_VALUE_STR) {
         return NK_EPROTO;
     }
-    struct wire_message m = {.cmd = WIRE_OTHER, .stamp = stamp->u.i};
+    struct relay_wire_message m = {.cmd = RELAY_WIRE_OTHER, .stamp = stamp->u.i};
     if (is_text(cmd, "ACK")) {
-        m.cmd = WIRE_ACK;
+        m.cmd = RELAY_WIRE_ACK;
     } else if (is_text(cmd, "HELLO")) {
-        m.cmd = WIRE_HELLO;
+        m.cmd = RELAY_WIRE_HELLO;
     } else if (is_text(cmd, "OBJ")) {
-        if (obj->type != PICKLE_BYTES) {
+        if (obj->type != RELAY_VALUE_BYTES) {
             return NK_EPROTO;
         }
-        m.cmd = WIRE_OBJ;
+        m.cmd = RELAY_WIRE_OBJ;
         m.obj = obj->u.s.p;
         m.obj_len = obj->u.s.n;
     }

@@ -11,22 +11,22 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct pickle_doc doc = {0};
+    struct relay_value_doc doc = {0};
     size_t off = 0, total;
-    while (wire_frame_length(data + off, size - off, WIRE_HEADER_SIZE_DEFAULT, PAYLOAD_MAX,
-                             &total) == 0 &&
+    while (relay_wire_frame_length(data + off, size - off, RELAY_WIRE_HEADER_SIZE_DEFAULT,
+                                   PAYLOAD_MAX, &total) == 0 &&
            total > 0 && total <= size - off) {
-        struct wire_message m = {0};
-        const uint8_t *payload = data + off + WIRE_HEADER_SIZE_DEFAULT;
-        size_t n = total - WIRE_HEADER_SIZE_DEFAULT;
-        if (wire_parse(&doc, payload, n, &m) < 0) {
+        struct relay_wire_message m = {0};
+        const uint8_t *payload = data + off + RELAY_WIRE_HEADER_SIZE_DEFAULT;
+        size_t n = total - RELAY_WIRE_HEADER_SIZE_DEFAULT;
+        if (relay_wire_parse(&doc, payload, n, &m) < 0) {
             break;
         }
-        if (m.cmd == WIRE_OBJ && (m.obj < payload || m.obj_len > n)) {
+        if (m.cmd == RELAY_WIRE_OBJ && (m.obj < payload || m.obj_len > n)) {
             abort();
         }
         off += total;
     }
-    pickle_doc_clear(&doc);
+    relay_value_doc_clear(&doc);
     return 0;
 }

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * endpoint - what the `netkit endpoint` commands share: their common options, finding the relay,
+ * its certificate and password, and one client connection run by a loop of its own.
+ */
+#ifndef NK_RELAY_ENDPOINT_H
+#define NK_RELAY_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cmd.h"
+#include "base/secret.h"
+#include "core/timer.h"
+#include "relay/client.h"
+
+struct nk_app;
+struct nk_endpoint;
+struct nk_signal;
+struct tls_creds;
+
+/* Common options; the first member of every endpoint command's configuration. */
+struct relay_endpoint_conf {
+    char *connect;
+    int connection; /* enum relay_endpoint_connection */
+    char *ca;
+    struct nk_strlist pin;
+    char *name;
+    bool tls12;
+    char *password_file;
+    bool allow_plain;
+    int64_t header_size;
+    uint64_t max_object;
+    uint64_t retry_ms;
+};
+
+enum relay_endpoint_connection { ENDPOINT_AUTO, ENDPOINT_TLS, ENDPOINT_TCP };
+
+/* Choices of --connection, in the order of enum relay_endpoint_connection. */
+extern const char *const relay_endpoint_connections[];
+
+/* The rows of struct relay_endpoint_conf; a macro, so that each command has them in its own table.
+ */
+#define RELAY_ENDPOINT_ROWS                                                                        \
+    {.name = "connect",                                                                            \
+     .type = NK_OPT_CONNECT,                                                                       \
+     .offset = NK_FIELD(struct relay_endpoint_conf, connect),                                      \
+     .arg = "CONNECT",                                                                             \
+     .help = "The relay's address; default: the one of [relay] in netkit.ini, or "                 \
+             "tcp:127.0.0.1:3000"},                                                                \
+        {.name = "connection",                                                                     \
+         .type = NK_OPT_ENUM,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, connection),                               \
+         .arg = "KIND",                                                                            \
+         .def = "auto",                                                                            \
+         .choices = relay_endpoint_connections,                                                    \
+         .help = "TLS, or TCP for none; auto: as [relay] in netkit.ini says, else TLS (no TLS on " \
+                 "unix sockets)"},                                                                 \
+        {.name = "ca",                                                                             \
+         .type = NK_OPT_PATH,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, ca),                                       \
+         .arg = "FILE",                                                                            \
+         .help = "Certificate (PEM) to trust; default: certificate.pem of the credentials folder " \
+                 "if it is there, else the system's authorities"},                                 \
+        {.name = "pin",                                                                            \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(struct relay_endpoint_conf, pin),                                      \
+         .arg = "sha256:HASH",                                                                     \
+         .flags = NK_OPT_REPEAT,                                                                   \
+         .help =                                                                                   \
+             "Trust the relay whose certificate or public key has this hash, instead of --ca"},    \
+        {.name = "name",                                                                           \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(struct relay_endpoint_conf, name),                                     \
+         .arg = "HOST",                                                                            \
+         .help = "Name that the relay's certificate must carry; default: 'default' with --ca or "  \
+                 "the credentials folder, else the host connected to"},                            \
+        {.name = "tls12",                                                                          \
+         .type = NK_OPT_FLAG,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, tls12),                                    \
+         .help = "Also speak TLS 1.2, for relays that know nothing newer"},                        \
+        {.name = "password-file",                                                                  \
+         .type = NK_OPT_PATH,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, password_file),                            \
+         .arg = "FILE",                                                                            \
+         .help = "File with the relay's password; default: that of [relay] in netkit.ini, or "     \
+                 "password in the credentials folder"},                                            \
+        {.name = "allow-plain",                                                                    \
+         .type = NK_OPT_FLAG,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, allow_plain),                              \
+         .help = "With --connection TCP: send the password unencrypted beyond this machine"},      \
+        {.name = "header-size",                                                                    \
+         .type = NK_OPT_INT,                                                                       \
+         .offset = NK_FIELD(struct relay_endpoint_conf, header_size),                              \
+         .arg = "N",                                                                               \
+         .min = RELAY_WIRE_HEADER_SIZE_MIN,                                                        \
+         .max = RELAY_WIRE_HEADER_SIZE_MAX,                                                        \
+         .help = "Bytes of a frame's header, the same as at the relay; default: that of [relay] "  \
+                 "in netkit.ini, or 10"},                                                          \
+        {.name = "max-object",                                                                     \
+         .type = NK_OPT_SIZE,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, max_object),                               \
+         .arg = "SIZE",                                                                            \
+         .def = "1G",                                                                              \
+         .min = 1,                                                                                 \
+         .max = (int64_t)1 << 40,                                                                  \
+         .help = "Largest object that is sent or accepted"},                                       \
+    {                                                                                              \
+        .name = "retry", .type = NK_OPT_DURATION,                                                  \
+        .offset = NK_FIELD(struct relay_endpoint_conf, retry_ms), .arg = "TIME", .def = "0",       \
+        .max = (int64_t)1 << 40, .help = "How long to go on trying to reach the relay at first"    \
+    }
+
+/* --- finding the relay (endpoint_find.c) --- */
+
+/* Where the relay is and how to trust it; strings are owned. */
+struct relay_endpoint_target {
+    char *connect;       /* endpoint string of a transport */
+    char *ca;            /* PEM file, or NULL */
+    char *name;          /* name to expect in the certificate, or NULL: the host connected to */
+    char *password_file; /* path; never NULL after success */
+    bool tls;
+    unsigned header_size;
+};
+
+/*
+ * relay_endpoint_find - fill *out from the options, then [relay] of the configuration, then the
+ * state directory. Nothing is opened or connected. 0, NK_ECONFIG, NK_EUSAGE (options that exclude
+ * each other), -ENOMEM; free with relay_endpoint_target_clear in any case.
+ */
+int relay_endpoint_find(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf,
+                        struct relay_endpoint_target *out, struct nk_diag *diag);
+void relay_endpoint_target_clear(struct relay_endpoint_target *t);
+
+/* relay_endpoint_connect_to - the address to connect to for a relay that listens at `listen`:
+ * wildcards become loopback, what only listeners understand is dropped. malloc'd, or NULL when
+ * there is none.
+ */
+char *relay_endpoint_connect_to(const char *listen);
+
+/* --- destinations (endpoint_dest.c) --- */
+
+/* "g", "g=N": a list of destinations; the groups are owned. */
+struct relay_endpoint_dest {
+    struct relay_wire_dest *v;
+    size_t n;
+};
+
+#define ENDPOINT_GROUP_MAX 1024 /* bytes of a group's name on our command line */
+
+/*
+ * relay_endpoint_dest_parse - read texts "GROUP" or "GROUP=N" (N after the last '=', digits with an
+ * optional '-'; anything else belongs to the name). Without N it is def. Numbers outside of
+ * min..max and 0 are refused, equal groups too. NK_EUSAGE, -ENOMEM; free with
+ * relay_endpoint_dest_clear.
+ */
+int relay_endpoint_dest_parse(const char *const *texts, size_t n, int64_t def, int64_t min,
+                              int64_t max, struct relay_endpoint_dest *out, struct nk_diag *diag);
+void relay_endpoint_dest_clear(struct relay_endpoint_dest *d);
+
+/* relay_endpoint_groups_check - names for HELLO: not too long, none twice. 0 or NK_EUSAGE. */
+int relay_endpoint_groups_check(const struct nk_strlist *groups, struct nk_diag *diag);
+
+/* --- a connection with a loop of its own (endpoint.c) --- */
+
+struct relay_endpoint_session {
+    struct nk_cmd_ctx *ctx;
+    struct nk_app *app;
+    struct relay_endpoint_target target;
+    struct nk_secret password;
+    struct tls_creds *creds;
+    struct nk_endpoint *connect;
+    struct relay_client_conf client_conf;
+    struct relay_client *client;
+    struct nk_signal *term, *interrupt;
+    struct nk_timer timeout;
+    void (*on_stop)(void *owner, bool timed_out); /* --timeout passed, or SIGTERM/SIGINT came */
+    void *owner;
+    int signum; /* that came */
+    bool stopping;
+};
+
+/* What a command wants of its session. */
+struct relay_endpoint_plan {
+    const struct relay_endpoint_conf *conf;
+    const char *const *groups; /* to join; borrowed */
+    size_t ngroups;
+    bool reconnect;
+    const struct relay_client_ops *ops; /* on_alive and on_object get `owner` */
+    void (*on_stop)(void *owner, bool timed_out);
+    void *owner;
+};
+
+/* relay_endpoint_start - find, load, check and begin to connect. On failure the error is in
+ * ctx->diag; relay_endpoint_stop must be called in any case. on_stop is called once; a second
+ * signal ends the loop at once. */
+int relay_endpoint_start(struct relay_endpoint_session *s, struct nk_cmd_ctx *ctx,
+                         const struct relay_endpoint_plan *plan);
+
+/* relay_endpoint_end - leave the loop with this result (0, a negative code with its diag, or a
+ * positive exit status). For ops->on_end and whenever the command knows its result. */
+void relay_endpoint_end(struct relay_endpoint_session *s, int status, const struct nk_diag *why);
+
+/* relay_endpoint_run - turn the loop until relay_endpoint_end; returns its status. */
+int relay_endpoint_run(struct relay_endpoint_session *s);
+
+/* relay_endpoint_stop - close and free everything; safe on a zeroed session. */
+void relay_endpoint_stop(struct relay_endpoint_session *s);
+
+/* relay_endpoint_lost - for ops->on_lost: tell on the log that the connection is gone and when we
+ * try again. The owner must be the session. */
+void relay_endpoint_lost(struct relay_endpoint_session *s, const struct nk_diag *why,
+                         uint64_t again_ms);
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* Where the relay is, and how to trust it: options, then [relay] of netkit.ini, then defaults. */
+#include "relay/endpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/endpoint.h"
+#include "base/file.h"
+
+#define DEFAULT_CONNECT "tcp:127.0.0.1:3000"
+#define DEFAULT_NAME "default" /* in the certificates that netkit and tlspyo make */
+
+const char *const relay_endpoint_connections[] = {"auto", "TLS", "TCP", NULL};
+
+void relay_endpoint_target_clear(struct relay_endpoint_target *t)
+{
+    free(t->connect);
+    free(t->ca);
+    free(t->name);
+    free(t->password_file);
+    *t = (struct relay_endpoint_target){0};
+}
+
+/* What netkit.ini knows about the relay of this machine; members may be NULL or 0. */
+struct local_relay {
+    const char *listen, *cert, *password_file;
+    unsigned header_size;
+    bool present, tls;
+};
+
+static char *copy_text(const char *s, int *status)
+{
+    char *t = strdup(s);
+    if (!t) {
+        *status = -ENOMEM;
+    }
+    return t;
+}
+
+/* state_dir/credentials/name, malloc'd. */
+static char *credentials_path(const struct nk_cmd_ctx *ctx, const char *name, int *status)
+{
+    char dir[NK_PATH_MAX], path[NK_PATH_MAX];
+    if (nk_path_join(dir, sizeof(dir), ctx->globals->state_dir, "credentials") < 0 ||
+        nk_path_join(path, sizeof(path), dir, name) < 0) {
+        *status = NK_ETOOBIG;
+        return NULL;
+    }
+    return copy_text(path, status);
+}
+
+/* Does the host part of a listening address mean "every address"? */
+static const char *loopback_for(const char *host)
+{
+    if (host[0] == '\0' || strcmp(host, "0.0.0.0") == 0) {
+        return "127.0.0.1";
+    }
+    return strcmp(host, "::") == 0 ? "[::1]" : NULL;
+}
+
+char *relay_endpoint_connect_to(const char *listen)
+{
+    struct nk_ep_text text;
+    char host[256], *out = NULL;
+    uint16_t port = 0;
+    if (nk_ep_text_parse(&text, listen, NULL) < 0) {
+        return NULL;
+    }
+    const char *scheme = text.layers == 1 ? text.scheme[0] : "";
+    if (strcmp(scheme, "unix") == 0) {
+        if (asprintf(&out, "unix:%s", text.body) < 0) {
+            out = NULL;
+        }
+    } else if (strcmp(scheme, "tcp") == 0 &&
+               nk_ep_host_port(text.body, host, sizeof(host), &port, 0, NULL) == 0 && port > 0) {
+        const char *loopback = loopback_for(host);
+        int n = loopback ? asprintf(&out, "tcp:%s:%u", loopback, port)
+                         : asprintf(&out, "tcp:%s", text.body);
+        out = n < 0 ? NULL : out;
+    }
+    nk_ep_text_clear(&text);
+    return out;
+}
+
+static void find_local(const struct nk_cmd_ctx *ctx, struct local_relay *out)
+{
+    *out = (struct local_relay){.tls = true};
+    (void)ctx;
+}
+
+static int find_connect(const struct relay_endpoint_conf *conf, const struct local_relay *local,
+                        struct relay_endpoint_target *out)
+{
+    int status = 0;
+    if (conf->connect) {
+        out->connect = copy_text(conf->connect, &status);
+    } else if (local->listen) {
+        out->connect = relay_endpoint_connect_to(local->listen);
+    }
+    if (!out->connect && status == 0) {
+        out->connect = copy_text(DEFAULT_CONNECT, &status);
+    }
+    return status;
+}
+
+static int find_trust(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf,
+                      const struct local_relay *local, struct relay_endpoint_target *out)
+{
+    int status = 0;
+    bool named = false; /* the certificate is one that carries DEFAULT_NAME */
+    if (conf->ca) {
+        out->ca = copy_text(conf->ca, &status);
+        named = true;
+    } else if (conf->pin.n == 0 && local->cert && !conf->connect) {
+        out->ca = copy_text(local->cert, &status);
+        named = true;
+    } else if (conf->pin.n == 0) {
+        out->ca = credentials_path(ctx, "certificate.pem", &status);
+        named = out->ca && access(out->ca, F_OK) == 0;
+        if (!named) {
+            free(out->ca);
+            out->ca = NULL;
+        }
+    }
+    if (status == 0 && (conf->name || named)) {
+        out->name = copy_text(conf->name ? conf->name : DEFAULT_NAME, &status);
+    }
+    return status;
+}
+
+static int find_password(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf,
+                         const struct local_relay *local, struct relay_endpoint_target *out,
+                         struct nk_diag *diag)
+{
+    int status = 0;
+    if (conf->password_file) {
+        out->password_file = copy_text(conf->password_file, &status);
+        return status;
+    }
+    if (local->password_file) {
+        out->password_file = copy_text(local->password_file, &status);
+        return status;
+    }
+    out->password_file = credentials_path(ctx, "password", &status);
+    if (status == 0 && access(out->password_file, F_OK) < 0) {
+        status = nk_fail(diag, NK_ECONFIG, "no password: %s is not there", out->password_file);
+        nk_hint(diag, "give --password-file FILE, or the --state-dir of the relay");
+    }
+    return status;
+}
+
+static int check_options(const struct relay_endpoint_conf *conf, bool tls, struct nk_diag *diag)
+{
+    if (conf->pin.n > 0 && conf->ca) {
+        return nk_fail(diag, NK_EUSAGE, "--pin and --ca exclude each other");
+    }
+    if (!tls && (conf->pin.n > 0 || conf->ca || conf->name)) {
+        return nk_fail(diag, NK_EUSAGE, "--ca, --pin and --name need TLS");
+    }
+    return 0;
+}
+
+int relay_endpoint_find(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf,
+                        struct relay_endpoint_target *out, struct nk_diag *diag)
+{
+    struct local_relay local;
+    find_local(ctx, &local);
+    *out = (struct relay_endpoint_target){0};
+    int status = find_connect(conf, &local, out);
+    if (status < 0) {
+        return status;
+    }
+    bool is_unix = strncmp(out->connect, "unix:", 5) == 0;
+    switch (conf->connection) {
+    case ENDPOINT_TLS:
+        out->tls = true;
+        break;
+    case ENDPOINT_TCP:
+        out->tls = false;
+        break;
+    default:
+        out->tls = !is_unix && (conf->connect || local.tls);
+        break;
+    }
+    out->header_size = conf->header_size   ? (unsigned)conf->header_size
+                       : local.header_size ? local.header_size
+                                           : RELAY_WIRE_HEADER_SIZE_DEFAULT;
+    status = check_options(conf, out->tls, diag);
+    if (status == 0 && out->tls) {
+        status = find_trust(ctx, conf, &local, out);
+    }
+    if (status == 0) {
+        status = find_password(ctx, conf, &local, out, diag);
+    }
+    return status;
+}
