@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: MIT */
+#include "service/supervise.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/file.h"
+#include "core/app.h"
+#include "core/service.h"
+
+/* A configuration that a reload has brought. */
+struct loaded {
+    struct nk_conf *conf;
+    struct loaded *next;
+};
+
+/* One section that becomes a service. Names are ours, as a reload may free those of the first load. */
+struct planned {
+    const struct nk_section *section;
+    char *label; /* "tunnel db" */
+    char *name;  /* "db", inside label; NULL for unnamed sections */
+};
+
+struct supervisor {
+    struct nk_cmd_ctx *ctx;
+    struct planned *plan;
+    struct nk_service_unit *units;
+    size_t n;
+    struct loaded *loaded;
+    int lock;
+};
+
+/* --- what to start ---------------------------------------------------------------------------- */
+
+static bool wanted(const struct nk_cmd_ctx *ctx, const struct nk_section *section,
+                   const char *label)
+{
+    for (int i = 0; i < ctx->argc; i++) {
+        if (strcmp(ctx->argv[i], label) == 0 || strcmp(ctx->argv[i], section->name) == 0) {
+            return true;
+        }
+    }
+    return ctx->argc == 0;
+}
+
+static int out_of_memory(struct supervisor *s)
+{
+    return nk_fail_sys(&s->ctx->diag, -ENOMEM, "services");
+}
+
+/* Add one section if it is wanted. */
+static int add(struct supervisor *s, const struct nk_cmd *cmd, const char *name)
+{
+    char *label;
+    if (asprintf(&label, "%s%s%s", cmd->section->name, name ? " " : "", name ? name : "") < 0) {
+        return out_of_memory(s);
+    }
+    if (!wanted(s->ctx, cmd->section, label)) {
+        free(label);
+        return 0;
+    }
+    struct planned *plan = realloc(s->plan, (s->n + 1) * sizeof(*plan));
+    s->plan = plan ? plan : s->plan;
+    struct nk_service_unit *units = realloc(s->units, (s->n + 1) * sizeof(*units));
+    s->units = units ? units : s->units;
+    if (!plan || !units) {
+        free(label);
+        return out_of_memory(s);
+    }
+    char *own_name = name ? label + strlen(cmd->section->name) + 1 : NULL;
+    plan[s->n] = (struct planned){cmd->section, label, own_name};
+    units[s->n] = (struct nk_service_unit){
+        .label = label,
+        .type = cmd->service,
+        .name = own_name,
+        .conf = nk_conf_get(s->ctx->ini, cmd->section->name, name),
+    };
+    s->n++;
+    return 0;
+}
+
+static int add_sections(struct supervisor *s, const struct nk_cmd *cmd)
+{
+    const struct nk_conf *ini = s->ctx->ini;
+    const char *name;
+    int rc = 0;
+    if (!cmd->section->named) {
+        return nk_conf_get(ini, cmd->section->name, NULL) ? add(s, cmd, NULL) : 0;
+    }
+    for (size_t i = 0; rc == 0 && (name = nk_conf_name_at(ini, cmd->section->name, i)); i++) {
+        rc = add(s, cmd, name);
+    }
+    return rc;
+}
+
+/* A section is served by one command only, whichever else shows its rows. */
+static bool is_service(const struct nk_cmd *cmd)
+{
+    return cmd->service && cmd->section && strcmp(cmd->service->section, cmd->section->name) == 0;
+}
+
+static bool matches_any(const struct supervisor *s, const char *word)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        if (strcmp(s->plan[i].label, word) == 0 || strcmp(s->plan[i].section->name, word) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int nothing_to_start(struct supervisor *s)
+{
+    const char *path = nk_conf_path(s->ctx->ini);
+    int rc;
+    if (!path) {
+        rc = nk_fail(&s->ctx->diag, NK_ECONFIG, "there is no configuration: nothing to start");
+        nk_hint(&s->ctx->diag, "write one with 'netkit config init > netkit.ini' and start it with "
+                               "'netkit run -c netkit.ini', or use 'netkit run -- COMMAND'");
+        return rc;
+    }
+    rc = nk_fail(&s->ctx->diag, NK_ECONFIG, "%s has no section that is a service: nothing to start",
+                 path);
+    nk_hint(&s->ctx->diag, "add one, for example a line '[relay]'; 'netkit config init' shows all");
+    return rc;
+}
+
+static int make_plan(struct supervisor *s)
+{
+    for (size_t i = 0; i < nk_cmd_count; i++) {
+        int rc = is_service(nk_cmd_table[i].cmd) ? add_sections(s, nk_cmd_table[i].cmd) : 0;
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    for (int i = 0; i < s->ctx->argc; i++) {
+        if (!matches_any(s, s->ctx->argv[i])) {
+            const char *path = nk_conf_path(s->ctx->ini);
+            return nk_fail(&s->ctx->diag, NK_ECONFIG, "no service [%s] in %s", s->ctx->argv[i],
+                           path ? path : "the configuration (there is no file)");
+        }
+    }
+    return s->n ? 0 : nothing_to_start(s);
+}
+
+/* --- reload ----------------------------------------------------------------------------------- */
+
+static void log_problems(struct supervisor *s, const struct nk_conf *conf)
+{
+    const struct nk_conf_problem *p;
+    for (size_t i = 0; (p = nk_conf_problem_at(conf, i)); i++) {
+        if (p->warning) {
+            nk_warn(s->ctx->log, "config", "%s", p->text);
+        } else {
+            nk_error(s->ctx->log, "config", "%s", p->text);
+        }
+    }
+}
+
+static int reload(void *owner, const struct nk_conf **ini, struct nk_diag *diag)
+{
+    struct supervisor *s = owner;
+    struct nk_conf *fresh = NULL;
+    struct nk_cmds cmds = {nk_cmd_table, nk_cmd_count};
+    struct loaded *l = calloc(1, sizeof(*l));
+    if (!l) {
+        return nk_fail_sys(diag, -ENOMEM, "reload");
+    }
+    int rc = nk_cli_load(&fresh, cmds, s->ctx->globals, NULL, s->ctx->check_endpoint, diag);
+    if (fresh) {
+        log_problems(s, fresh);
+    }
+    if (rc < 0) {
+        nk_conf_free(fresh);
+        free(l);
+        return rc;
+    }
+    *l = (struct loaded){fresh, s->loaded};
+    s->loaded = l;
+    *ini = fresh;
+    return 0;
+}
+
+static const void *pick(void *owner, const struct nk_conf *ini, size_t i)
+{
+    const struct supervisor *s = owner;
+    return nk_conf_get(ini, s->plan[i].section->name, s->plan[i].name);
+}
+
+/* The first configuration belongs to whoever called us; the others are ours. */
+static void settle(void *owner, const struct nk_conf *unused)
+{
+    struct supervisor *s = owner;
+    for (struct loaded **at = &s->loaded; *at; at = &(*at)->next) {
+        struct loaded *l = *at;
+        if (l->conf == unused) {
+            *at = l->next;
+            nk_conf_free(l->conf);
+            free(l);
+            return;
+        }
+    }
+}
+
+/* --- the run ---------------------------------------------------------------------------------- */
+
+static int lock_state(struct supervisor *s)
+{
+    char path[NK_PATH_MAX];
+    struct nk_diag *diag = &s->ctx->diag;
+    const char *dir = s->ctx->globals->state_dir;
+    int rc = nk_mkdirs(dir, diag);
+    if (rc == 0) {
+        rc = nk_path_join(path, sizeof(path), dir, "run.lock");
+        if (rc < 0) {
+            return nk_fail_sys(diag, rc, "state directory %s", dir);
+        }
+    }
+    return rc < 0 ? rc : nk_lock_open(path, &s->lock, diag);
+}
+
+static int run_services(struct supervisor *s, uint64_t drain_ms)
+{
+    struct nk_app *app;
+    struct nk_app_conf app_conf = {.log = s->ctx->log,
+                                   .launcher = s->ctx->launcher,
+                                   .state_dir = s->ctx->globals->state_dir};
+    int rc = nk_app_new(&app, &app_conf, &s->ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    struct nk_services conf = {.app = app,
+                               .ini = s->ctx->ini,
+                               .drain_ms = drain_ms,
+                               .owner = s,
+                               .reload = reload,
+                               .pick = pick,
+                               .settle = settle};
+    const char *path = nk_conf_path(s->ctx->ini);
+    nk_info(s->ctx->log, "service", "starting %zu service%s from %s", s->n, s->n == 1 ? "" : "s",
+            path ? path : "the environment");
+    rc = nk_services_run(&conf, s->units, s->n, &s->ctx->diag);
+    nk_app_free(app);
+    return rc;
+}
+
+static void clear(struct supervisor *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        free(s->plan[i].label);
+    }
+    free(s->plan);
+    free(s->units);
+    while (s->loaded) {
+        struct loaded *l = s->loaded;
+        s->loaded = l->next;
+        nk_conf_free(l->conf);
+        free(l);
+    }
+    if (s->lock >= 0) {
+        close(s->lock);
+    }
+}
+
+int service_supervise(struct nk_cmd_ctx *ctx, uint64_t drain_ms)
+{
+    struct supervisor s = {.ctx = ctx, .lock = -1};
+    int rc = make_plan(&s);
+    if (rc == 0) {
+        rc = lock_state(&s);
+    }
+    if (rc == 0) {
+        rc = run_services(&s, drain_ms);
+    }
+    clear(&s);
+    return rc;
+}
