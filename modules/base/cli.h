@@ -78,6 +78,12 @@ int nk_help_version(struct nk_buf *out, bool json);
  * further lines are indented by `indent`; the result ends with a line feed. */
 int nk_help_wrap(struct nk_buf *out, size_t col, size_t indent, const char *text);
 
+/* nk_help_entry - one line "  left    right", right in its column and wrapped. */
+int nk_help_entry(struct nk_buf *out, const char *left, const char *right);
+
+/* nk_help_param - the line of a row that is written KEY=VALUE (parameters of endpoint strings). */
+int nk_help_param(struct nk_buf *out, const struct nk_opt *row);
+
 /* nk_cli_print - write all of buf to stdout; errors show at nk_cli_flush. */
 void nk_cli_print(const struct nk_buf *buf);
 

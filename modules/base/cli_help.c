@@ -171,6 +171,25 @@ static void key_entry(struct text *t, const struct nk_opt *o)
     entry(t, left, right);
 }
 
+int nk_help_param(struct nk_buf *out, const struct nk_opt *o)
+{
+    struct text t = {out, 0};
+    char left[192], arg[96], right[640], key[64];
+    nk_opt_ini_name(key, sizeof(key), o);
+    arg_name(arg, sizeof(arg), o);
+    snprintf(left, sizeof(left), "  ,%s=%s", key, o->type == NK_OPT_FLAG ? "yes|no" : arg);
+    explain(right, sizeof(right), o);
+    entry(&t, left, right);
+    return t.rc;
+}
+
+int nk_help_entry(struct nk_buf *out, const char *left, const char *right)
+{
+    struct text t = {out, 0};
+    entry(&t, left, right);
+    return t.rc;
+}
+
 static void options(struct text *t, const struct nk_opt *rows, bool full)
 {
     bool any = false;
@@ -346,6 +365,7 @@ int nk_help_overview(struct nk_buf *out, struct nk_cmds cmds)
     }
     put(&t, "\n  netkit help COMMAND       what a command does, its options and examples\n"
             "  netkit help options       options of every command\n"
+            "  netkit help endpoints     how LISTEN and CONNECT are written\n"
             "  netkit help exit-codes    what the exit status means\n");
     return t.rc;
 }

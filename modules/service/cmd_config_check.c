@@ -103,7 +103,9 @@ static void check_listeners(struct check *ck, const struct nk_conf *c)
 static int verdict(struct check *ck, const struct nk_conf *c)
 {
     const char *path = c && nk_conf_path(c) ? nk_conf_path(c) : "no configuration file";
-    if (!ck->ctx->globals->json && !ck->ctx->globals->quiet) {
+    if (ck->ctx->globals->json) {
+        printf("{\"schema\":1,\"errors\":%zu,\"warnings\":%zu}\n", ck->errors, ck->warnings);
+    } else if (!ck->ctx->globals->quiet) {
         if (ck->errors) {
             fprintf(stderr, "%s: %zu error%s\n", path, ck->errors, ck->errors == 1 ? "" : "s");
         } else {

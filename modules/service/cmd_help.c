@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cli.h"
+#include "core/registry.h"
 
 #define TEXT_MAX (1024 * 1024)
 
@@ -12,9 +13,51 @@ struct topic {
     int (*write)(struct nk_buf *out);
 };
 
+static int write_driver(struct nk_buf *out, const struct nk_ep_driver *d)
+{
+    char left[96], right[320];
+    bool filter = (d->flags & NK_EP_FILTER) != 0;
+    snprintf(left, sizeof(left), "%s%s%s", d->scheme, filter ? "+" : ":",
+             filter         ? "..."
+             : d->body_help ? d->body_help
+                            : "");
+    snprintf(right, sizeof(right), "%s%s", d->summary ? d->summary : "",
+             filter                            ? ""
+             : !(d->flags & NK_EP_CAN_LISTEN)  ? " (connects only)"
+             : !(d->flags & NK_EP_CAN_CONNECT) ? " (listens only)"
+                                               : "");
+    int rc = nk_help_entry(out, left, right);
+    for (const struct nk_opt *o = d->params; o && o->name && rc == 0; o++) {
+        rc = nk_help_param(out, o);
+    }
+    return rc;
+}
+
+static int write_endpoints(struct nk_buf *out)
+{
+    int rc = nk_buf_puts(
+        out,
+        "endpoint strings, wherever LISTEN or CONNECT stands:\n"
+        "  [FILTER+]..TRANSPORT:BODY[,KEY=VALUE]..\n\n"
+        "  Filters wrap what stands behind them; tls:HOST:PORT is short for tls+tcp:HOST:PORT.\n"
+        "  A comma or percent sign in BODY or VALUE is written %2C or %25. A key that two\n"
+        "  layers know is written LAYER.KEY.\n");
+    for (int filters = 0; filters <= 1 && rc == 0; filters++) {
+        rc = nk_buf_puts(out, filters ? "\nfilters:\n" : "\ntransports:\n");
+        for (size_t i = 0; i < nk_ep_count && rc == 0; i++) {
+            const struct nk_ep_driver *d = nk_ep_table[i];
+            if (!(d->flags & NK_EP_TEST) && !(d->flags & NK_EP_FILTER) == !filters) {
+                rc = write_driver(out, d);
+            }
+        }
+    }
+    return rc;
+}
+
 static const struct topic topics[] = {
     {"options", nk_help_globals},
     {"exit-codes", nk_help_exit_codes},
+    {"endpoints", write_endpoints},
 };
 
 static int join(char *out, size_t max, int argc, char **argv)
@@ -68,12 +111,12 @@ static int run(struct nk_cmd_ctx *ctx)
 }
 
 const struct nk_cmd nk_cmd_help = {
-    .synopsis = "[COMMAND..|options|exit-codes]",
+    .synopsis = "[COMMAND..|options|endpoints|exit-codes]",
     .summary = "Show what a command does, its options and examples",
     .description = "The same text as 'netkit COMMAND --help' and 'netkit man COMMAND'.",
     .examples = "netkit help                # all commands\n"
                 "netkit help config check   # one of them\n"
-                "netkit help exit-codes     # what the exit status means",
+                "netkit help endpoints      # how LISTEN and CONNECT are written",
     .max_args = -1,
     .flags = NK_CMD_NO_CONFIG,
     .run = run,

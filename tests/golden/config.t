@@ -22,6 +22,7 @@ $ printf '[relya]\nlisten: x\n  y = z\n[open\nk = v\n' >bad.ini; netkit config c
 ! bad.ini: 4 errors
 = 78
 $ netkit config check -c bad.ini --json
+> {"schema":1,"errors":4,"warnings":0}
 ! {"schema":1,"level":"error","command":"","code":"NK_ECONFIG","exit":78,"message":"bad.ini:1: unknown section [relya]","hint":null}
 ! {"schema":1,"level":"error","command":"","code":"NK_ECONFIG","exit":78,"message":"bad.ini:2: ':' is no separator here, write 'key = value'","hint":null}
 ! {"schema":1,"level":"error","command":"","code":"NK_ECONFIG","exit":78,"message":"bad.ini:3: indented line (a value cannot continue on the next line; a key or section starts in the first column)","hint":null}
