@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pump - copy between two streams in both directions until both ended: half-close is passed on,
- * memory is bounded (64 KiB per direction, taken only while bytes wait), optional idle limit.
+ * optional idle limits. A stream is only read while everything read from it before was written, so a
+ * direction holds at most one piece: 64 KiB, growing to 256 KiB while the receiver keeps up, and only
+ * for as long as bytes wait.
  */
 #ifndef NK_CORE_PUMP_H
 #define NK_CORE_PUMP_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
 #include "core/stream.h"
@@ -20,6 +23,7 @@ struct nk_pump_conf {
 struct nk_pump_result {
     int error;              /* 0 when both directions ended cleanly */
     uint64_t bytes[2];      /* a to b, b to a */
+    const char *text;       /* why, in words; "" when error is 0; valid during the call */
 };
 
 typedef void nk_pump_done_fn(void *owner, const struct nk_pump_result *r);

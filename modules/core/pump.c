@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/pump.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/app.h"
+#include "core/clock.h"
+#include "core/timer.h"
+
+enum {
+    PIECE_MIN = 64 * 1024,
+    PIECE_MAX = 256 * 1024 /* larger reads cost half the CPU of PIECE_MIN, and more bring nothing */
+};
+
+/* One direction: bytes from `from` to `to`. */
+struct way {
+    struct nk_stream *from, *to;
+    uint8_t *rest; /* read but not written yet: rest[off..len) */
+    size_t off, len;
+    size_t piece;
+    uint64_t bytes;
+    bool ended; /* end of stream was read and passed on */
+};
+
+struct nk_pump {
+    struct nk_app *app;
+    struct way way[2]; /* a to b, b to a */
+    struct nk_pump_conf conf;
+    nk_pump_done_fn *fn;
+    void *owner;
+    struct nk_timer idle;
+    struct nk_defer done;
+    uint64_t moved_ms; /* when bytes moved last */
+    bool over;
+    int error;
+    struct nk_diag why;
+};
+
+static const char scratch_key = 0; /* its address names the shared read buffer in an app */
+
+/* Reads go to one buffer per app; what cannot be written at once is copied away. */
+static uint8_t *scratch(struct nk_app *app)
+{
+    uint8_t *p = nk_app_slot(app, &scratch_key);
+    if (!p && (p = malloc(PIECE_MAX)) != NULL && nk_app_slot_set(app, &scratch_key, p, free) < 0) {
+        free(p);
+        p = NULL;
+    }
+    return p;
+}
+
+static void release(struct nk_pump *p)
+{
+    nk_timer_stop(&p->idle);
+    nk_stream_close(p->way[0].from);
+    nk_stream_close(p->way[1].from);
+    for (int i = 0; i < 2; i++) {
+        free(p->way[i].rest);
+        p->way[i].rest = NULL;
+        p->way[i].from = p->way[i].to = NULL;
+    }
+}
+
+static void finish(struct nk_pump *p, int error)
+{
+    if (p->over) {
+        return;
+    }
+    p->over = true;
+    p->error = error;
+    if (error < 0 && p->why.text[0] == '\0') {
+        nk_fail(&p->why, error, "%s", nk_strerror(error));
+    }
+    release(p);
+    nk_app_defer(p->app, &p->done);
+}
+
+static void on_done(void *owner)
+{
+    struct nk_pump *p = owner;
+    struct nk_pump_result r = {.error = p->error,
+                               .bytes = {p->way[0].bytes, p->way[1].bytes},
+                               .text = p->error < 0 ? p->why.text : ""};
+    p->fn(p->owner, &r);
+    free(p);
+}
+
+/* --- moving bytes ----------------------------------------------------------------------------- */
+
+static bool waiting(const struct way *w)
+{
+    return w->rest != NULL;
+}
+
+/* Writes what waits. 0 when nothing is left, NK_EAGAIN, or the error. */
+static int flush(struct nk_pump *p, struct way *w)
+{
+    while (w->off < w->len) {
+        ssize_t n = nk_stream_write(w->to, w->rest + w->off, w->len - w->off);
+        if (n < 0) {
+            return (int)n;
+        }
+        w->off += (size_t)n;
+        w->bytes += (uint64_t)n;
+        p->moved_ms = nk_now_ms(p->app);
+    }
+    free(w->rest);
+    w->rest = NULL;
+    w->off = w->len = 0;
+    return 0;
+}
+
+/* Passes n bytes on; keeps what does not fit. */
+static int pass(struct nk_pump *p, struct way *w, const uint8_t *data, size_t n)
+{
+    ssize_t put = nk_stream_write(w->to, data, n);
+    if (put < 0 && put != NK_EAGAIN) {
+        return (int)put;
+    }
+    size_t taken = put > 0 ? (size_t)put : 0;
+    w->bytes += taken;
+    p->moved_ms = nk_now_ms(p->app);
+    if (taken == n) {
+        if (n == w->piece && w->piece < PIECE_MAX) {
+            w->piece *= 2;
+        }
+        return 0;
+    }
+    w->piece = PIECE_MIN;
+    w->rest = malloc(n - taken);
+    if (!w->rest) {
+        return -ENOMEM;
+    }
+    memcpy(w->rest, data + taken, n - taken);
+    w->off = 0;
+    w->len = n - taken;
+    return NK_EAGAIN;
+}
+
+static int pass_end(struct way *w)
+{
+    w->ended = true;
+    int rc = nk_stream_shutdown(w->to);
+    return rc == NK_EUNSUPPORTED ? 0 : rc;
+}
+
+/* Reads and writes until one side has to be waited for. 0, or the error that ends the pump. */
+static int move(struct nk_pump *p, struct way *w)
+{
+    uint8_t *buf = scratch(p->app);
+    if (!buf) {
+        return -ENOMEM;
+    }
+    int rc = waiting(w) ? flush(p, w) : 0;
+    while (rc == 0 && !w->ended) {
+        ssize_t n = nk_stream_read(w->from, buf, w->piece);
+        if (n < 0) {
+            rc = (int)n;
+        } else if (n == 0) {
+            rc = pass_end(w);
+        } else {
+            rc = pass(p, w, buf, (size_t)n);
+        }
+    }
+    return rc == NK_EAGAIN ? 0 : rc;
+}
+
+static void set_interest(struct nk_pump *p)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct way *out = &p->way[i], *in = &p->way[1 - i]; /* as seen from out->from */
+        unsigned mask = (!out->ended && !waiting(out) ? (unsigned)NK_READABLE : 0) |
+                        (waiting(in) ? (unsigned)NK_WRITABLE : 0);
+        nk_stream_interest(out->from, mask);
+    }
+}
+
+static bool connected(const struct nk_pump *p)
+{
+    return p->way[0].from->connected && p->way[1].from->connected;
+}
+
+/* The idle limit in force; 0 = none. */
+static uint64_t idle_limit(const struct nk_pump *p)
+{
+    uint64_t limit = p->conf.idle_ms, half = p->conf.half_idle_ms;
+    bool one_ended = p->way[0].ended || p->way[1].ended;
+    return one_ended && half && (!limit || half < limit) ? half : limit;
+}
+
+static void arm_idle(struct nk_pump *p)
+{
+    uint64_t limit = idle_limit(p);
+    if (limit == 0) {
+        return;
+    }
+    uint64_t due = p->moved_ms + limit, now = nk_now_ms(p->app);
+    if (!p->idle.armed || p->idle.due_ms > due) {
+        nk_timer_start(&p->idle, due > now ? due - now : 0);
+    }
+}
+
+static void on_idle(void *owner)
+{
+    struct nk_pump *p = owner;
+    if (nk_now_ms(p->app) - p->moved_ms >= idle_limit(p)) {
+        nk_fail(&p->why, -ETIMEDOUT, "nothing moved for too long");
+        finish(p, -ETIMEDOUT);
+    } else {
+        arm_idle(p); /* armed once per limit, not once per byte */
+    }
+}
+
+static void advance(struct nk_pump *p)
+{
+    if (!connected(p)) {
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        int rc = p->way[i].ended && !waiting(&p->way[i]) ? 0 : move(p, &p->way[i]);
+        if (rc < 0) {
+            finish(p, rc);
+            return;
+        }
+    }
+    if (p->way[0].ended && p->way[1].ended) {
+        finish(p, 0);
+        return;
+    }
+    set_interest(p);
+    arm_idle(p);
+}
+
+static void on_event(void *owner, struct nk_stream *s, unsigned events)
+{
+    struct nk_pump *p = owner;
+    if (events & NK_CLOSED) {
+        int rc = nk_stream_error(s, &p->why);
+        finish(p, rc < 0 ? rc : NK_ECLOSED);
+        return;
+    }
+    if (events & NK_CONNECTED) {
+        p->moved_ms = nk_now_ms(p->app);
+    }
+    advance(p);
+}
+
+/* --- birth and death -------------------------------------------------------------------------- */
+
+int nk_pump_start(struct nk_app *app, struct nk_stream *take_a, struct nk_stream *take_b,
+                  const struct nk_pump_conf *conf, nk_pump_done_fn *fn, void *owner,
+                  struct nk_pump **out)
+{
+    struct nk_pump *p = calloc(1, sizeof(*p));
+    if (!p) {
+        nk_stream_close(take_a);
+        nk_stream_close(take_b);
+        return -ENOMEM;
+    }
+    p->app = app;
+    p->way[0] = (struct way){.from = take_a, .to = take_b, .piece = PIECE_MIN};
+    p->way[1] = (struct way){.from = take_b, .to = take_a, .piece = PIECE_MIN};
+    p->conf = conf ? *conf : (struct nk_pump_conf){0};
+    p->fn = fn;
+    p->owner = owner;
+    p->moved_ms = nk_now_ms(app);
+    p->done = (struct nk_defer){.fn = on_done, .owner = p};
+    nk_timer_init(&p->idle, app, on_idle, p);
+    nk_stream_own(take_a, on_event, p);
+    nk_stream_own(take_b, on_event, p);
+    if (connected(p)) { /* nobody will say so again */
+        set_interest(p);
+        arm_idle(p);
+    }
+    *out = p;
+    return 0;
+}
+
+void nk_pump_close(struct nk_pump *p)
+{
+    if (!p) {
+        return;
+    }
+    nk_app_defer_cancel(p->app, &p->done);
+    release(p);
+    free(p);
+}
+
+uint64_t nk_pump_bytes(const struct nk_pump *p, int dir)
+{
+    return p->way[dir].bytes;
+}
