@@ -16,14 +16,14 @@ $ netkit install -H --relative bin
 ! netkit install: --hard goes with neither --symbolic nor --relative
 = 2
 
-$ netkit install --man man --completion comp --dry-run bin | sed 's/ [^ ]*$//' | sort -u
+$ netkit install --man man --completion comp --dry-run bin | grep -v nk- | sed 's/ [^ ]*$//' | sort -u
 > would have written
 $ ls
 > bin
 > file
-$ netkit install --man man --completion comp bin | sed 's/ .*//' | sort -u
+$ netkit install --man man --completion comp bin | grep -v nk- | sed 's/ .*//' | sort -u
 > written
-$ netkit install --man man --completion comp bin | sed 's/ .*//' | sort -u
+$ netkit install --man man --completion comp bin | grep -v nk- | sed 's/ .*//' | sort -u
 > kept
 $ ls comp
 > _netkit
@@ -45,7 +45,7 @@ $ cat comp/netkit
 > mine
 $ netkit install --completion comp --force bin | grep comp/netkit$
 > written comp/netkit
-$ echo mine >comp/netkit && netkit uninstall --man man --completion comp bin | sed 's/ .*//' | sort -u
+$ echo mine >comp/netkit && netkit uninstall --man man --completion comp bin | grep -v nk- | sed 's/ .*//' | sort -u
 > removed
 $ ls comp man/man1
 > comp:
@@ -65,3 +65,44 @@ $ netkit man hello | head -n 5 | sed 's/[0-9]*\.[0-9]*\.[0-9]*/N/'
 > .SH NAME
 > netkit\-hello \- Say hello: the template for new commands
 > .nf
+
+# Links: made, kept, replaced when they are ours, refused when they are not.
+$ rm -rf bin && mkdir bin && netkit install bin | grep nk-run
+> linked bin/nk-run
+$ readlink bin/nk-run | sed 's,/.*/bin/,.../bin/,'
+> .../bin/netkit
+$ netkit install bin | grep nk-run
+> kept bin/nk-run
+$ netkit install --relative bin | grep nk-run; readlink bin/nk-run
+> replaced bin/nk-run
+> ../../bin/netkit
+$ netkit install --relative bin | grep nk-run
+> kept bin/nk-run
+$ bin/nk-run --help | head -n 1
+> netkit run: Start every service of the configuration, or one program, and look after it
+$ netkit install -H bin | grep nk-run; test bin/nk-run -ef ../bin/netkit && echo same
+> replaced bin/nk-run
+> same
+$ netkit install -H bin | grep nk-run
+> kept bin/nk-run
+$ rm bin/nk-run; echo mine >bin/nk-run; netkit install bin 2>&1 | grep nk-run
+> netkit install: bin/nk-run: exists and does not lead to this program (hint: --force replaces it)
+$ cat bin/nk-run; netkit uninstall bin | grep nk-run; ls bin/nk-run
+> mine
+> bin/nk-run
+$ netkit install --force bin | grep nk-run
+> replaced bin/nk-run
+$ rm bin/nk-run; ln -s /nonexistent bin/nk-run; netkit install bin 2>&1 | grep nk-run
+> netkit install: bin/nk-run: exists and does not lead to this program (hint: --force replaces it)
+$ netkit uninstall bin 2>&1 | grep nk-run; readlink bin/nk-run
+> /nonexistent
+$ rm bin/nk-run; mkdir bin/nk-run; netkit install --force bin 2>&1 | grep nk-run
+> netkit install: bin/nk-run: is a directory
+$ rmdir bin/nk-run; netkit install --prefix x- bin | grep run; netkit uninstall --prefix x- --dry-run bin | grep run
+> linked bin/x-run
+> would have removed bin/x-run
+$ netkit uninstall --prefix x- bin | grep run; ls bin | grep x-
+> removed bin/x-run
+= 1
+$ ls -A bin | grep tmp
+= 1
