@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What happens between fork and exec. The launcher was forked before netkit put on its sandbox, so a
- * child has neither our seccomp filter nor our Landlock rules; and it gets no descriptor of ours but
- * those of its request.
+ * What happens between fork and exec. The launcher was forked before netkit put on its sandbox, so
+ * a child has neither our seccomp filter nor our Landlock rules; and it gets no descriptor of ours
+ * but those of its request.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -128,8 +128,8 @@ _Noreturn static void give_up(int error_fd, int error)
     _exit(127);
 }
 
-/* Bring the request's descriptors to 0..nfds-1, whatever the numbers overlap. Returns error_fd's new
- * number, or -errno. */
+/* Bring the request's descriptors to 0..nfds-1, whatever the numbers overlap. Returns error_fd's
+ * new number, or -errno. */
 static int arrange_fds(const struct launch_spec *spec, int error_fd)
 {
     int safe[NK_PROCESS_FDS];

@@ -2,8 +2,8 @@
 /*
  * launch_wire - the messages between core/process and the launcher, and what the launcher's files
  * share. One message is one SOCK_SEQPACKET datagram between two processes of the same program, so
- * fields are in native order; all lengths are checked nevertheless, since the launcher is outside of
- * the sandbox that the sender lives in.
+ * fields are in native order; all lengths are checked nevertheless, since the launcher is outside
+ * of the sandbox that the sender lives in.
  */
 #ifndef NK_CORE_LAUNCH_WIRE_H
 #define NK_CORE_LAUNCH_WIRE_H
@@ -34,8 +34,8 @@ enum launch_flags {
 
 enum { LAUNCH_FD_NULL = -1, LAUNCH_FD_CLOSED = -2 };
 
-/* A request; a START is followed by `bytes` bytes: argc + envc strings and the directory, each ended
- * by NUL. */
+/* A request; a START is followed by `bytes` bytes: argc + envc strings and the directory, each
+ * ended by NUL. */
 struct launch_request {
     uint32_t kind;
     uint32_t id;
@@ -59,29 +59,29 @@ struct launch_env {
     char **all;   /* without the socket activation ones only: for `netkit run -- CMD` */
 };
 
-/* launch_env_take - split `environ` into both and wipe the original values of variables that may hold
- * secrets. 0 or -ENOMEM. */
+/* launch_env_take - split `environ` into both and wipe the original values of variables that may
+ * hold secrets. 0 or -ENOMEM. */
 int launch_env_take(struct launch_env *env);
 
 /* A start request in the launcher. */
 struct launch_spec {
     char **argv;
     char *const *env;
-    const char *cwd; /* or NULL */
+    const char *cwd;         /* or NULL */
     int fds[NK_PROCESS_FDS]; /* ours, or LAUNCH_FD_CLOSED */
     size_t nfds;
     unsigned flags;
 };
 
-/* launch_exec - the life of a fresh child between fork and exec. Writes an errno to error_fd when it
- * fails. Only async-signal-safe calls. */
+/* launch_exec - the life of a fresh child between fork and exec. Writes an errno to error_fd when
+ * it fails. Only async-signal-safe calls. */
 _Noreturn void launch_exec(const struct launch_spec *spec, pid_t launcher, int error_fd);
 
 /* launch_close_from - close every descriptor >= first (CLOEXEC only: mark it instead). */
 void launch_close_from(int first, bool cloexec_only);
 
-/* launch_null - a descriptor that reads as empty: /dev/null, or a sealed memory file where there is no
- * /dev (writing to it fails). CLOEXEC. Negative when neither can be had. */
+/* launch_null - a descriptor that reads as empty: /dev/null, or a sealed memory file where there is
+ * no /dev (writing to it fails). CLOEXEC. Negative when neither can be had. */
 int launch_null(void);
 
 /* launch_serve - the launcher's loop. main_pid: netkit, when we are PID 1; else 0. */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The launcher process: one poll loop over its connection to netkit and a signalfd. Every signal is
- * blocked all the time, so nothing interrupts it: SIGCHLD is read from the signalfd, and as PID 1 so
- * are the signals that are passed on to netkit; those of a terminal (Ctrl-C) are meant for netkit, which
- * ends and thereby ends the launcher.
+ * blocked all the time, so nothing interrupts it: SIGCHLD is read from the signalfd, and as PID 1
+ * so are the signals that are passed on to netkit; those of a terminal (Ctrl-C) are meant for
+ * netkit, which ends and thereby ends the launcher.
  *
- * A report that the connection cannot take now stays in its child's record: the launcher never waits
- * for netkit, and so never stops reaping.
+ * A report that the connection cannot take now stays in its child's record: the launcher never
+ * waits for netkit, and so never stops reaping.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,14 +26,15 @@
 #include "core/launcher.h"
 #include "core/launcher_internal.h"
 
-#define GRACE_MS 2000 /* from TERM to KILL when netkit is gone or does not want a child any more */
+#define GRACE_MS 2000 /* from TERM to KILL when netkit is gone or does not want a child any more   \
+                       */
 
 /* What is still to be told about a child. */
 enum child_report { REPORT_NONE, REPORT_STARTED = 1, REPORT_FAILED = 2, REPORT_ENDED = 4 };
 
 struct child {
     uint32_t id;
-    pid_t pid; /* 0: does not run (any more) */
+    pid_t pid;      /* 0: does not run (any more) */
     int32_t status; /* errno of a failed start, else of waitpid */
     int32_t started_pid;
     unsigned report;
@@ -239,8 +240,8 @@ static int start_child(struct server *s, uint32_t id, const struct launch_spec *
 
 /* --- requests --------------------------------------------------------------------------------- */
 
-/* Cut the strings of a start request apart. text ends with NUL. Returns false when they do not match
- * the header's counts. */
+/* Cut the strings of a start request apart. text ends with NUL. Returns false when they do not
+ * match the header's counts. */
 static bool split_strings(char *text, size_t n, char **out, size_t count)
 {
     char *end = text + n;
@@ -378,7 +379,8 @@ static bool receive(struct server *s)
 
 /* --- the loop --------------------------------------------------------------------------------- */
 
-/* As PID 1: what comes from outside is for netkit. With netkit gone, the wait for the rest is over. */
+/* As PID 1: what comes from outside is for netkit. With netkit gone, the wait for the rest is over.
+ */
 static void read_signals(struct server *s)
 {
     struct signalfd_siginfo info;
@@ -458,8 +460,9 @@ _Noreturn static void serve(struct server *s)
         if (finished(s)) {
             _exit(s->main_status);
         }
-        struct pollfd polls[2] = {{.fd = s->signals, .events = POLLIN},
-                                  {.fd = s->conn, .events = (short)(full ? POLLIN | POLLOUT : POLLIN)}};
+        struct pollfd polls[2] = {
+            {.fd = s->signals, .events = POLLIN},
+            {.fd = s->conn, .events = (short)(full ? POLLIN | POLLOUT : POLLIN)}};
         if (poll(polls, 2, run_deadlines(s)) < 0) {
             continue; /* EINTR cannot be, as all signals are blocked; ENOMEM passes */
         }
@@ -474,8 +477,7 @@ _Noreturn static void serve(struct server *s)
 
 static int open_signals(bool pid1)
 {
-    static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,
-                                    SIGUSR2, SIGTERM, SIGWINCH};
+    static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGWINCH};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGCHLD);
@@ -485,8 +487,8 @@ static int open_signals(bool pid1)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Keep nothing of what netkit was started with but the connection: pipes of its stdin and stdout must
- * see their end when netkit ends. */
+/* Keep nothing of what netkit was started with but the connection: pipes of its stdin and stdout
+ * must see their end when netkit ends. */
 static void only_keep(int *conn)
 {
     enum { KEPT = 3 };

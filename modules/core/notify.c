@@ -15,7 +15,7 @@
 #include "core/timer.h"
 
 enum {
-    RETRY_MS = 100,        /* until a full queue of the manager is tried again */
+    RETRY_MS = 100, /* until a full queue of the manager is tried again */
     MESSAGE_MAX = 64,
     WATCHDOG_MIN_US = 2000 /* half of it is the timer's smallest step */
 };
@@ -86,7 +86,8 @@ static int open_socket(const char *name, int *out, struct nk_diag *diag)
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     size_t n = strlen(name);
     if ((name[0] != '/' && name[0] != '@') || n < 2 || n >= sizeof(to.sun_path)) {
-        return nk_fail(diag, NK_ECONFIG, "NOTIFY_SOCKET '%.120s' is neither a path nor @name", name);
+        return nk_fail(diag, NK_ECONFIG, "NOTIFY_SOCKET '%.120s' is neither a path nor @name",
+                       name);
     }
     memcpy(to.sun_path, name, n);
     if (name[0] == '@') {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * netkit's end of the launcher's connection: requests go out at once, or wait (with duplicates of their
- * descriptors) for a full connection; reports are matched to processes by id.
+ * netkit's end of the launcher's connection: requests go out at once, or wait (with duplicates of
+ * their descriptors) for a full connection; reports are matched to processes by id.
  */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -354,8 +354,8 @@ int nk_process_start(struct nk_app *app, const struct nk_process_spec *spec, nk_
         return nk_fail(diag, NK_EUSAGE, "no program to start, or a wrong number of descriptors");
     }
     if (!nk_app_launcher(app)) {
-        return nk_fail(diag, NK_EUNSUPPORTED, "'%s' cannot be started: this command starts no programs",
-                       spec->argv[0]);
+        return nk_fail(diag, NK_EUNSUPPORTED,
+                       "'%s' cannot be started: this command starts no programs", spec->argv[0]);
     }
     int rc = link_open(app, &k);
     if (rc) {

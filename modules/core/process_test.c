@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Programs of the system (sh, cat, env, ls) started through a real launcher, which is forked from this
- * test program. Their output, or the end of their output, is the event that the tests wait for.
+ * Programs of the system (sh, cat, env, ls) started through a real launcher, which is forked from
+ * this test program. Their output, or the end of their output, is the event that the tests wait
+ * for.
  */
 #include "core/process.h"
 
@@ -325,9 +326,9 @@ static void descriptors_are_arranged(void **state)
     char text[8] = {0};
     assert_int_equal(pipe2(a, O_CLOEXEC), 0);
     assert_int_equal(pipe2(b, O_CLOEXEC), 0);
-    char *const argv[] = {(char *)"/bin/sh", (char *)"-c",
-                          (char *)"echo a >&3; echo b >&4; echo c >&6; echo d 2>/dev/null >&5 || echo no",
-                          NULL};
+    char *const argv[] = {
+        (char *)"/bin/sh", (char *)"-c",
+        (char *)"echo a >&3; echo b >&4; echo c >&6; echo d 2>/dev/null >&5 || echo no", NULL};
     struct nk_process_spec spec = {.argv = argv, .nfds = 7, .fds = {0, 0, 0, a[1], b[1], -1, a[1]}};
     run_spec(f, &r, &spec);
     assert_string_equal(r.text, "no\n");
@@ -346,9 +347,8 @@ static void missing_stdin_is_empty(void **state)
 {
     struct fixture *f = *state;
     struct run r = {.out = -1, .in = -1};
-    struct nk_process_spec spec = {.argv = (char *const[]){(char *)"/bin/cat", NULL},
-                                   .fds = {-1, -1, -1},
-                                   .nfds = 3};
+    struct nk_process_spec spec = {
+        .argv = (char *const[]){(char *)"/bin/cat", NULL}, .fds = {-1, -1, -1}, .nfds = 3};
     assert_int_equal(nk_process_start(f->app, &spec, on_exit_, &r, &r.p, NULL), 0);
     wait_ended(f, &r);
     assert_int_equal(r.how.error, 0);
@@ -482,13 +482,12 @@ static void burst(void **state)
     for (int i = 0; i < N; i++) {
         char number[8];
         snprintf(number, sizeof(number), "%d", i % 256);
-        struct nk_process_spec spec = {
-            .argv = (char *const[]){(char *)"/bin/sh", (char *)"-c", (char *)"exit $1",
-                                    (char *)"sh", number, NULL},
-            .fds = {-1, -1, 2},
-            .nfds = 3};
-        assert_int_equal(
-            nk_process_start(f->app, &spec, on_exit_, &runs[i], &runs[i].p, NULL), 0);
+        struct nk_process_spec spec = {.argv = (char *const[]){(char *)"/bin/sh", (char *)"-c",
+                                                               (char *)"exit $1", (char *)"sh",
+                                                               number, NULL},
+                                       .fds = {-1, -1, 2},
+                                       .nfds = 3};
+        assert_int_equal(nk_process_start(f->app, &spec, on_exit_, &runs[i], &runs[i].p, NULL), 0);
     }
     for (int i = 0; i < N; i++) {
         wait_ended(f, &runs[i]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every event (ready, ended, signal, drain over) only records itself; `advance`, a deferred call, looks
- * at the whole and acts. Services are closed there, never inside their own callbacks.
+ * Every event (ready, ended, signal, drain over) only records itself; `advance`, a deferred call,
+ * looks at the whole and acts. Services are closed there, never inside their own callbacks.
  */
 #include <inttypes.h>
 #include <signal.h>
@@ -472,9 +472,7 @@ int nk_service_run(struct nk_app *app, const struct nk_service_type *type,
                                .reload = args->reload_conf ? single_reload : NULL,
                                .pick = single_pick,
                                .settle = single_settle};
-    struct nk_service_unit unit = {.label = type->section,
-                                   .type = type,
-                                   .name = args->name,
-                                   .conf = args->conf};
+    struct nk_service_unit unit = {
+        .label = type->section, .type = type, .name = args->name, .conf = args->conf};
     return nk_services_run(&conf, &unit, 1, diag);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * service - what `netkit run` starts from sections of netkit.ini, and what commands like `netkit relay`
- * run in the foreground: the same object, created from the same configuration rows.
+ * service - what `netkit run` starts from sections of netkit.ini, and what commands like `netkit
+ * relay` run in the foreground: the same object, created from the same configuration rows.
  */
 #ifndef NK_CORE_SERVICE_H
 #define NK_CORE_SERVICE_H
@@ -17,19 +17,20 @@ struct nk_service;
 
 struct nk_service_args {
     struct nk_app *app;
-    const char *name;            /* NAME of "[onion NAME]", NULL for unnamed sections */
-    const void *conf;            /* the section's configuration struct; lives as long as the service */
-    const struct nk_conf *ini;   /* the whole configuration, same lifetime */
-    void (*on_ready)(void *owner);          /* usable now (listeners bound, tunnel up); once */
+    const char *name; /* NAME of "[onion NAME]", NULL for unnamed sections */
+    const void *conf; /* the section's configuration struct; lives as long as the service */
+    const struct nk_conf *ini;     /* the whole configuration, same lifetime */
+    void (*on_ready)(void *owner); /* usable now (listeners bound, tunnel up); once */
     /* ended: by itself or drained; once. close() is called later, from the loop */
     void (*on_end)(void *owner, int status, const struct nk_diag *diag);
     void *owner;
-    /* For nk_service_run: HUP loads the configuration again. 0 with the new struct and the whole new
-     * configuration; on error the old ones stay in force. NULL: HUP is answered by a warning. */
+    /* For nk_service_run: HUP loads the configuration again. 0 with the new struct and the whole
+     * new configuration; on error the old ones stay in force. NULL: HUP is answered by a warning.
+     */
     int (*reload_conf)(void *owner, const void **conf, const struct nk_conf **ini,
                        struct nk_diag *diag);
-    /* After each reload_conf that returned 0: the service took the new configuration (the old one may
-     * be freed), or refused it (the new one may). */
+    /* After each reload_conf that returned 0: the service took the new configuration (the old one
+     * may be freed), or refused it (the new one may). */
     void (*reload_done)(void *owner, bool taken);
 };
 
@@ -51,9 +52,9 @@ struct nk_service_type {
 /*
  * nk_service_run - run one service in the foreground: creates it, handles TERM/INT (drain; a second
  * one ends at once), HUP (reload through args->reload_conf), USR1 (status into the log), tells the
- * service manager (core/notify.h), and returns when it has ended: 0, its error, or 128 + the number of
- * the second signal. drain_ms bounds the drain. on_ready and on_end of args may be NULL; they are
- * called with args->owner.
+ * service manager (core/notify.h), and returns when it has ended: 0, its error, or 128 + the number
+ * of the second signal. drain_ms bounds the drain. on_ready and on_end of args may be NULL; they
+ * are called with args->owner.
  */
 int nk_service_run(struct nk_app *app, const struct nk_service_type *type,
                    const struct nk_service_args *args, uint64_t drain_ms, struct nk_diag *diag);
@@ -70,24 +71,24 @@ struct nk_services {
     struct nk_app *app;
     const struct nk_conf *ini;
     uint64_t drain_ms;
-    void *owner; /* of the callbacks */
-    void (*on_ready)(void *owner);                            /* all are; may be NULL */
+    void *owner;                   /* of the callbacks */
+    void (*on_ready)(void *owner); /* all are; may be NULL */
     void (*on_end)(void *owner, size_t i, int status, const struct nk_diag *diag); /* may be NULL */
     /* HUP: load everything again. 0 with a new configuration in *ini, which stays valid until
      * `settle`. NULL: HUP is answered by a warning. */
     int (*reload)(void *owner, const struct nk_conf **ini, struct nk_diag *diag);
     /* the struct of unit i in ini, or NULL when it is not there any more */
     const void *(*pick)(void *owner, const struct nk_conf *ini, size_t i);
-    /* after each reload: nobody uses this configuration (the old one, or the refused new one); NULL when
-     * some use the old and some the new one */
+    /* after each reload: nobody uses this configuration (the old one, or the refused new one); NULL
+     * when some use the old and some the new one */
     void (*settle)(void *owner, const struct nk_conf *unused);
 };
 
 /*
- * nk_services_run - the same for n services in one loop. All or nothing at the start: the first failure
- * ends the others. READY is told when all are ready. A reload is all or nothing too: when one service
- * refuses, those before it get their old configuration back. When one ends with an error the others are
- * drained and its error is the result.
+ * nk_services_run - the same for n services in one loop. All or nothing at the start: the first
+ * failure ends the others. READY is told when all are ready. A reload is all or nothing too: when
+ * one service refuses, those before it get their old configuration back. When one ends with an
+ * error the others are drained and its error is the result.
  */
 int nk_services_run(const struct nk_services *conf, const struct nk_service_unit *units, size_t n,
                     struct nk_diag *diag);

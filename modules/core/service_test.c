@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Services that do nothing but write down what is asked of them, run by the real loop with real signals
- * to this process. Each test scripts what happens when all are ready and after each reload.
+ * Services that do nothing but write down what is asked of them, run by the real loop with real
+ * signals to this process. Each test scripts what happens when all are ready and after each reload.
  */
 #include "core/service.h"
 

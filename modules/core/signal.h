@@ -12,17 +12,17 @@ struct nk_signal;
 
 typedef void nk_signal_fn(void *owner, int signum);
 
-/* nk_signal_watch - call fn on the loop for each delivery of signum (coalesced). Does not keep the loop
- * alive. */
+/* nk_signal_watch - call fn on the loop for each delivery of signum (coalesced). Does not keep the
+ * loop alive. */
 int nk_signal_watch(struct nk_app *app, int signum, nk_signal_fn *fn, void *owner,
                     struct nk_signal **out);
 
 /* nk_signal_close - fn does not run again. NULL is fine. */
 void nk_signal_close(struct nk_signal *s);
 
-/* nk_signal_oneshot_guard - for commands that are no services: TERM, INT and HUP end nk_app_run with
- * 128 + their number, so that open things are closed in order. A signal that was ignored when netkit
- * was started (nohup, background jobs) stays ignored. Ends with the app. 0 or -errno. */
+/* nk_signal_oneshot_guard - for commands that are no services: TERM, INT and HUP end nk_app_run
+ * with 128 + their number, so that open things are closed in order. A signal that was ignored when
+ * netkit was started (nohup, background jobs) stays ignored. Ends with the app. 0 or -errno. */
 int nk_signal_oneshot_guard(struct nk_app *app);
 
 #endif

@@ -43,7 +43,7 @@ static void arrives_on_the_loop(void **state)
     int seen = 0;
     assert_int_equal(nk_signal_watch(app, SIGUSR1, count, &seen, &s), 0);
     assert_int_equal(nk_app_run(app), 0); /* a watched signal does not keep the loop */
-    struct nk_timer timer; /* does */
+    struct nk_timer timer;                /* does */
     nk_timer_init(&timer, app, never, NULL);
     nk_timer_start(&timer, HOUR_MS);
     kill(getpid(), SIGUSR1);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Each lane has its own lock, queue and threads. A finished (or cancelled) job goes to one list for the
- * whole pool and wakes the loop through one uv_async. What threads touch lives in `struct nk_pool`,
- * which is counted: a thread that is still inside a job when the application ends keeps it, finds
- * `closed` set when it comes back, and leaves without touching the loop.
+ * Each lane has its own lock, queue and threads. A finished (or cancelled) job goes to one list for
+ * the whole pool and wakes the loop through one uv_async. What threads touch lives in `struct
+ * nk_pool`, which is counted: a thread that is still inside a job when the application ends keeps
+ * it, finds `closed` set when it comes back, and leaves without touching the loop.
  */
 #include <pthread.h>
 #include <signal.h>
@@ -219,7 +219,8 @@ static void drop_all(struct nk_work *w)
     }
 }
 
-/* End the lane's threads: those that wait end at once and are joined, the others are left behind. */
+/* End the lane's threads: those that wait end at once and are joined, the others are left behind.
+ */
 static void lane_close(struct lane *l)
 {
     bool join[LANE_THREADS_MAX];

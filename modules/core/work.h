@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * work - blocking work in lanes of own threads; a full lane never delays another. Threads start with
- * the first job of their lane (256 KiB stack) and inherit the sandbox of that moment.
+ * work - blocking work in lanes of own threads; a full lane never delays another. Threads start
+ * with the first job of their lane (256 KiB stack) and inherit the sandbox of that moment.
  */
 #ifndef NK_CORE_WORK_H
 #define NK_CORE_WORK_H

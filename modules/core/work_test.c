@@ -152,8 +152,8 @@ static void disk_keeps_order(void **state)
     nk_app_free(app);
 }
 
-/* Both threads of a lane are held and a third job waits; the other lanes go on. Then the waiting and a
- * running job are cancelled. */
+/* Both threads of a lane are held and a third job waits; the other lanes go on. Then the waiting
+ * and a running job are cancelled. */
 static void full_lane_and_cancel(void **state)
 {
     (void)state;

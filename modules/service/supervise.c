@@ -17,7 +17,8 @@ struct loaded {
     struct loaded *next;
 };
 
-/* One section that becomes a service. Names are ours, as a reload may free those of the first load. */
+/* One section that becomes a service. Names are ours, as a reload may free those of the first load.
+ */
 struct planned {
     const struct nk_section *section;
     char *label; /* "tunnel db" */
@@ -225,9 +226,8 @@ static int lock_state(struct supervisor *s)
 static int run_services(struct supervisor *s, uint64_t drain_ms)
 {
     struct nk_app *app;
-    struct nk_app_conf app_conf = {.log = s->ctx->log,
-                                   .launcher = s->ctx->launcher,
-                                   .state_dir = s->ctx->globals->state_dir};
+    struct nk_app_conf app_conf = {
+        .log = s->ctx->log, .launcher = s->ctx->launcher, .state_dir = s->ctx->globals->state_dir};
     int rc = nk_app_new(&app, &app_conf, &s->ctx->diag);
     if (rc < 0) {
         return rc;

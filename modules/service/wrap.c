@@ -11,8 +11,7 @@
 #include "core/signal.h"
 
 /* What a supervisor or a terminal may send us and the program should get. */
-static const int passed_on[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGUSR1,
-                                SIGUSR2, SIGTERM, SIGWINCH};
+static const int passed_on[] = {SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTERM, SIGWINCH};
 enum { PASSED_ON = sizeof(passed_on) / sizeof(passed_on[0]) };
 
 struct wrap {
