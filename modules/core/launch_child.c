@@ -27,8 +27,6 @@
 #endif
 #define CLOSE_RANGE_MARK 4u /* CLOSE_RANGE_CLOEXEC of linux/close_range.h, Linux 5.11 */
 
-extern char **environ;
-
 _Static_assert(FIRST_SAFE_FD > NK_PROCESS_FDS, "targets must be below the safe numbers");
 
 int launch_null(void)

@@ -26,8 +26,7 @@
 #include "core/launcher.h"
 #include "core/launcher_internal.h"
 
-#define GRACE_MS 2000 /* from TERM to KILL when netkit is gone or does not want a child any more   \
-                       */
+#define GRACE_MS 2000 /* from TERM to KILL for a child that nobody wants any more */
 
 /* What is still to be told about a child. */
 enum child_report { REPORT_NONE, REPORT_STARTED = 1, REPORT_FAILED = 2, REPORT_ENDED = 4 };
@@ -286,7 +285,7 @@ static bool on_start(struct server *s, const struct launch_request *r, char *tex
         return false;
     }
     /* argv and env are ended by NULL each: two more places, one for cwd */
-    char *strings[NK_PROCESS_ARGS * 2 + 3];
+    char *strings[NK_PROCESS_ARGS * 2 + 3] = {NULL};
     size_t count = (size_t)r->argc + r->envc + has_cwd;
     if (!split_strings(text, r->bytes, strings, count)) {
         return false;

@@ -507,7 +507,7 @@ static void dead_launcher(void **state)
     for (int i = 0; i < 100 && !strchr(r.text, '\n'); i++) {
         read_output(&r, strlen(r.text) + 1);
     }
-    assert_int_equal(kill((pid_t)atoi(r.text), SIGKILL), 0);
+    assert_int_equal(kill((pid_t)strtol(r.text, NULL, 10), SIGKILL), 0);
     wait_ended(f, &r);
     assert_ptr_equal(r.p, kept);
     assert_int_equal(r.how.error, NK_ECLOSED);

@@ -218,14 +218,27 @@ static int reload_unit(struct group *g, size_t i, const struct nk_conf *ini, con
     return rc < 0 ? nk_fail_context(diag, "%s", g->specs[i].label) : 1;
 }
 
+static void settle(struct group *g, const struct nk_conf *unused)
+{
+    if (g->conf->settle) {
+        g->conf->settle(g->conf->owner, unused);
+    }
+}
+
 static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_diag *diag)
 {
     const void **confs = calloc(g->n, sizeof(*confs));
     bool *moved = calloc(g->n, sizeof(*moved));
     const struct nk_conf *unused;
-    int rc = confs && moved ? 0 : nk_fail_sys(diag, -ENOMEM, "reload");
     bool all = true;
     size_t i = 0;
+    int rc = 0;
+    if (!confs || !moved) {
+        free(confs);
+        free(moved);
+        settle(g, ini);
+        return nk_fail_sys(diag, -ENOMEM, "reload");
+    }
     for (; rc >= 0 && i < g->n; i++) {
         confs[i] = g->conf->pick(g->conf->owner, ini, i);
         rc = reload_unit(g, i, ini, confs[i], diag);
@@ -233,7 +246,7 @@ static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_di
         all = all && moved[i];
     }
     if (rc < 0) {
-        unused = !moved || roll_back(g, i, moved) ? ini : NULL;
+        unused = roll_back(g, i, moved) ? ini : NULL;
     } else {
         for (i = 0; i < g->n; i++) {
             g->units[i].conf = moved[i] ? confs[i] : g->units[i].conf;
@@ -244,9 +257,7 @@ static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_di
     }
     free(confs);
     free(moved);
-    if (g->conf->settle) {
-        g->conf->settle(g->conf->owner, unused);
-    }
+    settle(g, unused);
     return rc;
 }
 

@@ -223,7 +223,7 @@ static void drop_all(struct nk_work *w)
  */
 static void lane_close(struct lane *l)
 {
-    bool join[LANE_THREADS_MAX];
+    bool join[LANE_THREADS_MAX] = {false};
     uv_mutex_lock(&l->lock);
     l->closed = true;
     struct nk_work *queued = l->head;

@@ -69,10 +69,12 @@ int net_exec_words(const char *body, struct net_words *out, struct nk_diag *diag
     }
     struct net_words words = {.argv = calloc(1, pointers * sizeof(char *) + len)};
     char *raw = malloc(len);
-    int rc = words.argv && raw ? 0 : nk_fail_sys(diag, -ENOMEM, "exec");
-    if (rc == 0) {
-        rc = split(body, &words, (char *)(words.argv + pointers), len, raw, diag);
+    if (!words.argv || !raw) {
+        free(raw);
+        free(words.argv);
+        return nk_fail_sys(diag, -ENOMEM, "exec");
     }
+    int rc = split(body, &words, (char *)(words.argv + pointers), len, raw, diag);
     free(raw);
     if (rc < 0) {
         free(words.argv);

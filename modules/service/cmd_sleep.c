@@ -31,7 +31,7 @@ static int parse_time(const char *text, uint64_t *ms, struct nk_diag *diag)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    struct nk_app *app;
+    struct nk_app *app = NULL;
     struct nk_app_conf conf = {.log = ctx->log, .launcher = ctx->launcher};
     struct nk_timer timer;
     uint64_t ms;

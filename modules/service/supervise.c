@@ -52,6 +52,17 @@ static int out_of_memory(struct supervisor *s)
     return nk_fail_sys(&s->ctx->diag, -ENOMEM, "services");
 }
 
+/* Room for one more after n; the array stays whole when there is none. */
+static int grow(void **array, size_t n, size_t size)
+{
+    void *more = reallocarray(*array, n + 1, size);
+    if (!more) {
+        return -ENOMEM;
+    }
+    *array = more;
+    return 0;
+}
+
 /* Add one section if it is wanted. */
 static int add(struct supervisor *s, const struct nk_cmd *cmd, const char *name)
 {
@@ -63,17 +74,17 @@ static int add(struct supervisor *s, const struct nk_cmd *cmd, const char *name)
         free(label);
         return 0;
     }
-    struct planned *plan = realloc(s->plan, (s->n + 1) * sizeof(*plan));
-    s->plan = plan ? plan : s->plan;
-    struct nk_service_unit *units = realloc(s->units, (s->n + 1) * sizeof(*units));
-    s->units = units ? units : s->units;
-    if (!plan || !units) {
+    int rc = grow((void **)&s->plan, s->n, sizeof(*s->plan));
+    if (rc == 0) {
+        rc = grow((void **)&s->units, s->n, sizeof(*s->units));
+    }
+    if (rc < 0) {
         free(label);
         return out_of_memory(s);
     }
     char *own_name = name ? label + strlen(cmd->section->name) + 1 : NULL;
-    plan[s->n] = (struct planned){cmd->section, label, own_name};
-    units[s->n] = (struct nk_service_unit){
+    s->plan[s->n] = (struct planned){cmd->section, label, own_name};
+    s->units[s->n] = (struct nk_service_unit){
         .label = label,
         .type = cmd->service,
         .name = own_name,
