@@ -168,6 +168,7 @@ static struct relay_item lease_end(struct relay_queue *q, uint32_t i)
         q->lease[l->next].prev = l->prev;
     }
     l->seat->group->leased--;
+    relay_fifo_unhold(&l->seat->group->fifo);
     l->obj = NULL;
     l->generation++;
     l->next = q->lease_free;
@@ -211,10 +212,14 @@ static void line_join(struct relay_seat *s)
 /* Hand one copy of the front entry to the seat. */
 static int serve(struct relay_queue *q, struct group_state *g, struct relay_seat *s)
 {
+    if (relay_fifo_hold(&g->fifo) < 0) {
+        return -ENOMEM;
+    }
     struct relay_item *front = relay_fifo_front(&g->fifo);
     struct relay_object *obj = front->obj;
     uint64_t lease = lease_new(q, s, front);
     if (!lease) {
+        relay_fifo_unhold(&g->fifo);
         return -ENOMEM;
     }
     if (s->drain < front->seq) {
@@ -290,14 +295,14 @@ static int seat_add(struct relay_queue *q, struct relay_member *m, struct relay_
     return 0;
 }
 
-/* Leases of a seat that ends, oldest first, back into the queue. Without memory they are lost, which
- * is counted; there is nobody to hold them. */
 static int by_seq(const void *a, const void *b)
 {
     const struct relay_item *x = a, *y = b;
     return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
+/* Leases of a seat that ends, oldest first, back into the queue, where room is held for them; in one
+ * pass when there is memory to sort them, else one by one. */
 static void give_back(struct relay_queue *q, struct relay_seat *s)
 {
     struct group_state *g = s->group;
@@ -311,21 +316,15 @@ static void give_back(struct relay_queue *q, struct relay_seat *s)
         if (items) {
             items[i++] = item;
         } else {
-            relay_object_unref(item.obj);
+            relay_fifo_return(&g->fifo, &item, 1);
         }
     }
     if (items) {
         qsort(items, n, sizeof(*items), by_seq);
+        relay_fifo_return(&g->fifo, items, n);
     }
-    if (items && relay_fifo_return(&g->fifo, items, n) == 0) {
-        g->copies += n;
-        g->count.returned += n;
-    } else {
-        while (i) {
-            relay_object_unref(items[--i].obj);
-        }
-        g->count.dropped += n;
-    }
+    g->copies += n;
+    g->count.returned += n;
     free(items);
 }
 
@@ -507,13 +506,8 @@ int relay_queue_settle(struct relay_queue *q, uint64_t lease, enum relay_settle 
         state_tidy(q, st);
         return 0;
     }
-    struct relay_item item = {.obj = q->lease[i].obj, .seq = q->lease[i].seq, .copies = 1};
-    item.tries = q->lease[i].tries;
-    int rc = relay_fifo_return(&st->fifo, &item, 1);
-    if (rc < 0) {
-        return rc;
-    }
-    (void)lease_end(q, i); /* the fifo has its reference now */
+    struct relay_item item = lease_end(q, i);
+    relay_fifo_return(&st->fifo, &item, 1); /* room was held for it */
     st->copies++;
     st->count.returned++;
     dispatch(q, st);

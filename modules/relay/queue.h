@@ -87,7 +87,8 @@ void relay_queue_demand(struct relay_queue *q, struct relay_member *m, struct re
 void relay_queue_cancel(struct relay_queue *q, struct relay_member *m, struct relay_group *g);
 
 /* relay_queue_settle - end a lease: done with (ACK) or back to its place in the queue (NACK). Unknown
- * leases are -ENOENT; -ENOMEM (the lease stays). */
+ * leases are -ENOENT. Needs no memory, as relay_queue_leave: a copy that was handed out has its room
+ * in the queue until it is settled. */
 int relay_queue_settle(struct relay_queue *q, uint64_t lease, enum relay_settle how);
 
 /* relay_queue_resume - m->paused was cleared: serve it again. */

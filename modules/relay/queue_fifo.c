@@ -22,7 +22,7 @@ void relay_fifo_clear(struct relay_fifo *f)
 static int reserve(struct relay_fifo *f, size_t more)
 {
     size_t cap = f->cap ? f->cap : CAP_MIN;
-    while (cap - f->n < more) {
+    while (cap - f->n - f->held < more) {
         if (cap > SIZE_MAX / sizeof(*f->v) / 4) {
             return -ENOMEM;
         }
@@ -63,9 +63,23 @@ void relay_fifo_pop(struct relay_fifo *f)
 {
     f->head = (f->head + 1) & (f->cap - 1);
     f->n--;
-    if (f->n == 0 && f->cap > CAP_KEEP) {
+    if (f->n == 0 && f->held == 0 && f->cap > CAP_KEEP) {
         relay_fifo_clear(f);
     }
+}
+
+int relay_fifo_hold(struct relay_fifo *f)
+{
+    int rc = reserve(f, 1);
+    if (rc == 0) {
+        f->held++;
+    }
+    return rc;
+}
+
+void relay_fifo_unhold(struct relay_fifo *f)
+{
+    f->held--;
 }
 
 int relay_fifo_return(struct relay_fifo *f, const struct relay_item *items, size_t n)

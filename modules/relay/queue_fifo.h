@@ -23,6 +23,7 @@ struct relay_item {
 struct relay_fifo {
     struct relay_item *v; /* ring; cap is a power of two */
     size_t head, n, cap;
+    size_t held; /* entries that may come back: room is kept for them */
 };
 
 /* relay_fifo_clear - drop all entries and the memory. */
@@ -37,9 +38,15 @@ struct relay_item *relay_fifo_front(struct relay_fifo *f);
 /* relay_fifo_pop - remove the front entry (there must be one) without giving its reference back. */
 void relay_fifo_pop(struct relay_fifo *f);
 
+/* relay_fifo_hold - keep room for one entry that will perhaps come back, so that its return cannot
+ * fail. 0 or -ENOMEM. relay_fifo_unhold - it comes back now, or never will. */
+int relay_fifo_hold(struct relay_fifo *f);
+void relay_fifo_unhold(struct relay_fifo *f);
+
 /*
  * relay_fifo_return - put n (>= 1) entries back to where their sequence numbers belong, in one pass.
- * The array must ascend by seq; its references are taken over. 0 or -ENOMEM (then nothing happened).
+ * The array must ascend by seq; its references are taken over. 0 or -ENOMEM (then nothing happened);
+ * it cannot fail when each of them was held until just now.
  */
 int relay_fifo_return(struct relay_fifo *f, const struct relay_item *items, size_t n);
 

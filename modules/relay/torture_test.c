@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* Every allocation of the relay's pure parts fails once, and from then on: nothing leaks, and what
+ * was accepted is delivered exactly once all the same. */
+#include "torture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/json.h"
+#include "relay/client_out.h"
+#include "relay/guard.h"
+#include "relay/out.h"
+#include "relay/pickle_value.h"
+#include "relay/queue.h"
+#include "relay/wire_client.h"
+#include "relay/wire_pickle.h"
+
+#define WRONG 1
+#define OBJECTS 40 /* enough for rings and tables to grow */
+
+/* --- the queue core ------------------------------------------------------------------------- */
+
+struct world {
+    struct relay_queue *q;
+    struct relay_groups *gs;
+    struct relay_group *g;
+    struct relay_member m[2];
+    unsigned delivered[OBJECTS]; /* how often each number came as an item and was settled */
+    uint64_t lease[OBJECTS * 2];
+    unsigned number[OBJECTS * 2];
+    size_t nleases;
+    unsigned broadcasts;
+    bool accepted[OBJECTS];
+    size_t bytes;
+};
+
+static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
+                       enum relay_delivery kind, uint64_t lease)
+{
+    struct world *w = owner;
+    (void)g;
+    if (kind != RELAY_ITEM) {
+        w->broadcasts++;
+        return;
+    }
+    unsigned number;
+    memcpy(&number, relay_object_bytes(o), sizeof(number));
+    w->lease[w->nleases] = lease;
+    w->number[w->nleases++] = number;
+}
+
+static void on_done(void *owner, uint64_t token, int status)
+{
+    (void)owner, (void)token, (void)status;
+}
+
+static const struct relay_member_ops member_ops = {.deliver = on_deliver, .done = on_done};
+
+static int produce(struct world *w, unsigned number)
+{
+    struct relay_object *o = relay_object_copy(&number, sizeof(number), &w->bytes);
+    if (!o) {
+        return -ENOMEM;
+    }
+    int rc = relay_queue_enqueue(w->q, w->g, o, 1);
+    relay_object_unref(o);
+    w->accepted[number] = rc == 0;
+    return rc;
+}
+
+static int broadcast(struct world *w)
+{
+    struct relay_object *o = relay_object_copy("x", 1, &w->bytes);
+    int rc = o ? relay_queue_retain(w->q, w->g, o) : -ENOMEM;
+    relay_object_unref(o);
+    return rc;
+}
+
+/* Acknowledge what was delivered; a lease that cannot be settled now stays for later. */
+static int settle(struct world *w)
+{
+    int rc = 0;
+    size_t kept = 0;
+    for (size_t i = 0; i < w->nleases; i++) {
+        int r = relay_queue_settle(w->q, w->lease[i], RELAY_ACK);
+        if (r == 0) {
+            w->delivered[w->number[i]]++;
+            continue;
+        }
+        w->lease[kept] = w->lease[i];
+        w->number[kept++] = w->number[i];
+        rc = r;
+    }
+    w->nleases = kept;
+    return rc;
+}
+
+static int open_world(struct world *w)
+{
+    const struct relay_groups_conf conf = {.max_groups = 10};
+    w->q = relay_queue_new();
+    w->gs = relay_groups_new(&conf);
+    for (int i = 0; i < 2; i++) {
+        w->m[i].ops = &member_ops;
+        w->m[i].owner = w;
+    }
+    return w->q && w->gs ? relay_groups_get(w->gs, "g", 1, &w->g) : -ENOMEM;
+}
+
+/* Produce, take, hand back what a leaving member held, take again. */
+static int traffic(struct world *w)
+{
+    int first = 0;
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        int rc = produce(w, i);
+        first = first ? first : rc;
+    }
+    int rc = relay_queue_join(w->q, &w->m[0], &w->g, 1);
+    first = first ? first : rc;
+    rc = broadcast(w);
+    first = first ? first : rc;
+    relay_queue_demand(w->q, &w->m[0], w->g, OBJECTS / 2);
+    relay_queue_leave(w->q, &w->m[0]); /* its leases go back */
+    w->nleases = 0;
+    return first;
+}
+
+/* With memory again: everything that was accepted comes, once. */
+static bool recover(struct world *w)
+{
+    bool joined = relay_queue_join(w->q, &w->m[1], &w->g, 1) == 0;
+    relay_queue_demand(w->q, &w->m[1], w->g, OBJECTS);
+    bool ok = joined && settle(w) == 0;
+    relay_queue_leave(w->q, &w->m[1]);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        ok = ok && w->delivered[i] == (w->accepted[i] ? 1 : 0);
+    }
+    return ok;
+}
+
+static int queue_once(void *arg)
+{
+    (void)arg;
+    struct world w = {0};
+    int rc = open_world(&w);
+    if (rc == 0) {
+        rc = traffic(&w);
+        nk_torture_pause();
+        if (!recover(&w)) {
+            rc = WRONG;
+        }
+        nk_torture_resume();
+    }
+    relay_queue_free(w.q);
+    relay_group_unref(w.g);
+    relay_groups_free(w.gs);
+    return w.bytes == 0 ? rc : WRONG;
+}
+
+static void queue(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(queue_once, NULL) > OBJECTS);
+}
+
+/* --- pickles and frames --------------------------------------------------------------------- */
+
+static const uint8_t hello[] = "\x80\x04(K\x01\x8c\x05HELLO\x94N\x8c\x01"
+                               "A\x94\x85\x94t\x94.";
+
+static int envelope_once(void *arg)
+{
+    (void)arg;
+    struct relay_envelope e;
+    const char *why;
+    struct relay_pickle *k = relay_pickle_new();
+    if (!k) {
+        return -ENOMEM;
+    }
+    int rc = relay_envelope_parse(k, hello, sizeof(hello) - 1, &e, &why);
+    if (rc == 0 && (e.cmd != RELAY_CMD_HELLO || e.ndest != 1)) {
+        rc = WRONG;
+    }
+    relay_pickle_free(k);
+    return rc;
+}
+
+static void envelopes(void **state)
+{
+    (void)state;
+    nk_torture(envelope_once, NULL);
+}
+
+/* [[], [], ...] as JSON. */
+static int value_once(void *arg)
+{
+    (void)arg;
+    uint8_t pickle[2 + 2 + 400 + 2];
+    size_t n = 0;
+    pickle[n++] = 0x80;
+    pickle[n++] = 2;
+    pickle[n++] = ']';
+    pickle[n++] = '(';
+    for (int i = 0; i < 400; i++) {
+        pickle[n++] = ']';
+    }
+    pickle[n++] = 'e';
+    pickle[n++] = '.';
+    struct relay_value_doc doc = {0};
+    struct nk_buf out;
+    struct nk_json j;
+    nk_buf_init(&out, 10000);
+    nk_json_init(&j, &out, false);
+    int rc = relay_value_decode(&doc, pickle, n);
+    rc = rc < 0 ? rc : relay_value_to_json(&doc, relay_value_root(&doc), &j);
+    rc = rc < 0 ? rc : nk_json_end(&j);
+    if (rc == 0 && nk_buf_len(&out) != 400 * 3 + 1) {
+        rc = WRONG;
+    }
+    nk_buf_clear(&out);
+    relay_value_doc_clear(&doc);
+    return rc;
+}
+
+static void values(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(value_once, NULL) >= 3);
+}
+
+static int send_one(struct relay_client_out *o, const struct relay_wire_format *f)
+{
+    static const struct relay_wire_dest dest = {.group = "g", .n = -1};
+    struct iovec iov[RELAY_CLIENT_IOV];
+    uint8_t *data = malloc(3000);
+    if (!data) {
+        return -ENOMEM;
+    }
+    memset(data, 'x', 3000);
+    int rc = relay_client_out_push(o, &dest, 1, RELAY_FORM_BYTES, data, 3000);
+    while (rc == 0 && !relay_client_out_empty(o)) {
+        int n = relay_client_out_iov(o, f, true, iov);
+        if (n <= 0) {
+            return n < 0 ? n : WRONG;
+        }
+        size_t sent = 0;
+        for (int i = 0; i < n; i++) {
+            sent += iov[i].iov_len;
+        }
+        relay_client_out_sent(o, sent);
+    }
+    return rc;
+}
+
+static int client_once(void *arg)
+{
+    const struct relay_wire_format f = {.header_size = 10, .password = arg};
+    const char *const groups[] = {"g", "h"};
+    struct relay_client_out o;
+    relay_client_out_init(&o);
+    int rc = relay_wire_put_hello(relay_client_out_frames(&o), &f, relay_client_out_stamp(&o),
+                                  groups, 2);
+    for (int i = 0; i < 3 && rc == 0; i++) {
+        rc = send_one(&o, &f);
+    }
+    relay_client_out_clear(&o);
+    return rc;
+}
+
+static void client(void **state)
+{
+    (void)state;
+    struct nk_secret password = {0};
+    assert_int_equal(nk_secret_set(&password, "pw", 2), 0);
+    assert_true(nk_torture(client_once, &password) >= 3);
+    nk_secret_clear(&password);
+}
+
+/* --- output and guests ---------------------------------------------------------------------- */
+
+static int fill_out(struct relay_out *o, size_t *bytes)
+{
+    int rc = 0;
+    for (int i = 0; i < 50 && rc == 0; i++) {
+        struct relay_object *obj = relay_object_copy("payload", 7, bytes);
+        uint8_t *p = obj ? relay_out_reserve(o, 100) : NULL;
+        if (!p) {
+            relay_object_unref(obj);
+            return -ENOMEM;
+        }
+        memset(p, 'h', 100);
+        relay_out_commit(o, 100);
+        size_t before = o->bytes;
+        rc = relay_out_object(o, obj);
+        if (rc < 0 && o->bytes != before) {
+            rc = WRONG;
+        }
+        relay_object_unref(obj);
+    }
+    return rc;
+}
+
+static int out_once(void *arg)
+{
+    (void)arg;
+    struct relay_out_pool pool = {.max = 2};
+    struct relay_out o;
+    size_t bytes = 0;
+    relay_out_init(&o, &pool);
+    int rc = fill_out(&o, &bytes);
+    if (rc == 0 && o.bytes != 50 * 107) {
+        rc = WRONG;
+    }
+    relay_out_consume(&o, o.bytes / 2);
+    relay_out_clear(&o);
+    relay_out_pool_clear(&pool);
+    return bytes == 0 ? rc : WRONG;
+}
+
+static void output(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(out_once, NULL) > 50);
+}
+
+static void drop_guest(void *owner)
+{
+    struct relay_guest *g = owner;
+    g->drop = NULL; /* seen */
+}
+
+static int guard_once(void *arg)
+{
+    (void)arg;
+    struct relay_guest guest[40];
+    char peer[32];
+    struct relay_guard *g = relay_guard_new(2);
+    if (!g) {
+        return -ENOMEM;
+    }
+    int rc = 0;
+    memset(guest, 0, sizeof(guest));
+    for (int i = 0; i < 40; i++) {
+        guest[i].drop = drop_guest;
+        guest[i].owner = &guest[i];
+        snprintf(peer, sizeof(peer), "10.0.0.%d:99", i / 2);
+        int r = relay_guard_enter(g, &guest[i], peer);
+        rc = rc ? rc : r;
+    }
+    for (int i = 0; i < 40; i++) {
+        relay_guard_leave(g, &guest[i]);
+    }
+    relay_guard_free(g);
+    return rc;
+}
+
+static void guests(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(guard_once, NULL) > 10);
+}
+
+int nk_test_relay_torture(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(queue),  cmocka_unit_test(envelopes), cmocka_unit_test(values),
+        cmocka_unit_test(client), cmocka_unit_test(output),    cmocka_unit_test(guests),
+    };
+    return cmocka_run_group_tests_name("relay/torture", tests, NULL, NULL);
+}
