@@ -292,6 +292,41 @@ static enum nk_level log_level(const struct nk_globals *g)
                              : NK_LOG_TRACE;
 }
 
+static void log_problems(struct nk_log *log, const struct nk_conf *c)
+{
+    const struct nk_conf_problem *p;
+    for (size_t i = 0; (p = nk_conf_problem_at(c, i)) != NULL; i++) {
+        if (p->warning) {
+            nk_warn(log, "config", "%s", p->text);
+        } else {
+            nk_error(log, "config", "%s", p->text);
+        }
+    }
+}
+
+static int reload(const struct nk_cmd_ctx *ctx, const void **conf, struct nk_conf **take_ini,
+                  struct nk_diag *diag)
+{
+    const struct run *r = ctx->reload_arg;
+    const struct nk_cmd *cmd = ctx->self->cmd;
+    struct nk_conf *fresh = NULL;
+    int rc =
+        nk_cli_load(&fresh, r->cmds, &r->globals, cmd->section, r->hooks->check_endpoint, diag);
+    if (fresh) {
+        log_problems(ctx->log, fresh);
+    }
+    if (rc == 0) {
+        rc = nk_conf_merge(fresh, nk_cli_opts(cmd), nk_cli_conf_size(cmd), cmd->section,
+                           r->args.own, r->args.nown, conf, diag);
+    }
+    if (rc < 0) {
+        nk_conf_free(fresh);
+        return rc;
+    }
+    *take_ini = fresh;
+    return 0;
+}
+
 static int call_command(struct run *r)
 {
     const struct nk_cmd *cmd = r->target.entry->cmd;
@@ -307,6 +342,8 @@ static int call_command(struct run *r)
         .log = r->log,
         .launcher = r->launcher,
         .check_endpoint = r->hooks->check_endpoint,
+        .reload = reload,
+        .reload_arg = r,
     };
     int rc = nk_conf_merge(r->conf, nk_cli_opts(cmd), nk_cli_conf_size(cmd), cmd->section,
                            r->args.own, r->args.nown, &ctx.conf, &r->diag);

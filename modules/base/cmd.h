@@ -69,6 +69,12 @@ struct nk_cmd_ctx {
     const struct nk_conf *ini;     /* the whole configuration (never NULL; may be empty) */
     struct nk_log *log;
     nk_conf_ep_check *check_endpoint; /* for commands that load a configuration themselves */
+    /* Load everything once more, as ini and conf were at the start, flags included; problems are
+     * logged. 0 with a conf inside of *take_ini, which the caller frees with nk_conf_free; or the
+     * error, with nothing to free. */
+    int (*reload)(const struct nk_cmd_ctx *ctx, const void **conf, struct nk_conf **take_ini,
+                  struct nk_diag *diag);
+    void *reload_arg; /* private to it */
     struct nk_launcher *launcher;  /* NULL unless NK_CMD_EXEC */
     struct nk_diag diag;           /* run() fills it; main prints it when run() fails */
 };

@@ -230,7 +230,7 @@ static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_di
     const void **confs = calloc(g->n, sizeof(*confs));
     bool *moved = calloc(g->n, sizeof(*moved));
     const struct nk_conf *unused;
-    bool all = true;
+    bool all = true, any = false;
     size_t i = 0;
     int rc = 0;
     if (!confs || !moved) {
@@ -244,9 +244,13 @@ static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_di
         rc = reload_unit(g, i, ini, confs[i], diag);
         moved[i] = rc > 0;
         all = all && moved[i];
+        any = any || moved[i];
     }
     if (rc < 0) {
         unused = roll_back(g, i, moved) ? ini : NULL;
+    } else if (!any) {
+        unused = ini;
+        rc = 0;
     } else {
         for (i = 0; i < g->n; i++) {
             g->units[i].conf = moved[i] ? confs[i] : g->units[i].conf;

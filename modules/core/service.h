@@ -59,6 +59,15 @@ struct nk_service_type {
 int nk_service_run(struct nk_app *app, const struct nk_service_type *type,
                    const struct nk_service_args *args, uint64_t drain_ms, struct nk_diag *diag);
 
+/*
+ * nk_service_run_cmd - all of a command's run() that serves in the foreground: an app of its own,
+ * the service with the configuration of ctx, and reloads of file, environment and flags at HUP. As
+ * nk_service_run; diag is that of ctx.
+ */
+struct nk_cmd_ctx;
+int nk_service_run_cmd(struct nk_cmd_ctx *ctx, const struct nk_service_type *type,
+                       uint64_t drain_ms);
+
 /* One service of several. */
 struct nk_service_unit {
     const char *label; /* "relay", "tunnel db": for logs and errors */

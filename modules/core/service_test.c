@@ -49,6 +49,7 @@ struct world {
     int load_error;
     const struct nk_conf *settled;
     struct nk_diag diag;
+    const struct nk_service_type *second; /* type of the second unit; NULL: as the first one */
 };
 
 /* Two configurations are told apart by their address only. */
@@ -142,6 +143,8 @@ static void fake_close(struct nk_service *s)
 
 static const struct nk_service_type fake = {"fake",      fake_start,  fake_drain,
                                             fake_reload, fake_status, fake_close};
+static const struct nk_service_type fixed = {"fixed", fake_start, fake_drain,
+                                             NULL,    NULL,       fake_close};
 
 static void on_all_ready(void *owner)
 {
@@ -198,7 +201,10 @@ static int world_run(struct world *w, uint64_t drain_ms)
                                .settle = settle};
     struct nk_service_unit units[UNITS] = {
         {.label = "fake a", .type = &fake, .name = "a", .conf = &w->now[0]},
-        {.label = "fake b", .type = &fake, .name = "b", .conf = &w->now[1]}};
+        {.label = "fake b",
+         .type = w->second ? w->second : &fake,
+         .name = "b",
+         .conf = &w->now[1]}};
     int rc = nk_services_run(&conf, units, UNITS, &w->diag);
     nk_app_free(w->app);
     return rc;
@@ -300,6 +306,21 @@ static void refused_reload_is_undone(void **state)
     assert_ptr_equal(w.settled, INI(&new_ini));
 }
 
+/* One that cannot reload goes on with the old configuration, which then stays alive. */
+static void half_a_reload(void **state)
+{
+    (void)state;
+    struct world w;
+    world_init(&w);
+    w.second = &fixed;
+    w.settled = INI(&old_ini);
+    w.signals[0] = SIGHUP;
+    w.signals[1] = SIGTERM;
+    assert_int_equal(world_run(&w, LONG_MS), 0);
+    assert_string_equal(w.log, "startA startB ready. v1A drainA drainB closeA closeB");
+    assert_null(w.settled);
+}
+
 static void broken_file_changes_nothing(void **state)
 {
     (void)state;
@@ -339,7 +360,7 @@ static int single_run(struct world *w)
                                    .owner = w,
                                    .reload_conf = single_reload,
                                    .reload_done = single_done};
-    int rc = nk_service_run(w->app, &fake, &args, LONG_MS, &w->diag);
+    int rc = nk_service_run(w->app, w->second ? w->second : &fake, &args, LONG_MS, &w->diag);
     nk_app_free(w->app);
     return rc;
 }
@@ -359,6 +380,12 @@ static void single_service(void **state)
     w.signals[1] = SIGTERM;
     assert_int_equal(single_run(&w), 0);
     assert_string_equal(w.log, "startA ready. refuseA refused. drainA closeA");
+    world_init(&w);
+    w.second = &fixed;
+    w.signals[0] = SIGHUP;
+    w.signals[1] = SIGTERM;
+    assert_int_equal(single_run(&w), 0);
+    assert_string_equal(w.log, "startA ready. refused. drainA closeA");
 }
 
 static void expect_datagram(int fd, const char *text)
@@ -431,6 +458,7 @@ int nk_test_core_service(void)
         cmocka_unit_test(second_signal_ends_at_once),
         cmocka_unit_test(reload_moves_everybody),
         cmocka_unit_test(refused_reload_is_undone),
+        cmocka_unit_test(half_a_reload),
         cmocka_unit_test(broken_file_changes_nothing),
         cmocka_unit_test(single_service),
         cmocka_unit_test(manager_is_told),

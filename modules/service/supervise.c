@@ -6,7 +6,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cli.h"
 #include "base/file.h"
 #include "core/app.h"
 #include "core/service.h"
@@ -160,33 +159,17 @@ static int make_plan(struct supervisor *s)
 
 /* --- reload ----------------------------------------------------------------------------------- */
 
-static void log_problems(struct supervisor *s, const struct nk_conf *conf)
-{
-    const struct nk_conf_problem *p;
-    for (size_t i = 0; (p = nk_conf_problem_at(conf, i)); i++) {
-        if (p->warning) {
-            nk_warn(s->ctx->log, "config", "%s", p->text);
-        } else {
-            nk_error(s->ctx->log, "config", "%s", p->text);
-        }
-    }
-}
-
 static int reload(void *owner, const struct nk_conf **ini, struct nk_diag *diag)
 {
     struct supervisor *s = owner;
-    struct nk_conf *fresh = NULL;
-    struct nk_cmds cmds = {nk_cmd_table, nk_cmd_count};
+    struct nk_conf *fresh;
+    const void *own; /* the rows of `run` itself do not change */
     struct loaded *l = calloc(1, sizeof(*l));
     if (!l) {
         return nk_fail_sys(diag, -ENOMEM, "reload");
     }
-    int rc = nk_cli_load(&fresh, cmds, s->ctx->globals, NULL, s->ctx->check_endpoint, diag);
-    if (fresh) {
-        log_problems(s, fresh);
-    }
+    int rc = s->ctx->reload(s->ctx, &own, &fresh, diag);
     if (rc < 0) {
-        nk_conf_free(fresh);
         free(l);
         return rc;
     }
