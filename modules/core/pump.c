@@ -79,9 +79,8 @@ static void finish(struct nk_pump *p, int error)
 static void on_done(void *owner)
 {
     struct nk_pump *p = owner;
-    struct nk_pump_result r = {.error = p->error,
-                               .bytes = {p->way[0].bytes, p->way[1].bytes},
-                               .text = p->error < 0 ? p->why.text : ""};
+    struct nk_pump_result r = {
+        .error = p->error, .bytes = {p->way[0].bytes, p->way[1].bytes}, .why = &p->why};
     p->fn(p->owner, &r);
     free(p);
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * pump - copy between two streams in both directions until both ended: half-close is passed on,
- * optional idle limits. A stream is only read while everything read from it before was written, so a
- * direction holds at most one piece: 64 KiB, growing to 256 KiB while the receiver keeps up, and only
- * for as long as bytes wait.
+ * optional idle limits. A stream is only read while everything read from it before was written, so
+ * a direction holds at most one piece: 64 KiB, growing to 256 KiB while the receiver keeps up, and
+ * only for as long as bytes wait.
  */
 #ifndef NK_CORE_PUMP_H
 #define NK_CORE_PUMP_H
@@ -21,15 +21,15 @@ struct nk_pump_conf {
 };
 
 struct nk_pump_result {
-    int error;              /* 0 when both directions ended cleanly */
-    uint64_t bytes[2];      /* a to b, b to a */
-    const char *text;       /* why, in words; "" when error is 0; valid during the call */
+    int error;                 /* 0 when both directions ended cleanly */
+    uint64_t bytes[2];         /* a to b, b to a */
+    const struct nk_diag *why; /* in words; valid during the call, "" when error is 0 */
 };
 
 typedef void nk_pump_done_fn(void *owner, const struct nk_pump_result *r);
 
-/* nk_pump_start - take both streams (connected or connecting) and copy. fn runs once, later, when both
- * streams have been closed. On failure the streams are closed and fn does not run. */
+/* nk_pump_start - take both streams (connected or connecting) and copy. fn runs once, later, when
+ * both streams have been closed. On failure the streams are closed and fn does not run. */
 int nk_pump_start(struct nk_app *app, struct nk_stream *take_a, struct nk_stream *take_b,
                   const struct nk_pump_conf *conf, nk_pump_done_fn *fn, void *owner,
                   struct nk_pump **out);

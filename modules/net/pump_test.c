@@ -86,8 +86,7 @@ static void on_pump_done(void *owner, const struct nk_pump_result *r)
     struct chain *c = owner;
     c->results++;
     c->result = *r;
-    snprintf(c->text, sizeof(c->text), "%s", r->text);
-    c->result.text = c->text;
+    snprintf(c->text, sizeof(c->text), "%s", r->why->text);
     c->pump = NULL;
 }
 

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "base/cmd.h"
+#include "core/app.h"
+#include "core/launcher.h"
+#include "net/forward.h"
+
+enum { DRAIN_MS = 10 * 1000 /* for open connections, after the first TERM */ };
+
+/* clang-format off */
+#define SHARED_ROWS                                                                                \
+    {.name = "allow-uid", .type = NK_OPT_STRING,                                                   \
+     .offset = NK_FIELD(struct net_forward_conf, allow_uid), .arg = "UID",                         \
+     .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,                                                       \
+     .help = "Accept only these users (numbers), over a unix socket"},                             \
+    {.name = "idle", .type = NK_OPT_DURATION,                                                      \
+     .offset = NK_FIELD(struct net_forward_conf, idle_ms), .arg = "TIME", .min = 0,                \
+     .max = 30LL * 24 * 3600 * 1000, .flags = NK_OPT_RELOAD,                                       \
+     .help = "Close a connection on which nothing moved for this time"},                           \
+    {.name = "half-idle", .type = NK_OPT_DURATION,                                                 \
+     .offset = NK_FIELD(struct net_forward_conf, half_idle_ms), .arg = "TIME", .min = 0,           \
+     .max = 30LL * 24 * 3600 * 1000, .flags = NK_OPT_RELOAD,                                       \
+     .help = "The same once one direction has ended"},                                             \
+    {.name = "max-connections", .type = NK_OPT_INT,                                                \
+     .offset = NK_FIELD(struct net_forward_conf, max_connections), .arg = "N", .def = "10000",     \
+     .min = 1, .max = 1000000, .flags = NK_OPT_RELOAD,                                             \
+     .help = "Connections at the same time; more wait to be accepted"}
+/* clang-format on */
+
+static const struct nk_opt opts[] = {SHARED_ROWS, NK_OPT_END};
+
+static const struct nk_opt rows[] = {{.name = "listen",
+                                      .type = NK_OPT_LISTEN,
+                                      .offset = NK_FIELD(struct net_forward_conf, listen),
+                                      .arg = "LISTEN",
+                                      .flags = NK_OPT_REQUIRED | NK_OPT_RELOAD,
+                                      .help = "Where to accept connections"},
+                                     {.name = "connect",
+                                      .type = NK_OPT_CONNECT,
+                                      .offset = NK_FIELD(struct net_forward_conf, connect),
+                                      .arg = "CONNECT",
+                                      .flags = NK_OPT_REQUIRED | NK_OPT_RELOAD,
+                                      .help = "What each of them is joined to"},
+                                     SHARED_ROWS,
+                                     NK_OPT_END};
+
+static const struct nk_section section = {
+    .name = "forward",
+    .named = true,
+    .summary = "Join any listener to any connector",
+    .opts = rows,
+    .conf_size = sizeof(struct net_forward_conf),
+};
+
+static int run_once(struct nk_app *app, const struct net_forward_conf *conf, struct nk_diag *diag)
+{
+    int rc = net_forward_once(app, conf, diag);
+    return rc < 0 ? rc : nk_app_run(app);
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    struct net_forward_conf conf = *(const struct net_forward_conf *)ctx->conf;
+    const struct nk_app_conf app_conf = {
+        .log = ctx->log, .launcher = ctx->launcher, .state_dir = ctx->globals->state_dir};
+    struct nk_app *app;
+    conf.listen = ctx->argv[0];
+    conf.connect = ctx->argv[1];
+    int rc = nk_app_new(&app, &app_conf, &ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    if (net_forward_can_listen(conf.listen)) {
+        const struct nk_service_args args = {.app = app, .conf = &conf, .ini = ctx->ini};
+        rc = nk_service_run(app, &net_forward_service, &args, DRAIN_MS, &ctx->diag);
+    } else {
+        rc = run_once(app, &conf, &ctx->diag);
+    }
+    nk_app_free(app);
+    return rc;
+}
+
+const struct nk_cmd nk_cmd_forward = {
+    .synopsis = "[--allow-uid UID].. [--idle TIME] [--half-idle TIME] [--max-connections N] "
+                "LISTEN CONNECT",
+    .summary = "Join any listener to any connector",
+    .description =
+        "Each connection that LISTEN accepts gets a connection to CONNECT of its own, and bytes "
+        "are "
+        "copied both ways until both have ended; the end of one direction is passed on. Both are "
+        "endpoint strings: see 'netkit help endpoints'.\n\n"
+        "Where LISTEN is something that exists once, such as stdio: or exec:CMD, it is joined to "
+        "CONNECT and the command ends with the connection.",
+    .examples =
+        "netkit forward tcp:127.0.0.1:5432 unix:/run/postgresql/.s.PGSQL.5432  # a port for "
+        "a socket\n"
+        "netkit forward unix:/run/app.sock tcp:10.0.0.5:80 --allow-uid 1000  # only that "
+        "user\n"
+        "netkit forward stdio: tcp:example.com:25  # by hand, or as a ProxyCommand",
+    .opts = opts,
+    .conf_size = sizeof(struct net_forward_conf),
+    .min_args = 2,
+    .max_args = 2,
+    .flags = NK_CMD_EXEC,
+    .section = &section,
+    .service = &net_forward_service,
+    .run = run,
+};
