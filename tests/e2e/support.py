@@ -59,7 +59,7 @@ def run(*args, timeout=PATIENCE, env=None, text=True, **kw):
         kw["stdout"] = subprocess.PIPE
     if "stderr" not in kw:
         kw["stderr"] = subprocess.PIPE
-    return subprocess.run([NETKIT, *map(str, args)], timeout=timeout, env=env or clean_env(),
+    return subprocess.run([NETKIT, *map(str, args)], timeout=timeout, env=clean_env() if env is None else env,
                           text=text, **kw)
 
 
@@ -86,7 +86,8 @@ class Program:
         self._ended = False
         kw.setdefault("stdin", subprocess.DEVNULL)
         kw.setdefault("stdout", subprocess.DEVNULL)
-        self.proc = subprocess.Popen(self.argv, env=env or clean_env(), stderr=subprocess.PIPE, **kw)
+        self.proc = subprocess.Popen(self.argv, env=clean_env() if env is None else env,
+                                     stderr=subprocess.PIPE, **kw)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

@@ -97,7 +97,7 @@ def test_relay_and_endpoint_in_an_empty_root(programs, empty_root):
     state = empty_root / "state"
     state.mkdir(mode=0o700)
     os.chown(state, 12345, 0)
-    prefix = ["chroot", "--userspec=12345:0", empty_root]
+    prefix = [need_command("chroot"), "--userspec=12345:0", empty_root]
     relay = programs([*prefix, *relay_argv("/state", netkit="/netkit")], env={})
     port = int(relay.wait_line(LISTENING).group(1))
     started = time.monotonic()
