@@ -234,12 +234,21 @@ static void spellings(struct text *t, const struct nk_cmd *cmd)
             continue;
         }
         char ini[64], env[128], line[512];
-        snprintf(
-            line, sizeof(line),
-            "The options can also stand in netkit.ini under [%s%s] (--%s as '%s = ...') and in "
-            "the environment (%s). A flag wins over the environment, that over the file.",
-            s->name, s->named ? " NAME" : "", o->name, nk_opt_ini_name(ini, sizeof(ini), key),
-            nk_conf_env_name(env, sizeof(env), s, key));
+        nk_opt_ini_name(ini, sizeof(ini), key);
+        nk_conf_env_name(env, sizeof(env), s, key);
+        if (s->named) {
+            snprintf(
+                line, sizeof(line),
+                "'netkit run' reads the same from netkit.ini, from sections [%s NAME] (--%s as "
+                "'%s = ...'), and from the environment (%s).",
+                s->name, o->name, ini, env);
+        } else {
+            snprintf(
+                line, sizeof(line),
+                "The options can also stand in netkit.ini under [%s] (--%s as '%s = ...') and in "
+                "the environment (%s). A flag wins over the environment, that over the file.",
+                s->name, o->name, ini, env);
+        }
         put(t, "\n  ");
         wrap(t, 2, 2, line);
         return;
