@@ -141,18 +141,25 @@ static int check_opened(int fd, const char *path, unsigned flags, struct nk_diag
     return flags & NK_FILE_SECRET ? check_secret_file(path, &st, diag) : 0;
 }
 
+static bool no_such_file(int r)
+{
+    return r == -ENOENT || r == -ENOTDIR || r == -EISDIR || r == -EINVAL;
+}
+
 int nk_file_read(const char *path, unsigned flags, struct nk_buf *out, struct nk_diag *diag)
 {
     if (strcmp(path, "-") == 0)
         return nk_file_read_fd(STDIN_FILENO, out, diag);
     /* Without O_NONBLOCK opening a FIFO would wait for its writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return nk_fail_sys(diag, -errno, "cannot open %s", path);
-    int r = check_opened(fd, path, flags, diag);
+    int r = fd < 0 ? nk_fail_sys(diag, -errno, "cannot open %s", path)
+                   : check_opened(fd, path, flags, diag);
     if (r == 0)
         r = read_all(fd, path, out, diag);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
+    if ((flags & NK_FILE_CONFIG) != 0 && no_such_file(r))
+        r = nk_fail(diag, NK_ECONFIG, "%s", diag ? diag->text : "");
     return r;
 }
 
@@ -170,9 +177,7 @@ int nk_file_read_secret(const char *path, bool line, struct nk_secret *out, stru
 {
     struct nk_buf buf;
     nk_buf_init_secret(&buf, NK_SECRET_MAX);
-    int r = nk_file_read(path, NK_FILE_SECRET, &buf, diag);
-    if (r == -ENOENT || r == -ENOTDIR || r == -EISDIR || r == -EINVAL)
-        r = nk_fail(diag, NK_ECONFIG, "%s", diag ? diag->text : "");
+    int r = nk_file_read(path, NK_FILE_SECRET | NK_FILE_CONFIG, &buf, diag);
     if (r == 0) {
         size_t n = buf.len;
         if (line)

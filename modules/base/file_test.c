@@ -116,6 +116,10 @@ static void reading(void **state)
     assert_int_equal(nk_file_read(w->dir, 0, &w->buf, &w->diag), -EISDIR);
     assert_int_equal(nk_file_read("/dev/null", 0, &w->buf, &w->diag), -EINVAL);
     assert_non_null(strstr(w->diag.text, "not a regular file"));
+    assert_int_equal(nk_file_read(w->path[1], NK_FILE_CONFIG, &w->buf, &w->diag), NK_ECONFIG);
+    assert_non_null(strstr(w->diag.text, w->path[1]));
+    assert_int_equal(nk_file_read(w->dir, NK_FILE_CONFIG, &w->buf, NULL), NK_ECONFIG);
+    assert_int_equal(nk_file_read("/dev/null", NK_FILE_CONFIG, &w->buf, &w->diag), NK_ECONFIG);
     assert_string_equal(nk_buf_str(&w->buf), "old contents");
 }
 
