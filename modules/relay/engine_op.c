@@ -106,16 +106,31 @@ static int execute(struct relay_queue *q, const struct relay_op *op)
     return NK_EINTERNAL;
 }
 
+/* What follows from an operation once its member knows that it is done. */
+static void follow_up(struct relay_queue *q, const struct relay_op *op)
+{
+    switch (op->kind) {
+    case RELAY_OP_WATCH:
+        relay_queue_replay(q, op->m);
+        break;
+    case RELAY_OP_RETAIN:
+        relay_queue_publish(q, op->u.g);
+        break;
+    case RELAY_OP_ENQUEUE:
+        relay_queue_dispatch(q, op->u.g);
+        break;
+    default:
+        break;
+    }
+}
+
 void relay_op_run(struct relay_queue *q, struct relay_op *op)
 {
-    if (op->kind == RELAY_OP_WATCH) {
-        int rc = op->m->gone ? 0 : execute(q, op);
-        tell(op, rc);
-        if (rc == 0) {
-            relay_queue_replay(q, op->m);
-        }
-    } else {
-        tell(op, execute(q, op));
+    bool pointless = op->kind == RELAY_OP_WATCH && op->m->gone;
+    int rc = pointless ? NK_ECLOSED : execute(q, op);
+    tell(op, rc);
+    if (rc == 0) {
+        follow_up(q, op);
     }
     release(op);
 }

@@ -415,13 +415,19 @@ int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct rela
     st->retained = relay_object_ref(o);
     relay_object_unref(old);
     st->count.broadcasts++;
-    for (size_t i = 0; i < st->nseats; i++) {
+    return 0;
+}
+
+void relay_queue_publish(struct relay_queue *q, struct relay_group *g)
+{
+    (void)q;
+    const struct group_state *st = g->state;
+    for (size_t i = 0; st && st->retained && i < st->nseats; i++) {
         struct relay_member *m = st->seat[i]->member;
         if (!m->gone) {
-            m->ops->deliver(m->owner, g, o, RELAY_BROADCAST, 0);
+            m->ops->deliver(m->owner, g, st->retained, RELAY_BROADCAST, 0);
         }
     }
-    return 0;
 }
 
 /* Drop the oldest copies beyond the limit. */
@@ -459,11 +465,20 @@ int relay_queue_enqueue(struct relay_queue *q, struct relay_group *g, struct rel
         st->seq++;
         st->copies += copies;
         st->count.produced += copies;
+    } else {
+        state_tidy(q, st);
+    }
+    return rc;
+}
+
+void relay_queue_dispatch(struct relay_queue *q, struct relay_group *g)
+{
+    struct group_state *st = g->state;
+    if (st) {
         dispatch(q, st);
         trim(st);
+        state_tidy(q, st);
     }
-    state_tidy(q, st);
-    return rc;
 }
 
 void relay_queue_demand(struct relay_queue *q, struct relay_member *m, struct relay_group *g,

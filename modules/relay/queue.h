@@ -70,13 +70,16 @@ void relay_queue_replay(struct relay_queue *q, struct relay_member *m);
 /* relay_queue_leave - take m out of all groups; its leases go back. Must come before m is freed. */
 void relay_queue_leave(struct relay_queue *q, struct relay_member *m);
 
-/* relay_queue_retain - broadcast o to g; a reference is kept. 0 or -ENOMEM. */
+/* relay_queue_retain - keep o (a reference) as g's last broadcast. 0 or -ENOMEM. Then
+ * relay_queue_publish delivers it to every member; in between is the time to tell the sender. */
 int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct relay_object *o);
+void relay_queue_publish(struct relay_queue *q, struct relay_group *g);
 
-/* relay_queue_enqueue - append `copies` (>= 1) of o to g's queue and dispatch. 0, NK_ELIMIT (the count
- * overflows), -ENOMEM. */
+/* relay_queue_enqueue - append `copies` (>= 1) of o to g's queue. 0, NK_ELIMIT (the count overflows),
+ * -ENOMEM. Then relay_queue_dispatch serves who waits, and drops what is beyond max_consumables. */
 int relay_queue_enqueue(struct relay_queue *q, struct relay_group *g, struct relay_object *o,
                         uint64_t copies);
+void relay_queue_dispatch(struct relay_queue *q, struct relay_group *g);
 
 /* relay_queue_demand - n > 0: add credit; n < 0: drain; 0: nothing. A group that m is not in is
  * ignored. */

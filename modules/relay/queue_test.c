@@ -97,6 +97,7 @@ static void produce(struct world *w, struct relay_group *g, int number, uint64_t
 {
     struct relay_object *o = obj(w, number);
     assert_int_equal(relay_queue_enqueue(w->q, g, o, copies), 0);
+    relay_queue_dispatch(w->q, g);
     relay_object_unref(o);
 }
 
@@ -104,6 +105,7 @@ static void broadcast(struct world *w, struct relay_group *g, int number)
 {
     struct relay_object *o = obj(w, number);
     assert_int_equal(relay_queue_retain(w->q, g, o), 0);
+    relay_queue_publish(w->q, g);
     relay_object_unref(o);
 }
 
