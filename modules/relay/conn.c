@@ -308,7 +308,10 @@ static void on_readable(struct relay_conn *c)
     if (any && !c->closed) {
         c->rx_ms = nk_now_ms(h->conf.app);
         c->pinged_ms = 0;
-        nk_stream_tune(c->s, NK_TUNE_QUICKACK, 1);
+        if (!c->stalled && !c->wire->direct(c, &(size_t){0})) {
+            /* an Endpoint never sets TCP_NODELAY: its next small frame waits for our ACK */
+            nk_stream_tune(c->s, NK_TUNE_QUICKACK, 1);
+        }
     }
     relay_hub_touch(h);
 }

@@ -90,6 +90,8 @@ struct relay_hub {
     struct relay_conn *waiting;
     struct relay_conn *dead;
     struct nk_defer flush, reap;
+    struct nk_timer trim;   /* gives memory back some time after the last burst */
+    uint64_t trim_taken;    /* memory->taken at its last look */
     uint64_t log_ms;     /* rate limit of lines about single connections */
     unsigned log_lines, log_suppressed;
     bool memory_warned;

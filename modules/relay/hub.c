@@ -9,7 +9,8 @@
 enum {
     LOG_LINES = 20,        /* about single connections, in each LOG_MS */
     LOG_MS = 1000,
-    POOL_CHUNKS = 32       /* output chunks kept for the next burst: 512 KiB */
+    POOL_CHUNKS = 32,      /* output chunks kept for the next burst: 512 KiB */
+    TRIM_MS = 2000         /* without a large object for so long: memory goes back */
 };
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -61,6 +62,30 @@ static void on_reap(void *owner)
     check_drained(h);
 }
 
+static void on_trim(void *owner)
+{
+    struct relay_hub *h = owner;
+    struct relay_memory *m = h->conf.memory;
+    if (m->taken != h->trim_taken) {
+        h->trim_taken = m->taken;
+        nk_timer_start(&h->trim, TRIM_MS);
+        return;
+    }
+    relay_memory_trim(m);
+    relay_out_pool_clear(&h->pool);
+}
+
+static void look_after_memory(struct relay_hub *h)
+{
+    const struct relay_memory *m = h->conf.memory;
+    if (m->nspares && !h->trim.armed) {
+        nk_timer_start(&h->trim, TRIM_MS);
+    }
+    if (h->memory_warned && m->used < h->limits.max_memory / 2) {
+        h->memory_warned = false;
+    }
+}
+
 static void on_flush(void *owner)
 {
     struct relay_hub *h = owner;
@@ -77,6 +102,7 @@ static void on_flush(void *owner)
         relay_conn_retry(c); /* removes only c from the list */
         c = next;
     }
+    look_after_memory(h);
 }
 
 /* Behind everything that is deferred already, above all the engine's work for what was just read. */
@@ -121,6 +147,7 @@ int relay_hub_new(struct relay_hub **out, const struct relay_hub_conf *conf)
     h->pool.max = POOL_CHUNKS;
     h->flush = (struct nk_defer){.fn = on_flush, .owner = h};
     h->reap = (struct nk_defer){.fn = on_reap, .owner = h};
+    nk_timer_init(&h->trim, conf->app, on_trim, h);
     h->login = conf->login;
     h->login->refs++;
     if (!h->guard || !h->pickle || !h->scratch) {
@@ -143,6 +170,7 @@ void relay_hub_free(struct relay_hub *h)
     on_reap(h);
     nk_app_defer_cancel(h->conf.app, &h->flush);
     nk_app_defer_cancel(h->conf.app, &h->reap);
+    nk_timer_stop(&h->trim);
     relay_out_pool_clear(&h->pool);
     relay_guard_free(h->guard);
     relay_pickle_free(h->pickle);
@@ -204,7 +232,7 @@ void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
     nk_json_kv_u64(out, "retained", sum.retained);
     nk_json_kv_u64(out, "dropped", sum.dropped);
     nk_json_kv_u64(out, "requeued", sum.returned);
-    nk_json_kv_u64(out, "object_bytes", *h->conf.object_bytes);
+    nk_json_kv_u64(out, "object_bytes", h->conf.memory->used);
     nk_json_kv_u64(out, "accepted", n->accepted);
     nk_json_kv_u64(out, "refused", n->refused);
     nk_json_kv_u64(out, "guests_dropped", relay_guard_dropped(h->guard));

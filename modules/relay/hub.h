@@ -60,7 +60,7 @@ struct relay_hub_conf {
     struct relay_login *login;       /* a reference is taken */
     struct relay_engine *engine;     /* borrowed, outlives the hub */
     struct relay_groups *groups;     /* borrowed, outlives the hub */
-    size_t *object_bytes;            /* of all objects alive; borrowed, outlives the engine */
+    struct relay_memory *memory;     /* of the objects; borrowed, outlives the engine */
     void (*on_drained)(void *owner); /* after relay_hub_drain, once, when no connection is left */
     void *owner;
 };

@@ -41,9 +41,9 @@ static void put_small(struct relay_out *o, struct model *m, size_t n, uint8_t b)
     m->to += n;
 }
 
-static void put_object(struct relay_out *o, struct model *m, size_t n, uint8_t b, size_t *total)
+static void put_object(struct relay_out *o, struct model *m, size_t n, uint8_t b, struct relay_memory *mem)
 {
-    struct relay_object *obj = relay_object_new(n + 7, total);
+    struct relay_object *obj = relay_object_new(mem, n + 7);
     assert_non_null(obj);
     memset(obj->data, b, n + 7);
     obj->off = 3;
@@ -60,7 +60,7 @@ static void test_random(void **state)
     struct relay_out_pool pool = {.max = 2};
     struct relay_out o;
     struct model *m = calloc(1, sizeof(*m));
-    size_t total = 0;
+    struct relay_memory mem = {0};
     unsigned rnd = 7;
     relay_out_init(&o, &pool);
     while (m->to < MODEL_MAX - 10000) {
@@ -72,7 +72,7 @@ static void test_random(void **state)
             put_small(&o, m, 1 + (r >> 2) % 300, (uint8_t)r);
             break;
         case 2:
-            put_object(&o, m, (r >> 2) % 5000, (uint8_t)r, &total);
+            put_object(&o, m, (r >> 2) % 5000, (uint8_t)r, &mem);
             break;
         default:
             take(&o, m, 1 + (int)(r >> 2) % 16, (r >> 6) % 9000);
@@ -81,7 +81,8 @@ static void test_random(void **state)
     while (o.bytes) {
         take(&o, m, 16, SIZE_MAX);
     }
-    assert_int_equal(total, 0);
+    assert_int_equal(mem.used, 0);
+    relay_memory_trim(&mem);
     assert_null(o.first); /* idle: the chunks are back */
     assert_true(pool.n <= 2);
     relay_out_clear(&o);
@@ -95,15 +96,16 @@ static void test_clear_gives_back(void **state)
     struct relay_out_pool pool = {.max = 4};
     struct relay_out o;
     struct model *m = calloc(1, sizeof(*m));
-    size_t total = 0;
+    struct relay_memory mem = {0};
     relay_out_init(&o, &pool);
     put_small(&o, m, 100, 1);
-    put_object(&o, m, 3000, 2, &total);
+    put_object(&o, m, 3000, 2, &mem);
     put_small(&o, m, 15000, 3);
     put_small(&o, m, 15000, 4);
     take(&o, m, 2, 1000);
     relay_out_clear(&o);
-    assert_int_equal(total, 0);
+    assert_int_equal(mem.used, 0);
+    relay_memory_trim(&mem);
     assert_int_equal(o.bytes, 0);
     relay_out_pool_clear(&pool);
     free(m);

@@ -25,7 +25,7 @@ struct world {
     struct relay_groups *gs;
     struct relay_group *a, *b, *c;
     struct peer p[4];
-    size_t bytes;
+    struct relay_memory memory;
 };
 
 static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
@@ -81,7 +81,7 @@ static int teardown(void **state)
     }
     relay_queue_free(w->q);
     relay_groups_free(w->gs);
-    int rc = w->bytes == 0 ? 0 : -1; /* every reference came back */
+    int rc = w->memory.used == 0 ? 0 : -1; /* every reference came back */
     free(w);
     return rc;
 }
@@ -90,7 +90,7 @@ static struct relay_object *obj(struct world *w, int number)
 {
     char text[16];
     int n = snprintf(text, sizeof(text), "%d", number);
-    return relay_object_copy(text, (size_t)n, &w->bytes);
+    return relay_object_copy(&w->memory, text, (size_t)n);
 }
 
 static void produce(struct world *w, struct relay_group *g, int number, uint64_t copies)

@@ -42,7 +42,7 @@ struct world {
     struct relay_groups *groups;
     struct relay_hub *hub;
     struct relay_login *login;
-    size_t object_bytes;
+    struct relay_memory memory;
     struct peer p[PEERS];
     struct nk_secret pw;
     bool drained;
@@ -89,7 +89,7 @@ static struct world *world_new(struct relay_limits limits, bool listed)
                                   .login = w->login,
                                   .engine = w->engine,
                                   .groups = w->groups,
-                                  .object_bytes = &w->object_bytes,
+                                  .memory = &w->memory,
                                   .on_drained = on_drained,
                                   .owner = w};
     assert_int_equal(relay_hub_new(&w->hub, &conf), 0);
@@ -115,8 +115,9 @@ static void world_free(struct world *w)
 {
     relay_hub_free(w->hub);
     relay_engine_free(w->engine);
-    assert_int_equal(w->object_bytes, 0);
+    assert_int_equal(w->memory.used, 0);
     relay_groups_free(w->groups);
+    relay_memory_trim(&w->memory);
     relay_login_unref(w->login);
     nk_secret_clear(&w->pw);
     for (size_t i = 0; i < PEERS; i++) {
@@ -605,14 +606,14 @@ static void test_slow_member(void **state)
     join(w, 1, NULL);
     join(w, 2, "B");
     uint64_t before = nk_now_ms(w->app);
-    for (int i = 0; i < 20 && w->object_bytes <= 2 * MIB; i++) {
+    for (int i = 0; i < 20 && w->memory.used <= 2 * MIB; i++) {
         send_bytes(w, 1, "A", -1, obj, 300000);
         settle(w);
         if (relay_hub_counters(w->hub)->stalls > 4) { /* three of them are the joins */
             break;
         }
     }
-    assert_true(w->object_bytes < 3 * MIB);
+    assert_true(w->memory.used < 3 * MIB);
     put(w, 2, "B", -1, "other groups go on");
     while (relay_hub_connections(w->hub) == 3) {
         nk_app_turn(w->app, 5);
@@ -667,7 +668,7 @@ static void test_memory_limit(void **state)
         }
     }
     settle(w);
-    assert_true(w->object_bytes <= MIB + 200000);
+    assert_true(w->memory.used <= MIB + 200000);
     for (int i = 0; i < sent; i++) {
         notify(w, 0, "Q", 1);
         expect(w, 0, WIRE_OBJ);

@@ -27,7 +27,7 @@ struct nk_service {
     struct nk_listener **listener;
     size_t nlisteners;
     struct nk_defer ready;
-    size_t object_bytes;
+    struct relay_memory memory;
     int lock; /* fd, or -1 */
 };
 
@@ -252,7 +252,7 @@ static int open_hub(struct nk_service *s, struct nk_diag *diag)
                    .stall_ms = c->stall_timeout},
         .login = s->login,
         .groups = s->groups,
-        .object_bytes = &s->object_bytes,
+        .memory = &s->memory,
         .on_drained = on_drained,
         .owner = s,
     };
@@ -293,6 +293,7 @@ static void relay_close(struct nk_service *s)
     relay_hub_free(s->hub);
     relay_engine_free(s->engine);
     relay_groups_free(s->groups);
+    relay_memory_trim(&s->memory);
     relay_login_unref(s->login);
     tls_creds_unref(s->creds);
     if (s->lock >= 0) {

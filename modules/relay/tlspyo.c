@@ -365,7 +365,7 @@ static void do_join(struct relay_conn *c, const struct relay_envelope *e)
 
 static bool room_for(struct relay_hub *h, size_t bytes)
 {
-    size_t used = *h->conf.object_bytes;
+    size_t used = h->conf.memory->used;
     bool room = used == 0 ||
                 (bytes <= h->limits.max_memory && used <= h->limits.max_memory - bytes);
     if (!room && !h->memory_warned) {
@@ -483,7 +483,7 @@ static struct relay_object *make_object(struct relay_conn *c, const struct relay
                                         const uint8_t *payload, struct relay_object *in_place)
 {
     if (!in_place) {
-        return relay_object_copy(payload + e->obj_off, e->obj_len, c->hub->conf.object_bytes);
+        return relay_object_copy(c->hub->conf.memory, payload + e->obj_off, e->obj_len);
     }
     in_place->off = e->obj_off;
     in_place->len = e->obj_len;
@@ -570,7 +570,7 @@ static bool begin_big(struct relay_conn *c, const uint8_t *p, size_t have, uint6
         relay_conn_stall(c);
         return false;
     }
-    s->big = relay_object_new((size_t)payload, c->hub->conf.object_bytes);
+    s->big = relay_object_new(c->hub->conf.memory, (size_t)payload);
     if (!s->big) {
         no_memory(c);
         return false;
@@ -629,7 +629,7 @@ static uint8_t *on_direct(struct relay_conn *c, size_t *room)
     if (!s->big) {
         return NULL;
     }
-    *room = s->big->cap - s->big_have;
+    *room = s->big->len - s->big_have;
     return s->big->data + s->big_have;
 }
 
@@ -637,7 +637,7 @@ static void big_complete(struct relay_conn *c)
 {
     struct session *s = session_of(c);
     struct relay_object *o = s->big;
-    if (take_payload(c, o->data, o->cap, o) && !c->closed) {
+    if (take_payload(c, o->data, o->len, o) && !c->closed) {
         s->big = NULL;
         relay_object_unref(o);
     }
@@ -647,7 +647,7 @@ static void on_direct_done(struct relay_conn *c, size_t got)
 {
     struct session *s = session_of(c);
     s->big_have += got;
-    if (s->big_have == s->big->cap) {
+    if (s->big_have == s->big->len) {
         big_complete(c);
     }
 }
@@ -660,10 +660,10 @@ static bool on_ready(struct relay_conn *c)
     if (s->p.state == RELAY_TLSPYO_JOINING) {
         return false;
     }
-    if (s->big && s->big_have == s->big->cap) {
+    if (s->big && s->big_have == s->big->len) {
         struct relay_envelope e;
         const char *why;
-        bool wait = relay_envelope_parse(c->hub->pickle, s->big->data, s->big->cap, &e, &why) == 0 &&
+        bool wait = relay_envelope_parse(c->hub->pickle, s->big->data, s->big->len, &e, &why) == 0 &&
                     must_wait(c, &e, true);
         if (wait) {
             return false;
