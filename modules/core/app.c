@@ -7,6 +7,7 @@
 
 enum {
     NS_PER_MS = 1000000,
+    TURN_PASSES = 4, /* over the deferred calls, in one turn */
     LAST_PASSES = 4 /* deferred calls that defer again, in nk_app_free */
 };
 
@@ -89,14 +90,18 @@ static void on_prepare(uv_prepare_t *h)
     nk_app_sync(app);
 }
 
-/* Entries added while the pass runs come after defers_stop and wait for the next turn. */
+/* Entries added while a pass runs come after defers_stop and run in the next pass; after the last one
+ * they wait for the next turn. Layers (a queue, its connections, their filters) thus pass work down
+ * within one turn, and whoever defers itself again and again still lets the loop poll. */
 static void run_defers(struct nk_app *app)
 {
-    app->defers_stop = app->defers_last;
-    while (app->defers_stop) {
-        struct nk_defer *d = app->defers;
-        nk_app_defer_cancel(app, d); /* moves defers_stop to NULL when d is the last one */
-        d->fn(d->owner);
+    for (int pass = 0; pass < TURN_PASSES && app->defers; pass++) {
+        app->defers_stop = app->defers_last;
+        while (app->defers_stop) {
+            struct nk_defer *d = app->defers;
+            nk_app_defer_cancel(app, d); /* moves defers_stop to NULL when d is the last one */
+            d->fn(d->owner);
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 #include "relay/engine_queue.h"
 
 /* Operations carried out per turn; more wait for the next, so that nothing holds up the loop. */
-enum { TURN_OPS = 8192 };
+enum { TURN_OPS = 4096 };
 
 struct engine_memory {
     struct relay_engine_queue base; /* first */

@@ -29,8 +29,8 @@ enum { HEADER = 10, PEERS = 8, PATIENCE = 2000, CLOCK_SCALE = 60 };
 struct peer {
     int fd;
     struct nk_buf in;
-    struct pickle_doc doc;
-    struct wire_message msg; /* the last one; points into `frame` */
+    struct relay_value_doc doc;
+    struct relay_wire_message msg; /* the last one; points into `frame` */
     uint8_t *frame;
     int64_t stamp;
     bool slow; /* send one byte per turn */
@@ -106,7 +106,7 @@ static void peer_close(struct peer *p)
     }
     p->fd = -1;
     nk_buf_clear(&p->in);
-    pickle_doc_clear(&p->doc);
+    relay_value_doc_clear(&p->doc);
     free(p->frame);
     p->frame = NULL;
 }
@@ -162,7 +162,7 @@ static bool take_frame(struct peer *p)
 {
     size_t total = 0;
     assert_int_equal(
-        wire_frame_length(nk_buf_ptr(&p->in), nk_buf_len(&p->in), HEADER, 32 * MIB, &total), 0);
+        relay_wire_frame_length(nk_buf_ptr(&p->in), nk_buf_len(&p->in), HEADER, 32 * MIB, &total), 0);
     if (total == 0 || total > nk_buf_len(&p->in)) {
         return false;
     }
@@ -170,7 +170,7 @@ static bool take_frame(struct peer *p)
     p->frame = malloc(total);
     memcpy(p->frame, nk_buf_ptr(&p->in), total);
     nk_buf_consume(&p->in, total);
-    assert_int_equal(wire_parse(&p->doc, p->frame + HEADER, total - HEADER, &p->msg), 0);
+    assert_int_equal(relay_wire_parse(&p->doc, p->frame + HEADER, total - HEADER, &p->msg), 0);
     return true;
 }
 
@@ -189,7 +189,7 @@ static void next_frame(struct world *w, int i)
     }
 }
 
-static void expect(struct world *w, int i, enum wire_command cmd)
+static void expect(struct world *w, int i, enum relay_wire_command cmd)
 {
     next_frame(w, i);
     assert_int_equal(w->p[i].msg.cmd, cmd);
@@ -214,9 +214,9 @@ static void raw_send(struct world *w, int i, const void *data, size_t n)
     }
 }
 
-static struct wire_format format_of(const struct world *w)
+static struct relay_wire_format format_of(const struct world *w)
 {
-    return (struct wire_format){.header_size = HEADER, .password = &w->pw};
+    return (struct relay_wire_format){.header_size = HEADER, .password = &w->pw};
 }
 
 static void flush(struct world *w, int i, struct nk_buf *b)
@@ -227,19 +227,19 @@ static void flush(struct world *w, int i, struct nk_buf *b)
 
 static void ack(struct world *w, int i)
 {
-    struct wire_format f = format_of(w);
+    struct relay_wire_format f = format_of(w);
     struct nk_buf b;
     nk_buf_init(&b, 1000);
-    assert_int_equal(wire_put_ack(&b, &f, w->p[i].msg.stamp), 0);
+    assert_int_equal(relay_wire_put_ack(&b, &f, w->p[i].msg.stamp), 0);
     flush(w, i, &b);
 }
 
 static void hello(struct world *w, int i, const char *const *groups, size_t n)
 {
-    struct wire_format f = format_of(w);
+    struct relay_wire_format f = format_of(w);
     struct nk_buf b;
     nk_buf_init(&b, 10000);
-    assert_int_equal(wire_put_hello(&b, &f, ++w->p[i].stamp, groups, n), 0);
+    assert_int_equal(relay_wire_put_hello(&b, &f, ++w->p[i].stamp, groups, n), 0);
     flush(w, i, &b);
 }
 
@@ -247,24 +247,24 @@ static void hello(struct world *w, int i, const char *const *groups, size_t n)
 static void join(struct world *w, int i, const char *group)
 {
     connect_peer(w, i);
-    expect(w, i, WIRE_HELLO);
+    expect(w, i, RELAY_WIRE_HELLO);
     assert_int_equal(w->p[i].msg.stamp, 1);
     ack(w, i);
     hello(w, i, &group, group ? 1 : 0);
-    expect(w, i, WIRE_ACK);
+    expect(w, i, RELAY_WIRE_ACK);
     assert_int_equal(w->p[i].msg.stamp, 1);
 }
 
 static void send_bytes(struct world *w, int i, const char *group, int64_t n, const void *obj,
                        size_t len)
 {
-    struct wire_format f = format_of(w);
-    struct wire_dest d = {.group = group, .n = n};
+    struct relay_wire_format f = format_of(w);
+    struct relay_wire_dest d = {.group = group, .n = n};
     struct nk_buf b;
     nk_buf_init(&b, 32 * MIB);
-    assert_int_equal(wire_put_object(&b, &f, ++w->p[i].stamp, &d, 1, len), 0);
+    assert_int_equal(relay_wire_put_object(&b, &f, ++w->p[i].stamp, &d, 1, len), 0);
     assert_int_equal(nk_buf_put(&b, obj, len), 0);
-    assert_int_equal(nk_buf_puts(&b, WIRE_OBJECT_TAIL), 0);
+    assert_int_equal(nk_buf_puts(&b, RELAY_WIRE_OBJECT_TAIL), 0);
     flush(w, i, &b);
 }
 
@@ -276,26 +276,26 @@ static void send_text(struct world *w, int i, const char *group, int64_t n, cons
 static void put(struct world *w, int i, const char *group, int64_t n, const char *text)
 {
     send_text(w, i, group, n, text);
-    expect(w, i, WIRE_ACK);
+    expect(w, i, RELAY_WIRE_ACK);
     assert_int_equal(w->p[i].msg.stamp, w->p[i].stamp);
 }
 
 static void notify(struct world *w, int i, const char *group, int64_t n)
 {
-    struct wire_format f = format_of(w);
-    struct wire_dest d = {.group = group, .n = n};
+    struct relay_wire_format f = format_of(w);
+    struct relay_wire_dest d = {.group = group, .n = n};
     struct nk_buf b;
     nk_buf_init(&b, 1000);
-    assert_int_equal(wire_put_notify(&b, &f, ++w->p[i].stamp, &d, 1), 0);
+    assert_int_equal(relay_wire_put_notify(&b, &f, ++w->p[i].stamp, &d, 1), 0);
     flush(w, i, &b);
-    expect(w, i, WIRE_ACK);
+    expect(w, i, RELAY_WIRE_ACK);
     assert_int_equal(w->p[i].msg.stamp, w->p[i].stamp);
 }
 
 /* Receive this object; acknowledge it or not. */
 static void get(struct world *w, int i, const char *text, bool acknowledge)
 {
-    expect(w, i, WIRE_OBJ);
+    expect(w, i, RELAY_WIRE_OBJ);
     assert_int_equal(w->p[i].msg.obj_len, strlen(text));
     assert_memory_equal(w->p[i].msg.obj, text, strlen(text));
     if (acknowledge) {
@@ -424,8 +424,8 @@ static void test_large_objects(void **state)
         for (int who = 1; who >= 0; who--) {
             do {
                 next_frame(w, who);
-            } while (w->p[who].msg.cmd == WIRE_ACK);
-            assert_int_equal(w->p[who].msg.cmd, WIRE_OBJ);
+            } while (w->p[who].msg.cmd == RELAY_WIRE_ACK);
+            assert_int_equal(w->p[who].msg.cmd, RELAY_WIRE_OBJ);
             assert_int_equal(w->p[who].msg.obj_len, n);
             assert_memory_equal(w->p[who].msg.obj, big, n);
             ack(w, who);
@@ -443,9 +443,9 @@ static void test_duplicate_groups(void **state)
     struct world *w = world_new(default_limits(), false);
     static const char *const twice[] = {"A", "B", "A", "A"};
     connect_peer(w, 0);
-    expect(w, 0, WIRE_HELLO);
+    expect(w, 0, RELAY_WIRE_HELLO);
     hello(w, 0, twice, 4);
-    expect(w, 0, WIRE_ACK);
+    expect(w, 0, RELAY_WIRE_ACK);
     join(w, 1, NULL);
     put(w, 1, "A", -1, "x");
     get(w, 0, "x", true);
@@ -461,11 +461,11 @@ static void test_before_hello(void **state)
     (void)state;
     struct world *w = world_new(default_limits(), false);
     connect_peer(w, 0);
-    expect(w, 0, WIRE_HELLO);
+    expect(w, 0, RELAY_WIRE_HELLO);
     put(w, 0, "A", -1, "lost");
     notify(w, 0, "A", 1);
     hello(w, 0, (const char *const[]){"A"}, 1);
-    expect(w, 0, WIRE_ACK);
+    expect(w, 0, RELAY_WIRE_ACK);
     get_nothing(w, 0);
     world_free(w);
 }
@@ -477,15 +477,15 @@ static void test_refused_groups(void **state)
     static const char *const some[] = {"A", "nope"};
     assert_int_equal(relay_groups_configure(w->groups, "A", 1, 1, RELAY_UNLIMITED), 0);
     connect_peer(w, 0);
-    expect(w, 0, WIRE_HELLO);
+    expect(w, 0, RELAY_WIRE_HELLO);
     hello(w, 0, some, 2);
-    expect(w, 0, WIRE_ACK); /* then it closes */
+    expect(w, 0, RELAY_WIRE_ACK); /* then it closes */
     expect_close(w, 0);
     join(w, 1, "A");
     connect_peer(w, 2);
-    expect(w, 2, WIRE_HELLO);
+    expect(w, 2, RELAY_WIRE_HELLO);
     hello(w, 2, some, 1);
-    expect(w, 2, WIRE_ACK);
+    expect(w, 2, RELAY_WIRE_ACK);
     expect_close(w, 2); /* full */
     put(w, 1, "nope", -1, "x"); /* skipped without a word */
     peer_close(&w->p[1]);
@@ -501,7 +501,7 @@ static void test_second_hello(void **state)
     struct world *w = world_new(default_limits(), false);
     join(w, 0, "A");
     hello(w, 0, (const char *const[]){"A"}, 1);
-    expect(w, 0, WIRE_ACK);
+    expect(w, 0, RELAY_WIRE_ACK);
     expect_close(w, 0);
     world_free(w);
 }
@@ -514,7 +514,7 @@ static void bad_bytes(const char *frame, size_t n, bool after_hello)
         join(w, 0, "A");
     } else {
         connect_peer(w, 0);
-        expect(w, 0, WIRE_HELLO);
+        expect(w, 0, RELAY_WIRE_HELLO);
     }
     raw_send(w, 0, frame, n);
     expect_close(w, 0);
@@ -544,7 +544,7 @@ static void test_guesses_wait(void **state)
     (void)state;
     struct world *w = world_new(default_limits(), false);
     connect_peer(w, 0);
-    expect(w, 0, WIRE_HELLO);
+    expect(w, 0, RELAY_WIRE_HELLO);
     uint64_t before = nk_now_ms(w->app);
     raw_send(w, 0, "32        pX", 12);
     expect_close(w, 0);
@@ -560,7 +560,7 @@ static void test_hello_deadline(void **state)
     (void)state;
     struct world *w = world_new(default_limits(), false);
     connect_peer(w, 0);
-    expect(w, 0, WIRE_HELLO);
+    expect(w, 0, RELAY_WIRE_HELLO);
     raw_send(w, 0, "32     ", 7); /* and then nothing */
     uint64_t before = nk_now_ms(w->app);
     expect_close(w, 0);
@@ -578,9 +578,9 @@ static void test_liveness(void **state)
     struct world *w = world_new(limits, false);
     join(w, 0, "A");
     join(w, 1, "A");
-    expect(w, 0, WIRE_OTHER); /* PING */
+    expect(w, 0, RELAY_WIRE_OTHER); /* PING */
     ack(w, 0);
-    expect(w, 1, WIRE_OTHER); /* which this one never answers */
+    expect(w, 1, RELAY_WIRE_OTHER); /* which this one never answers */
     for (int turn = 0; relay_hub_connections(w->hub) == 2; turn++) {
         assert_true(turn < 20 * PATIENCE);
         nk_app_turn(w->app, 2);
@@ -635,14 +635,14 @@ static void test_consumer_is_paused(void **state)
     notify(w, 0, "Q", 1000000);
     for (int i = 0; i < 30; i++) {
         send_bytes(w, 1, "Q", 1, obj, 300000);
-        expect(w, 1, WIRE_ACK);
+        expect(w, 1, RELAY_WIRE_ACK);
     }
     join(w, 2, "Q");
     notify(w, 2, "Q", 1);
-    expect(w, 2, WIRE_OBJ); /* not all went to the first */
+    expect(w, 2, RELAY_WIRE_OBJ); /* not all went to the first */
     ack(w, 2);
     for (int i = 0; i < 29; i++) { /* it reads on: the rest follows */
-        expect(w, 0, WIRE_OBJ);
+        expect(w, 0, RELAY_WIRE_OBJ);
         ack(w, 0);
     }
     free(obj);
@@ -671,7 +671,7 @@ static void test_memory_limit(void **state)
     assert_true(w->memory.used <= MIB + 200000);
     for (int i = 0; i < sent; i++) {
         notify(w, 0, "Q", 1);
-        expect(w, 0, WIRE_OBJ);
+        expect(w, 0, RELAY_WIRE_OBJ);
         assert_int_equal(w->p[0].msg.obj[0], i);
         ack(w, 0);
     }
@@ -688,7 +688,7 @@ static void test_drain(void **state)
     struct world *w = world_new(default_limits(), false);
     join(w, 0, "A");
     connect_peer(w, 1); /* never says hello */
-    expect(w, 1, WIRE_HELLO);
+    expect(w, 1, RELAY_WIRE_HELLO);
     settle(w);
     send_text(w, 0, "A", -1, "last");
     nk_app_turn(w->app, 10); /* read, perhaps not stored yet */
@@ -701,7 +701,7 @@ static void test_drain(void **state)
     }
     bool acked = false;
     while (take_frame(&w->p[0])) {
-        acked = acked || (w->p[0].msg.cmd == WIRE_ACK && w->p[0].msg.stamp == w->p[0].stamp);
+        acked = acked || (w->p[0].msg.cmd == RELAY_WIRE_ACK && w->p[0].msg.stamp == w->p[0].stamp);
     }
     assert_true(acked);
     world_free(w);
@@ -724,7 +724,7 @@ static void test_send_and_close(void **state)
         nk_app_turn(w->app, 2);
     }
     while (take_frame(&w->p[1])) {
-        acks += w->p[1].msg.cmd == WIRE_ACK;
+        acks += w->p[1].msg.cmd == RELAY_WIRE_ACK;
     }
     assert_int_equal(acks, 50);
     notify(w, 0, "Q", -1);
