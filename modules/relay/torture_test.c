@@ -38,7 +38,7 @@ struct world {
     size_t nleases;
     unsigned broadcasts;
     bool accepted[OBJECTS];
-    size_t bytes;
+    struct relay_memory memory;
 };
 
 static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
@@ -65,11 +65,12 @@ static const struct relay_member_ops member_ops = {.deliver = on_deliver, .done 
 
 static int produce(struct world *w, unsigned number)
 {
-    struct relay_object *o = relay_object_copy(&number, sizeof(number), &w->bytes);
+    struct relay_object *o = relay_object_copy(&w->memory, &number, sizeof(number));
     if (!o) {
         return -ENOMEM;
     }
     int rc = relay_queue_enqueue(w->q, w->g, o, 1);
+    relay_queue_dispatch(w->q, w->g);
     relay_object_unref(o);
     w->accepted[number] = rc == 0;
     return rc;
@@ -77,8 +78,11 @@ static int produce(struct world *w, unsigned number)
 
 static int broadcast(struct world *w)
 {
-    struct relay_object *o = relay_object_copy("x", 1, &w->bytes);
+    struct relay_object *o = relay_object_copy(&w->memory, "x", 1);
     int rc = o ? relay_queue_retain(w->q, w->g, o) : -ENOMEM;
+    if (rc == 0) {
+        relay_queue_publish(w->q, w->g);
+    }
     relay_object_unref(o);
     return rc;
 }
@@ -161,7 +165,7 @@ static int queue_once(void *arg)
     relay_queue_free(w.q);
     relay_group_unref(w.g);
     relay_groups_free(w.gs);
-    return w.bytes == 0 ? rc : WRONG;
+    return w.memory.used == 0 ? rc : WRONG;
 }
 
 static void queue(void **state)
@@ -285,11 +289,11 @@ static void client(void **state)
 
 /* --- output and guests ---------------------------------------------------------------------- */
 
-static int fill_out(struct relay_out *o, size_t *bytes)
+static int fill_out(struct relay_out *o, struct relay_memory *memory)
 {
     int rc = 0;
     for (int i = 0; i < 50 && rc == 0; i++) {
-        struct relay_object *obj = relay_object_copy("payload", 7, bytes);
+        struct relay_object *obj = relay_object_copy(memory, "payload", 7);
         uint8_t *p = obj ? relay_out_reserve(o, 100) : NULL;
         if (!p) {
             relay_object_unref(obj);
@@ -312,16 +316,16 @@ static int out_once(void *arg)
     (void)arg;
     struct relay_out_pool pool = {.max = 2};
     struct relay_out o;
-    size_t bytes = 0;
+    struct relay_memory memory = {0};
     relay_out_init(&o, &pool);
-    int rc = fill_out(&o, &bytes);
+    int rc = fill_out(&o, &memory);
     if (rc == 0 && o.bytes != 50 * 107) {
         rc = WRONG;
     }
     relay_out_consume(&o, o.bytes / 2);
     relay_out_clear(&o);
     relay_out_pool_clear(&pool);
-    return bytes == 0 ? rc : WRONG;
+    return memory.used == 0 ? rc : WRONG;
 }
 
 static void output(void **state)
