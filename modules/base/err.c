@@ -108,6 +108,11 @@ const char *nk_strerror(int code)
     const struct own_error *own = find_own(code);
     if (own)
         return own->text;
+    /* C libraries differ in these; one text for all builds */
+    if (code == -EADDRINUSE)
+        return "Address already in use";
+    if (code == -ETIMEDOUT)
+        return "Connection timed out";
     /* strerror is static text for numbers the C library knows; others would share a buffer. */
     return find_errno(code) ? strerror(-code) : "unknown error";
 }

@@ -35,8 +35,10 @@ struct fd_stream {
     struct nk_watch *w; /* NULL while connecting, and after the shutdown of a write-only pipe */
     void (*cancel)(void *arg);
     void *cancel_arg;
-    int read_error;  /* sticky, 0 = none */
-    int write_error; /* the same */
+    uint64_t drained; /* turn in which a socket gave less than asked: nothing is left, until epoll
+                         says so */
+    int read_error;   /* sticky, 0 = none */
+    int write_error;  /* the same */
     bool socket;
     bool shared;     /* the description may be blocking and is not ours to change */
     bool ended;      /* end of stream was read */
@@ -142,6 +144,9 @@ static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
     if (f->read_error || f->ended) {
         return f->read_error;
     }
+    if (f->drained == s->app->turn && (nk_watch_mask(f->w) & NK_READABLE)) {
+        return NK_EAGAIN; /* saves a system call per event */
+    }
     do {
         got = receive_some(f, p, n);
     } while (got < 0 && errno == EINTR);
@@ -156,6 +161,7 @@ static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
     if (got == (ssize_t)n && !(nk_watch_mask(f->w) & NK_READABLE)) {
         nk_stream_again(s); /* there may be more, and the watcher would not tell */
     } else if (got != (ssize_t)n) {
+        f->drained = f->socket && got > 0 ? s->app->turn : 0;
         arm(f);
     }
     return got < 0 ? NK_EAGAIN : got;
