@@ -52,7 +52,7 @@ check_cppcheck() {
     cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr -j "$(nproc)" \
         --error-exitcode=1 --cppcheck-build-dir="$LINT/cppcheck" --suppress=missingInclude \
         --suppress=missingIncludeSystem --suppress=unusedStructMember --suppress=normalCheckLevelMaxBranches \
-        --suppress=unknownMacro --suppress=preprocessorErrorDirective -Imodules -D__x86_64__ -D__linux__ \
+        --suppress=unknownMacro --suppress=ctuuninitvar --suppress=returnDanglingLifetime --suppress=preprocessorErrorDirective -Imodules -D__x86_64__ -D__linux__ \
         main.c modules vendor/glue
 }
 
@@ -106,10 +106,10 @@ check_banned() {
     local rc=0 f
     local banned='strcpy|strcat|sprintf|vsprintf|gets|system|popen|rand|srand|random|strtok|atoi|atol|alloca|tmpnam|mktemp|strncpy|readdir_r|localtime|gmtime|ctime|asctime|usleep'
     for f in main.c modules/*/*.c; do
-        case $f in *_fuzz.c) continue ;; esac
+        case $f in *_fuzz.c | *_test.c | *_testkit.c) continue ;; esac
         without_comments "$f" >"$LINT/code"
         grep -nE "(^|[^a-zA-Z0-9_.>])($banned)[[:space:]]*\(" "$LINT/code" | sed "s|^|$f:|" && rc=1
-        case $f in main.c | */cmd_*.c | *_test.c | *_testkit.c) continue ;; esac
+        case $f in main.c | */cmd_*.c) continue ;; esac
         grep -nE '(^|[^a-zA-Z0-9_.>])(exit|abort)[[:space:]]*\(' "$LINT/code" | sed "s|^|$f:|" && rc=1
     done
     return $rc

@@ -97,4 +97,11 @@ void nk_hint(struct nk_diag *diag, const char *fmt, ...) __attribute__((format(p
 int nk_fail_context(struct nk_diag *diag, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+#ifdef __clang_analyzer__
+/* The analyser does not see into err.c; it must know that a failure is negative. */
+#define nk_fail(...) ((void)nk_fail(__VA_ARGS__), NK_EINTERNAL)
+#define nk_fail_sys(...) ((void)nk_fail_sys(__VA_ARGS__), NK_EINTERNAL)
+#define nk_fail_context(...) ((void)nk_fail_context(__VA_ARGS__), NK_EINTERNAL)
+#endif
+
 #endif

@@ -46,6 +46,7 @@ void nk_app_stop(struct nk_app *app, int code);
  * abandoned, so the caller should end the process with _exit. */
 void nk_app_free(struct nk_app *app);
 
+/* What the app was made with, borrowed from it; the launcher may be NULL. */
 struct nk_log *nk_app_log(const struct nk_app *app);
 struct nk_launcher *nk_app_launcher(const struct nk_app *app);
 const char *nk_app_state_dir(const struct nk_app *app);

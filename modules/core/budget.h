@@ -32,7 +32,7 @@ void nk_budget_release(struct nk_budget *b, size_t n);
 struct nk_preauth {
     void (*drop)(void *owner); /* close the connection now; called from nk_preauth_charge */
     void *owner;
-    size_t used;                    /* private from here on */
+    size_t used; /* private from here on */
     struct nk_preauth *prev, *next;
     struct nk_preauth_pool *pool;
 };
@@ -43,6 +43,7 @@ struct nk_preauth_pool {
     uint64_t dropped; /* members dropped to make room */
 };
 
+/* nk_preauth_pool_init - an empty pool that holds at most max bytes. */
 void nk_preauth_pool_init(struct nk_preauth_pool *p, size_t max);
 
 /* nk_preauth_enter - join the pool as its newest member; nothing charged yet. */

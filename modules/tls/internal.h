@@ -51,6 +51,8 @@ struct tls_verify {
     struct nk_diag why;
 };
 
+/* tls_verify_init - for one connection: pins and host (may be NULL) are borrowed while v is in use.
+ */
 void tls_verify_init(struct tls_verify *v, const struct tls_pins *pins, const char *host);
 
 /* tls_verify_cb - mbedTLS's callback for each certificate, from the root (depth n) to the leaf (0);

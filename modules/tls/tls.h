@@ -69,6 +69,7 @@ struct tls_creds_conf {
  */
 int tls_creds_new(struct tls_creds **out, const struct tls_creds_conf *conf, struct nk_diag *diag);
 
+/* tls_creds_ref - one more reference; returns c. */
 struct tls_creds *tls_creds_ref(struct tls_creds *c);
 
 /* tls_creds_unref - drop a reference; the last one frees and wipes. NULL is fine. */
