@@ -29,7 +29,7 @@ static void list_add(struct nk_stream *s)
     if (s->listed || s->closing || !s->on_event || due(s) == 0) {
         return;
     }
-    unsigned which = app->in_turn && s->seen == app->turn;
+    unsigned which = app->in_pass && s->seen == app->turn;
     struct nk_ready_list *list = &app->ready[which];
     s->listed = (unsigned char)(1 + which);
     s->ready_next = NULL;
@@ -76,6 +76,7 @@ static void deliver(struct nk_stream *s)
 void nk_streams_run(struct nk_app *app)
 {
     struct nk_stream *s;
+    app->in_pass = true;
     while ((s = app->ready[0].first) != NULL) {
         list_remove(s);
         deliver(s);  /* memory stays until nk_streams_reap, also when the owner closes s */
@@ -86,6 +87,7 @@ void nk_streams_run(struct nk_app *app)
     }
     app->ready[0] = app->ready[1];
     app->ready[1] = (struct nk_ready_list){NULL, NULL};
+    app->in_pass = false; /* what deferred calls raise is for the next turn, on the first list */
 }
 
 void nk_streams_reap(struct nk_app *app)

@@ -6,7 +6,9 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/x509_crt.h>
+#include <sys/uio.h>
 
+#include "tls/ssl_park.h"
 #include "tls/tls.h"
 
 /* tls_crypto_start - PSA is needed by TLS 1.3; idempotent. 0 or NK_EINTERNAL. */
@@ -49,6 +51,7 @@ struct tls_verify {
     size_t ip_len;  /* not 0: host is an address */
     bool untrusted; /* the chain leads to no authority of ours */
     struct nk_diag why;
+    mbedtls_ssl_context *ssl; /* the connection, or NULL */
 };
 
 /* tls_verify_init - for one connection: pins and host (may be NULL) are borrowed while v is in use.
@@ -58,5 +61,119 @@ void tls_verify_init(struct tls_verify *v, const struct tls_pins *pins, const ch
 /* tls_verify_cb - mbedTLS's callback for each certificate, from the root (depth n) to the leaf (0);
  * arg is a struct tls_verify. */
 int tls_verify_cb(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
+
+/* --- tickets --------------------------------------------------------------------------------- */
+
+#define TLS_TICKET_SECONDS                                                                         \
+    (12 * 3600) /* how long a session may be resumed; RFC 8446 allows 7 days */
+
+struct tls_ticket_keys;
+
+/* Server: keys that encrypt session tickets; in guarded memory, replaced every TLS_TICKET_SECONDS.
+ */
+int tls_ticket_keys_new(struct tls_ticket_keys **out);
+void tls_ticket_keys_free(struct tls_ticket_keys *k);
+
+/* mbedTLS's callbacks (mbedtls_ssl_conf_session_tickets_cb); arg is a struct tls_ticket_keys. */
+int tls_ticket_write(void *arg, const mbedtls_ssl_session *session, unsigned char *start,
+                     const unsigned char *end, size_t *len, uint32_t *lifetime);
+int tls_ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *buf, size_t len);
+
+/* Who the peer proved to be; kept with a client's session, because resumption sends no certificate.
+ */
+struct tls_peer {
+    bool known;
+    uint8_t cert[TLS_HASH];
+    char identity[256]; /* subject and SANs */
+};
+
+/* Client: sessions by server name, each used once (RFC 8446 appendix C.4), oldest dropped. */
+struct tls_sessions;
+struct tls_sessions *tls_sessions_new(void);
+void tls_sessions_free(struct tls_sessions *s);
+
+/* tls_sessions_put - keep the session of ssl for name. Failure only costs a full handshake later.
+ */
+void tls_sessions_put(struct tls_sessions *s, const char *name, const mbedtls_ssl_context *ssl,
+                      const struct tls_peer *peer);
+
+/* tls_sessions_take - set the session for name on ssl, if there is one that is young enough; true
+ * then, and peer is who it was. */
+bool tls_sessions_take(struct tls_sessions *s, const char *name, mbedtls_ssl_context *ssl,
+                       struct tls_peer *peer);
+
+/* --- credentials ----------------------------------------------------------------------------- */
+
+/* What one reading of the files gave; shared by all streams that were made from it. */
+struct tls_state {
+    unsigned refs;
+    enum tls_role role;
+    mbedtls_ssl_config ssl;    /* with AES-256 and ChaCha20 */
+    mbedtls_ssl_config compat; /* server: also AES-128, for peers that offer nothing else */
+    mbedtls_x509_crt chain;    /* own certificate */
+    mbedtls_pk_context key;
+    mbedtls_x509_crt ca;
+    bool has_cert;
+    struct tls_pins pins;
+    char **alpn; /* NULL-terminated, as mbedTLS keeps a pointer to it */
+    char *name;  /* expected name, or NULL */
+    uint64_t handshake_ms, rekey_bytes;
+    struct tls_ticket_keys *tickets; /* server without client certificates */
+    struct tls_sessions *sessions;   /* client */
+};
+
+struct tls_state *tls_state_ref(struct tls_state *s);
+void tls_state_unref(struct tls_state *s);
+
+/* tls_creds_state - the current state, with a reference of its own. */
+struct tls_state *tls_creds_state(const struct tls_creds *c);
+
+/* --- buffers --------------------------------------------------------------------------------- */
+
+#define TLS_RECORD_MAX 16384                   /* RFC 8446 §5.1 */
+#define TLS_RECORD_WIRE_MAX (5 + 16384 + 2048) /* header and the most that TLS 1.2 allows */
+#define TLS_READ_AHEAD (64 * 1024)
+#define TLS_OUT_LIMIT (64 * 1024) /* bytes waiting for the lower stream before writes are refused  \
+                                   */
+#define TLS_BLOCK (84 * 1024)     /* either of the two, and one more record */
+
+/* The buffers of all streams of an app: only streams that move bytes hold some. */
+struct tls_io;
+
+/* tls_io_get - the app's; made when first asked for. NULL without memory. */
+struct tls_io *tls_io_get(struct nk_app *app);
+
+/* Blocks of TLS_BLOCK bytes. */
+uint8_t *tls_block_take(struct tls_io *io);
+void tls_block_give(struct tls_io *io, uint8_t *block);
+
+/* tls_io_crowded - so many blocks are out that a partial record should not keep one. */
+bool tls_io_crowded(const struct tls_io *io);
+
+/* tls_io_parking - mbedTLS's record buffers of parked connections (ssl_park.h). */
+struct tls_park_pool *tls_io_parking(struct tls_io *io);
+
+/* --- inside mbedTLS (record.c; see also ssl_park.h and ssl_keyupdate.h) --------------------------
+ */
+
+/* tls_rec_write - one record of n (1..TLS_RECORD_MAX) bytes gathered from iov, starting at byte
+ * skip of the first one. An mbedTLS code. */
+int tls_rec_write(mbedtls_ssl_context *ssl, const struct iovec *iov, size_t skip, size_t n);
+
+/* tls_rec_ready - no message of the (post-)handshake is being worked on. mbedTLS's own question
+ * says yes also while it has a ticket in hand. */
+bool tls_rec_ready(const mbedtls_ssl_context *ssl);
+
+/* tls_rec_alert_keys - protect what is sent next with the keys that the peer expects alerts under.
+ * In TLS 1.3, mbedTLS changes keys for its next message only, so that an alert in between would be
+ * unreadable (a server's after its Finished, a client's after ServerHello; RFC 8446 §7.3, appendix
+ * A). */
+void tls_rec_alert_keys(mbedtls_ssl_context *ssl);
+
+/* tls_rec_pending - plaintext is left from the last record. */
+bool tls_rec_pending(const mbedtls_ssl_context *ssl);
+
+/* tls_rec_alert - description of the last alert received (RFC 8446 §6). */
+int tls_rec_alert(const mbedtls_ssl_context *ssl);
 
 #endif

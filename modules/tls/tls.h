@@ -57,6 +57,7 @@ struct tls_creds_conf {
     size_t nalpn;
     const char *name;      /* client: the name to expect and send instead of the host's */
     bool tls12;            /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
+    bool no_tls13;         /* with tls12: speak nothing else; for peers that break on 1.3 */
     uint64_t handshake_ms; /* 0 = TLS_HANDSHAKE_MS */
     uint64_t rekey_bytes;  /* 0 = TLS_REKEY_BYTES */
 };

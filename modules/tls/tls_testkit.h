@@ -3,6 +3,8 @@
 #ifndef NK_TLS_TESTKIT_H
 #define NK_TLS_TESTKIT_H
 
+#include "core/app.h"
+#include "core/stream.h"
 #include "tls/tls.h"
 
 /* A key and certificate, as PEM texts. */
@@ -20,5 +22,42 @@ void kit_cert_clear(struct kit_cert *c);
 /* The PEM texts, NUL-terminated, valid until kit_cert_clear. */
 const char *kit_cert_pem(struct kit_cert *c);
 const char *kit_key_pem(struct kit_cert *c);
+
+/* --- a lower stream for tests ----------------------------------------------------------------- */
+
+/* Two streams joined by memory. Each direction holds at most `window` bytes, moves at most `chunk`
+ * bytes per read and per write, and can be cut or damaged. */
+struct kit_pipe {
+    struct kit_end *end[2];
+    size_t window, chunk;
+    uint64_t moved[2];    /* bytes written by end i so far */
+    uint64_t writes[2];   /* calls of writev that moved bytes */
+    uint64_t reads[2];    /* calls of read by end i */
+    int64_t damage_at[2]; /* flip a bit of the byte at this offset; -1: never */
+    int64_t cut_at[2];    /* end of stream for the other end after so many bytes; -1: never */
+};
+
+void kit_pipe_open(struct nk_app *app, struct kit_pipe *p, size_t window, size_t chunk,
+                   struct nk_stream **a, struct nk_stream **b);
+
+/* --- one end of a TLS connection ----------------------------------------------------------------
+ */
+
+/* Owns a stream: reads into `got` while `reading`, writes `to_send` when there is something. */
+struct kit_peer {
+    struct nk_stream *s;
+    struct nk_buf got, to_send;
+    bool reading, connected, closed, ended, shut_when_sent, shut;
+    int error; /* of read, write or the attempt */
+    struct nk_diag why;
+    size_t read_size; /* bytes asked for per read; 0: 64 KiB */
+};
+
+void kit_peer_init(struct kit_peer *p, struct nk_stream *take_s);
+void kit_peer_send(struct kit_peer *p, const void *data, size_t n);
+void kit_peer_clear(struct kit_peer *p);
+
+/* kit_run - turn the loop until `done` or for at most 10 seconds; returns whether it was. */
+bool kit_run(struct nk_app *app, bool (*done)(void *arg), void *arg);
 
 #endif

@@ -142,6 +142,9 @@ int tls_verify_cb(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
             offer_pin(v, crt);
         }
     }
+    if (*flags && v->ssl) {
+        tls_rec_alert_keys(v->ssl);
+    }
     return 0;
 }
 

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* The stream itself; see README.md for its states. */
+#ifndef NK_TLS_FILTER_H
+#define NK_TLS_FILTER_H
+
+#include "core/app.h"
+#include "core/budget.h"
+#include "core/stream.h"
+#include "core/timer.h"
+#include "tls/internal.h"
+#include "tls/ssl_keyupdate.h"
+
+/* X(name) - what the stream waits for. */
+#define TLS_STATES(X)                                                                              \
+    X(LOWER)     /* the stream below to be connected */                                            \
+    X(HELLO)     /* server: the whole first record; nothing is allocated yet */                    \
+    X(HANDSHAKE) /* messages of the handshake */                                                   \
+    X(OPEN)      /* application data */                                                            \
+    X(FAILED)    /* the owner to close */
+
+#define TLS_STATE_ENUM(name) TLS_##name,
+enum tls_stream_state { TLS_STATES(TLS_STATE_ENUM) TLS_STATE_COUNT };
+#undef TLS_STATE_ENUM
+
+/* Bytes at p + off; p is a pooled block, or (exact) a heap block of just these bytes, or NULL. */
+struct tls_bytes {
+    uint8_t *p;
+    size_t off, len;
+    bool exact;
+};
+
+/* Only during the handshake. */
+struct tls_attempt {
+    struct tls_verify verify;
+    struct nk_preauth preauth;
+    struct nk_timer deadline;
+    bool resuming; /* client: a session was offered */
+};
+
+struct tls_stream {
+    struct nk_stream s; /* first */
+    struct nk_stream *lower;
+    struct tls_state *creds;
+    struct tls_io *io;
+    struct tls_attempt *attempt; /* NULL once open or failed */
+    struct tls_peer *peer;       /* client, resumed session: who it was */
+    char *host;                  /* client */
+    mbedtls_ssl_context ssl;
+    struct tls_bytes in, out; /* records from and to the lower stream */
+    size_t record_left;       /* bytes of the current record that mbedTLS may fetch */
+    struct nk_defer settle;   /* end of turn: flush, park */
+    int lower_error;          /* why reading below ended; 0 and lower_ended: end of stream */
+    int read_error, write_error;
+    struct tls_keyupdate ku;
+    struct tls_park park;
+    uint8_t state;
+    uint8_t tickets; /* received without data in between */
+    bool lower_ended, ended, shut, shut_below, has_ssl, tls13, want_write;
+};
+
+void tls_stream_set_state(struct tls_stream *f, enum tls_stream_state to);
+
+/* --- io.c: between mbedTLS and the lower stream ----------------------------------------------- */
+
+/* mbedTLS's callbacks; arg is the stream. tls_recv gives whole records only, as long as more can
+ * come. */
+int tls_send(void *arg, const unsigned char *p, size_t n);
+int tls_recv(void *arg, unsigned char *p, size_t n);
+
+/* tls_fill - read ahead until a whole record is there (true), or nothing more comes now or ever. */
+bool tls_fill(struct tls_stream *f);
+
+/* tls_has_record - a whole record, or what cannot become one, is buffered. */
+bool tls_has_record(const struct tls_stream *f);
+
+/* tls_flush - hand waiting records down in one write. Errors end up in write_error. */
+void tls_flush(struct tls_stream *f);
+
+/* tls_settle_in - nothing left: give the block back; a partial record moves to a block of its size
+ * when `shrink`. */
+void tls_settle_in(struct tls_stream *f, bool shrink);
+
+void tls_bytes_clear(struct tls_stream *f, struct tls_bytes *b);
+
+/* tls_update_lower - tell the lower stream what we wait for. */
+void tls_update_lower(struct tls_stream *f);
+
+/* --- handshake.c ------------------------------------------------------------------------------ */
+
+/* tls_handshake_start - the lower stream is connected. tls_handshake_run - go on as far as
+ * possible. */
+void tls_handshake_start(struct tls_stream *f);
+void tls_handshake_run(struct tls_stream *f);
+
+/* tls_handshake_fail - end the attempt with rc and why. */
+void tls_handshake_fail(struct tls_stream *f, int rc, const struct nk_diag *why);
+
+/* tls_attempt_free - stop the timer, leave the pool, free. */
+void tls_attempt_free(struct tls_stream *f);
+
+/* tls_alert_name - "bad_certificate" (RFC 8446 §6), or "alert N" style text for unknown ones. */
+const char *tls_alert_name(int alert);
+
+/* tls_alert_is_refusal - the alert says that our certificate (or its absence) was not accepted. */
+bool tls_alert_is_refusal(int alert);
+
+/* tls_keep_session - a client's session for later resumption. */
+void tls_keep_session(struct tls_stream *f);
+
+/* tls_suites_fast - does the ClientHello record at p offer a suite of the fast list? Also true when
+ * it cannot be told. */
+bool tls_suites_fast(const uint8_t *p, size_t n);
+
+#endif

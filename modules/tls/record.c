@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Records, on the inside of mbedTLS 3.6: a gathering write, and what the library knows but does not
+ * tell.
+ */
+#define MBEDTLS_ALLOW_PRIVATE_ACCESS
+#include <string.h>
+
+#include <ssl_misc.h>
+
+#include "tls/internal.h"
+
+int tls_rec_write(mbedtls_ssl_context *ssl, const struct iovec *iov, size_t skip, size_t n)
+{
+    unsigned char *to = ssl->out_msg;
+    ssl->out_msgtype = MBEDTLS_SSL_MSG_APPLICATION_DATA;
+    ssl->out_msglen = n;
+    while (n > 0) {
+        size_t part = iov->iov_len - skip < n ? iov->iov_len - skip : n;
+        memcpy(to, (const unsigned char *)iov->iov_base + skip, part);
+        to += part;
+        n -= part;
+        skip = 0;
+        iov++;
+    }
+    return mbedtls_ssl_write_record(ssl, 1);
+}
+
+void tls_rec_alert_keys(mbedtls_ssl_context *ssl)
+{
+    mbedtls_ssl_transform *early = ssl->handshake ? ssl->handshake->transform_handshake : NULL;
+    bool server = ssl->conf->endpoint == MBEDTLS_SSL_IS_SERVER;
+    if (!early) {
+        return; /* TLS 1.2, or before ServerHello */
+    }
+    if (!server && ssl->transform_out == NULL) {
+        mbedtls_ssl_set_outbound_transform(ssl, early);
+    }
+    if (server && ssl->transform_out == early && ssl->transform_application &&
+        (ssl->state == MBEDTLS_SSL_CLIENT_CERTIFICATE ||
+         ssl->state == MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY ||
+         ssl->state == MBEDTLS_SSL_CLIENT_FINISHED)) {
+        mbedtls_ssl_set_outbound_transform(ssl, ssl->transform_application);
+    }
+}
+
+bool tls_rec_ready(const mbedtls_ssl_context *ssl)
+{
+    return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER;
+}
+
+bool tls_rec_pending(const mbedtls_ssl_context *ssl)
+{
+    return ssl->in_offt != NULL;
+}
+
+int tls_rec_alert(const mbedtls_ssl_context *ssl)
+{
+    return ssl->in_msg && ssl->in_msgtype == MBEDTLS_SSL_MSG_ALERT ? ssl->in_msg[1] : -1;
+}
