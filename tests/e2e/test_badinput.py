@@ -8,13 +8,14 @@ import random
 import resource
 import select
 import socket
+import ssl
 import time
 
 import pytest
 
 import support
 from relays import (Bystander, Relay, closed_by_peer, credentials, join, netkit_endpoint,
-                    openssl_credentials, read_frame, reset)
+                    openssl_credentials, read_frame, reset, tlspyo_peer)
 from support import check_error, run, wait_until
 
 DENIED, CONFIG = 77, 78
@@ -392,6 +393,43 @@ def test_memory_before_authentication(relay):
     finally:
         for sock in socks:
             reset(sock)
+
+
+def client_hello(relay):
+    """The first bytes of a real TLS handshake."""
+    out = ssl.MemoryBIO()
+    tls = tlspyo_peer.client_context(str(relay.ca)).wrap_bio(ssl.MemoryBIO(), out,
+                                                             server_hostname="default")
+    with pytest.raises(ssl.SSLWantReadError):
+        tls.do_handshake()
+    return out.read()
+
+
+def test_memory_of_half_open_handshakes_from_everywhere(tls_relay):
+    """Many addresses with few connections each: no limit per address helps, but all of them share
+    64 MiB, and a newcomer still gets in."""
+    n = min(3000, raise_descriptor_limit(3500) - 300)
+    others = Bystander(tls_relay)
+    hello = client_hello(tls_relay)
+    before = tls_relay.program.rss()
+    socks = []
+    try:
+        for i in range(n):
+            sock = socket.socket()
+            sock.settimeout(support.PATIENCE)
+            sock.bind((f"127.0.{1 + i // 200}.{1 + i % 100}", 0))
+            sock.connect(("127.0.0.1", tls_relay.port))
+            sock.sendall(hello)
+            socks.append(sock)
+        others.check()
+        with tls_relay.endpoint() as late:
+            late.wait_joined(support.PATIENCE)
+        assert tls_relay.program.rss() - before < 72 * MIB  # 64 and what the allocator wastes
+    finally:
+        for sock in socks:
+            reset(sock)
+    others.close()
+    assert tls_relay.program.stop() == 0
 
 
 # --- the endpoint's side ---------------------------------------------------------------------
