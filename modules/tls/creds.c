@@ -120,7 +120,7 @@ static int load_certs(mbedtls_x509_crt *out, const char *path, const char *text,
         return tls_parse_certs(out, text, strlen(text), diag, "certificate");
     }
     nk_buf_init_secret(&b, TLS_PEM_MAX); /* a cert file may hold the key too */
-    rc = nk_file_read(path, 0, &b, diag);
+    rc = nk_file_read(path, NK_FILE_CONFIG, &b, diag);
     if (rc == 0) {
         rc = tls_parse_certs(out, nk_buf_ptr(&b), nk_buf_len(&b), diag, path);
     }
