@@ -1,0 +1,250 @@
+/* SPDX-License-Identifier: MIT */
+/* netkit relay: serve endpoints in the foreground; also the rows of [relay] and [group NAME]. */
+#include "base/cmd.h"
+#include "core/app.h"
+#include "core/service.h"
+#include "relay/relay.h"
+#include "relay/wire_tlspyo.h"
+
+#define DRAIN_MS 10000 /* tlspyo's own patience when it stops */
+#define ROW(field) .offset = NK_FIELD(struct relay_conf, field)
+#define GROUP_ROW(field) .offset = NK_FIELD(struct relay_group_conf, field)
+
+static const char *const connections[] = {"TLS", "TCP", NULL};
+static const char *const accept_choices[] = {"auto", "any", "listed", NULL};
+static const char *const engines[] = {"memory", NULL};
+
+static const struct nk_opt relay_opts[] = {
+    {.name = "listen",
+     .type = NK_OPT_LISTEN,
+     ROW(listen),
+     .arg = "LISTEN",
+     .def = RELAY_DEFAULT_LISTEN,
+     .flags = NK_OPT_REPEAT,
+     .help = "Where endpoints connect: a transport only, TLS is added by 'connection'"},
+    {.name = "connection",
+     .type = NK_OPT_ENUM,
+     ROW(connection),
+     .arg = "TLS|TCP",
+     .def = "TLS",
+     .choices = connections,
+     .help = "TLS, or plain TCP for this machine alone (tlspyo's words)"},
+    {.name = "allow-plain",
+     .type = NK_OPT_BOOL,
+     ROW(allow_plain),
+     .def = "no",
+     .help = "Allow plain TCP beyond this machine, where everybody on the way reads the password"},
+    {.name = "cert",
+     .type = NK_OPT_PATH,
+     ROW(cert),
+     .arg = "FILE",
+     .flags = NK_OPT_RELOAD,
+     .help = "Certificate (PEM); default: credentials/certificate.pem in the state directory, made "
+             "at the first start"},
+    {.name = "key",
+     .type = NK_OPT_PATH,
+     ROW(key),
+     .arg = "FILE",
+     .flags = NK_OPT_RELOAD,
+     .help = "Private key (PEM); default: credentials/key.pem, or the file given as cert"},
+    {.name = "client-ca",
+     .type = NK_OPT_PATH,
+     ROW(client_ca),
+     .arg = "FILE",
+     .flags = NK_OPT_RELOAD,
+     .help = "Require client certificates signed by this CA (PEM)"},
+    {.name = "password-file",
+     .type = NK_OPT_PATH,
+     ROW(password_file),
+     .arg = "FILE",
+     .flags = NK_OPT_RELOAD,
+     .help = "File with the password of endpoints; default: credentials/password, made at the first "
+             "start"},
+    {.name = "header-size",
+     .type = NK_OPT_INT,
+     ROW(header_size),
+     .arg = "N",
+     .def = "10",
+     .min = RELAY_HEADER_MIN,
+     .max = RELAY_HEADER_MAX,
+     .help = "Digits of tlspyo's frame header; the same number as the endpoints' header_size"},
+    {.name = "max-object",
+     .type = NK_OPT_SIZE,
+     ROW(max_object),
+     .arg = "SIZE",
+     .def = "64M",
+     .min = 1,
+     .max = INT64_MAX / 4,
+     .help = "Largest object"},
+    {.name = "max-memory",
+     .type = NK_OPT_SIZE,
+     ROW(max_memory),
+     .arg = "SIZE",
+     .def = "2G",
+     .min = 1,
+     .max = INT64_MAX / 4,
+     .help = "Memory for all objects; when it is reached producers wait"},
+    {.name = "max-backlog",
+     .type = NK_OPT_SIZE,
+     ROW(max_backlog),
+     .arg = "SIZE",
+     .def = "64M",
+     .min = 1,
+     .max = INT64_MAX / 4,
+     .help = "Bytes that may wait for one endpoint; beyond it broadcasts to its groups wait"},
+    {.name = "max-connections",
+     .type = NK_OPT_INT,
+     ROW(max_connections),
+     .arg = "N",
+     .def = "16384",
+     .min = 1,
+     .max = INT32_MAX,
+     .help = "Endpoints at one time"},
+    {.name = "max-guests",
+     .type = NK_OPT_INT,
+     ROW(max_guests),
+     .arg = "N",
+     .def = "256",
+     .min = 1,
+     .max = INT32_MAX,
+     .help = "Connections of one address that have not shown the password; a newer one takes the "
+             "place of the oldest"},
+    {.name = "max-groups",
+     .type = NK_OPT_INT,
+     ROW(max_groups),
+     .arg = "N",
+     .def = "65536",
+     .min = 1,
+     .max = INT32_MAX,
+     .help = "Groups at one time"},
+    {.name = "accept-groups",
+     .type = NK_OPT_ENUM,
+     ROW(accept_groups),
+     .arg = "auto|any|listed",
+     .def = "auto",
+     .choices = accept_choices,
+     .help = "Which groups exist: any name, or those with a [group NAME] section only; auto: listed "
+             "when there is such a section"},
+    {.name = "engine",
+     .type = NK_OPT_ENUM,
+     ROW(engine),
+     .arg = "memory",
+     .def = "memory",
+     .choices = engines,
+     .help = "Where objects are kept: in memory, gone with the relay"},
+    {.name = "hello-timeout",
+     .type = NK_OPT_DURATION,
+     ROW(hello_timeout),
+     .arg = "TIME",
+     .def = "10s",
+     .min = 1,
+     .max = 86400000,
+     .flags = NK_OPT_HIDDEN,
+     .help = "From connecting to being logged in"},
+    {.name = "ping-interval",
+     .type = NK_OPT_DURATION,
+     ROW(ping_interval),
+     .arg = "TIME",
+     .def = "30s",
+     .min = 1,
+     .max = 86400000,
+     .flags = NK_OPT_HIDDEN,
+     .help = "Silence after which an endpoint is asked for a sign of life"},
+    {.name = "ping-timeout",
+     .type = NK_OPT_DURATION,
+     ROW(ping_timeout),
+     .arg = "TIME",
+     .def = "90s",
+     .min = 1,
+     .max = 86400000,
+     .flags = NK_OPT_HIDDEN,
+     .help = "Silence after which it is taken for dead and its unread objects go to others"},
+    {.name = "stall-timeout",
+     .type = NK_OPT_DURATION,
+     ROW(stall_timeout),
+     .arg = "TIME",
+     .def = "10s",
+     .min = 1,
+     .max = 86400000,
+     .flags = NK_OPT_HIDDEN,
+     .help = "How long an endpoint beyond max-backlog may read nothing before it is closed"},
+    NK_OPT_END};
+
+static const struct nk_opt group_opts[] = {
+    {.name = "match",
+     .type = NK_OPT_STRING,
+     GROUP_ROW(match),
+     .arg = "TEXT",
+     .help = "The group's real name, where it is not NAME"},
+    {.name = "max-count",
+     .type = NK_OPT_INT,
+     GROUP_ROW(max_count),
+     .arg = "N",
+     .def = "-1",
+     .min = -1,
+     .max = INT32_MAX,
+     .help = "Endpoints that may be in it at one time; -1: no limit"},
+    {.name = "max-consumables",
+     .type = NK_OPT_INT,
+     GROUP_ROW(max_consumables),
+     .arg = "N",
+     .def = "-1",
+     .min = -1,
+     .max = INT64_MAX,
+     .help = "Produced objects that may wait in it; beyond it the oldest are dropped; -1: no limit"},
+    NK_OPT_END};
+
+const struct nk_section relay_section = {
+    .name = "relay",
+    .summary = "A relay for tlspyo Endpoints and netkit's own",
+    .opts = relay_opts,
+    .conf_size = sizeof(struct relay_conf),
+};
+
+const struct nk_section relay_group_section = {
+    .name = "group",
+    .named = true,
+    .summary = "A group of the relay, with limits",
+    .opts = group_opts,
+    .conf_size = sizeof(struct relay_group_conf),
+};
+
+static const struct nk_section *const more_sections[] = {&relay_group_section, NULL};
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    struct nk_app_conf app_conf = {.log = ctx->log,
+                                   .launcher = ctx->launcher,
+                                   .state_dir = ctx->globals->state_dir};
+    struct nk_app *app;
+    int rc = nk_app_new(&app, &app_conf, &ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    struct nk_service_args args = {.app = app, .conf = ctx->conf, .ini = ctx->ini};
+    rc = nk_service_run(app, &relay_service, &args, DRAIN_MS, &ctx->diag);
+    nk_app_free(app);
+    return rc;
+}
+
+const struct nk_cmd nk_cmd_relay = {
+    .synopsis = "[--listen LISTEN].. [--connection TLS|TCP] [--cert FILE --key FILE] "
+                "[--password-file FILE]",
+    .summary = "Serve endpoints: groups, broadcasts, shared queues",
+    .description =
+        "A relay that unmodified tlspyo Endpoints (Python) and 'netkit endpoint' connect to. "
+        "Endpoints join groups; an object is broadcast to all members of a group, or produced into "
+        "its queue, from which members take what they ask for.\n\n"
+        "At the first start it makes a key, a certificate and a password below the state directory "
+        "and says where they are. Endpoints on this machine find them by themselves; others need the "
+        "certificate (or its pin) and the password.\n\n"
+        "An endpoint's object is acknowledged when the engine has it. A consumer that goes away "
+        "before it acknowledged an object loses it to the next one, in the old order.",
+    .examples = "netkit relay                                        # on 127.0.0.1:3000 with TLS\n"
+                "netkit relay --listen tcp::3000 --header-size 12    # for everybody, tmrl's header\n"
+                "netkit relay --connection TCP                       # no TLS, this machine only",
+    .section = &relay_section,
+    .sections = more_sections,
+    .service = &relay_service,
+    .run = run,
+};

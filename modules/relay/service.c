@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT */
+/* The relay as a service: configuration, credentials, listeners; the rest is the hub's. */
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/app.h"
+#include "core/listener.h"
+#include "core/registry.h"
+#include "core/resolve.h"
+#include "relay/credentials.h"
+#include "relay/hub.h"
+#include "tls/tls.h"
+
+enum { LOOPBACK_NET = 127, ADDRESS_TEXT = 256 };
+
+struct nk_service {
+    struct nk_service_args args;
+    const struct relay_conf *conf;
+    struct relay_credential_paths paths;
+    struct tls_creds *creds; /* NULL: connection = TCP */
+    struct relay_login *login;
+    struct relay_groups *groups;
+    struct relay_engine *engine;
+    struct relay_hub *hub;
+    struct nk_listener **listener;
+    size_t nlisteners;
+    struct nk_defer ready;
+    struct relay_memory memory;
+    int lock; /* fd, or -1 */
+};
+
+static struct nk_log *log_of(const struct nk_service *s)
+{
+    return nk_app_log(s->args.app);
+}
+
+/* --- where to listen -------------------------------------------------------------------------- */
+
+static bool is_loopback(const struct nk_addr *a)
+{
+    if (a->ss.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&a->ss;
+        return ntohl(in->sin_addr.s_addr) >> 24 == LOOPBACK_NET;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->ss;
+    return a->ss.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+/* Does this TCP body ("host:port") name loopback addresses only? */
+static bool loopback_body(const char *body)
+{
+    char host[ADDRESS_TEXT];
+    uint16_t port;
+    struct nk_addr addrs[NK_RESOLVE_MAX];
+    size_t n = 0;
+    struct nk_diag diag;
+    if (nk_ep_host_port(body, host, sizeof(host), &port, 1, &diag) < 0 ||
+        nk_resolve_now(host, port, 1, addrs, &n, &diag) < 0 || n == 0) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (!is_loopback(&addrs[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static int refuse_plain(const char *text, struct nk_diag *diag)
+{
+    nk_fail(diag, NK_ECONFIG, "relay: '%s' is reachable from other machines, and connection = TCP is "
+                              "not encrypted", text);
+    nk_hint(diag, "use connection = TLS, listen on 127.0.0.1, or say allow_plain = yes");
+    return NK_ECONFIG;
+}
+
+/* The transport alone: TLS is the relay's own, and plain TCP stays on this machine. */
+static int check_listen(const struct relay_conf *conf, const char *text, struct nk_diag *diag)
+{
+    struct nk_ep_text t;
+    int rc = nk_ep_text_parse(&t, text, diag);
+    for (size_t i = 0; rc == 0 && i < t.layers; i++) {
+        if (strcmp(t.scheme[i], "tls") == 0) {
+            rc = nk_fail(diag, NK_ECONFIG, "relay: 'listen' names a transport only: the relay adds TLS "
+                                           "itself (connection = TLS, with cert and key)");
+        }
+    }
+    if (rc == 0 && conf->connection == RELAY_TCP && !conf->allow_plain &&
+        strcmp(t.scheme[t.layers - 1], "tcp") == 0 && !loopback_body(t.body)) {
+        rc = refuse_plain(text, diag);
+    }
+    nk_ep_text_clear(&t);
+    return rc;
+}
+
+static int check_conf(const struct relay_conf *conf, struct nk_diag *diag)
+{
+    if (conf->listen.n == 0) {
+        return nk_fail(diag, NK_ECONFIG, "relay: 'listen' is empty");
+    }
+    if (conf->client_ca && conf->connection != RELAY_TLS) {
+        return nk_fail(diag, NK_ECONFIG, "relay: 'client_ca' needs connection = TLS");
+    }
+    if (conf->ping_timeout <= conf->ping_interval) {
+        return nk_fail(diag, NK_ECONFIG, "relay: 'ping_timeout' must be longer than 'ping_interval'");
+    }
+    for (size_t i = 0; i < conf->listen.n; i++) {
+        int rc = check_listen(conf, conf->listen.v[i], diag);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take_s)
+{
+    struct nk_service *s = owner;
+    struct nk_stream *stream = take_s;
+    (void)l;
+    if (s->creds) {
+        struct nk_diag diag = {0};
+        if (tls_wrap_server(s->args.app, s->creds, take_s, &stream, &diag) < 0) {
+            nk_warn(log_of(s), "relay", "a connection could not be taken: %s", diag.text);
+            return;
+        }
+    }
+    relay_hub_accept(s->hub, stream, s->creds != NULL);
+}
+
+static int listen_on(struct nk_service *s, const char *text, struct nk_diag *diag)
+{
+    struct nk_endpoint *ep;
+    struct nk_listener *l;
+    char where[ADDRESS_TEXT];
+    int rc = nk_endpoint_parse(text, NK_EP_LISTEN, &ep, diag);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = nk_listen(s->args.app, ep, on_accept, s, &l, diag);
+    nk_endpoint_free(ep);
+    if (rc < 0) {
+        return rc;
+    }
+    s->listener[s->nlisteners++] = l;
+    if (nk_listener_local(l, where, sizeof(where)) < 0) {
+        nk_info(log_of(s), "relay", "listening on %s", text);
+        return 0;
+    }
+    /* an inherited descriptor shows its address only now */
+    if (!s->creds && !s->conf->allow_plain && strncmp(where, "tcp:", 4) == 0 &&
+        !loopback_body(where + 4)) {
+        return refuse_plain(text, diag);
+    }
+    nk_info(log_of(s), "relay", "listening on %s (%s)", where, s->creds ? "TLS" : "plain");
+    return 0;
+}
+
+/* --- start ------------------------------------------------------------------------------------ */
+
+static int take_lock(struct nk_service *s, struct nk_diag *diag)
+{
+    char dir[NK_PATH_MAX], path[NK_PATH_MAX];
+    const char *state = nk_app_state_dir(s->args.app);
+    if (!state) {
+        return 0; /* nothing of ours lies anywhere */
+    }
+    if (nk_path_join(dir, sizeof(dir), state, "relay") < 0 ||
+        nk_path_join(path, sizeof(path), dir, "lock") < 0) {
+        return nk_fail(diag, NK_ETOOBIG, "path too long: %s", state);
+    }
+    int rc = nk_mkdirs(dir, diag);
+    return rc < 0 ? rc : nk_lock_open(path, &s->lock, diag);
+}
+
+static int open_credentials(struct nk_service *s, struct nk_diag *diag)
+{
+    bool tls = s->conf->connection == RELAY_TLS;
+    struct nk_secret password = {0};
+    int rc = relay_credentials_find(&s->paths, s->conf, nk_app_state_dir(s->args.app), diag);
+    rc = rc < 0 ? rc : relay_credentials_create(&s->paths, tls, s->args.app, diag);
+    if (rc == 0 && tls) {
+        rc = relay_credentials_tls(&s->paths, s->conf, s->args.app, &s->creds, diag);
+    }
+    rc = rc < 0 ? rc : relay_credentials_password(&s->paths, log_of(s), &password, diag);
+    if (rc == 0 && (s->login = relay_login_new(&password)) == NULL) {
+        rc = nk_fail_sys(diag, -ENOMEM, "relay");
+    }
+    nk_secret_clear(&password);
+    return rc;
+}
+
+static int configure_group(struct nk_service *s, const char *name, struct nk_diag *diag)
+{
+    const struct relay_group_conf *g = nk_conf_get(s->args.ini, relay_group_section.name, name);
+    const char *real = g->match ? g->match : name;
+    int rc = relay_groups_configure(s->groups, real, strlen(real), g->max_count, g->max_consumables);
+    if (rc == -EEXIST) {
+        return nk_fail(diag, NK_ECONFIG, "[group %s]: another section is about '%s' too", name, real);
+    }
+    return rc < 0 ? nk_fail_sys(diag, rc, "[group %s]", name) : 0;
+}
+
+static int open_groups(struct nk_service *s, struct nk_diag *diag)
+{
+    const char *first = nk_conf_name_at(s->args.ini, relay_group_section.name, 0), *name;
+    int accept = s->conf->accept_groups;
+    struct relay_groups_conf conf = {
+        .max_groups = (size_t)s->conf->max_groups,
+        .listed_only = accept == RELAY_GROUPS_LISTED || (accept == RELAY_GROUPS_AUTO && first),
+    };
+    s->groups = relay_groups_new(&conf);
+    if (!s->groups) {
+        return nk_fail_sys(diag, -ENOMEM, "relay");
+    }
+    for (size_t i = 0; (name = nk_conf_name_at(s->args.ini, relay_group_section.name, i)); i++) {
+        int rc = configure_group(s, name, diag);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    if (conf.listed_only && !first) {
+        nk_warn(log_of(s), "relay", "accept_groups = listed, but there is no [group NAME]: nobody can "
+                                    "join or send anything");
+    }
+    return 0;
+}
+
+static void on_drained(void *owner)
+{
+    struct nk_service *s = owner;
+    s->args.on_end(s->args.owner, 0, NULL);
+}
+
+static int open_hub(struct nk_service *s, struct nk_diag *diag)
+{
+    const struct relay_conf *c = s->conf;
+    struct relay_hub_conf conf = {
+        .app = s->args.app,
+        .name = s->args.name,
+        .limits = {.header_size = (unsigned)c->header_size,
+                   .max_object = c->max_object,
+                   .max_memory = c->max_memory,
+                   .max_backlog = c->max_backlog,
+                   .max_connections = (size_t)c->max_connections,
+                   .max_guests = (size_t)c->max_guests,
+                   .hello_ms = c->hello_timeout,
+                   .ping_ms = c->ping_interval,
+                   .dead_ms = c->ping_timeout,
+                   .stall_ms = c->stall_timeout},
+        .login = s->login,
+        .groups = s->groups,
+        .memory = &s->memory,
+        .on_drained = on_drained,
+        .owner = s,
+    };
+    int rc = relay_engine_memory(s->args.app, &s->engine);
+    conf.engine = s->engine;
+    rc = rc < 0 ? rc : relay_hub_new(&s->hub, &conf);
+    return rc < 0 ? nk_fail_sys(diag, rc, "relay") : 0;
+}
+
+static int open_listeners(struct nk_service *s, struct nk_diag *diag)
+{
+    s->listener = calloc(s->conf->listen.n, sizeof(struct nk_listener *));
+    if (!s->listener) {
+        return nk_fail_sys(diag, -ENOMEM, "relay");
+    }
+    for (size_t i = 0; i < s->conf->listen.n; i++) {
+        int rc = listen_on(s, s->conf->listen.v[i], diag);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+    return 0;
+}
+
+static void close_listeners(struct nk_service *s)
+{
+    for (size_t i = 0; i < s->nlisteners; i++) {
+        nk_listener_close(s->listener[i]);
+    }
+    s->nlisteners = 0;
+}
+
+static void relay_close(struct nk_service *s)
+{
+    close_listeners(s);
+    free(s->listener);
+    nk_app_defer_cancel(s->args.app, &s->ready);
+    relay_hub_free(s->hub);
+    relay_engine_free(s->engine);
+    relay_groups_free(s->groups);
+    relay_memory_trim(&s->memory);
+    relay_login_unref(s->login);
+    tls_creds_unref(s->creds);
+    if (s->lock >= 0) {
+        close(s->lock);
+    }
+    free(s);
+}
+
+static void on_ready(void *owner)
+{
+    struct nk_service *s = owner;
+    s->args.on_ready(s->args.owner);
+}
+
+static int relay_start(const struct nk_service_args *args, struct nk_service **out,
+                       struct nk_diag *diag)
+{
+    struct nk_service *s = calloc(1, sizeof(*s));
+    if (!s) {
+        return nk_fail_sys(diag, -ENOMEM, "relay");
+    }
+    s->args = *args;
+    s->conf = args->conf;
+    s->lock = -1;
+    s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
+    int rc = check_conf(s->conf, diag);
+    rc = rc < 0 ? rc : take_lock(s, diag);
+    rc = rc < 0 ? rc : open_credentials(s, diag);
+    rc = rc < 0 ? rc : open_groups(s, diag);
+    rc = rc < 0 ? rc : open_hub(s, diag);
+    rc = rc < 0 ? rc : open_listeners(s, diag);
+    if (rc < 0) {
+        relay_close(s);
+        return rc;
+    }
+    nk_app_defer(args->app, &s->ready);
+    *out = s;
+    return 0;
+}
+
+/* --- later ------------------------------------------------------------------------------------ */
+
+static void relay_drain(struct nk_service *s)
+{
+    close_listeners(s);
+    relay_hub_drain(s->hub);
+}
+
+/* Certificates and password are read again; everything else takes a restart. */
+static int relay_reload(struct nk_service *s, const void *conf, const struct nk_conf *ini,
+                        struct nk_diag *diag)
+{
+    const struct relay_conf *new_conf = conf;
+    struct relay_credential_paths paths;
+    struct nk_secret password = {0};
+    (void)ini;
+    int rc = relay_credentials_find(&paths, new_conf, nk_app_state_dir(s->args.app), diag);
+    rc = rc < 0 ? rc : relay_credentials_password(&paths, log_of(s), &password, diag);
+    struct tls_creds *creds = NULL;
+    if (rc == 0 && s->creds) {
+        rc = relay_credentials_tls(&paths, new_conf, s->args.app, &creds, diag);
+    }
+    struct relay_login *login = rc == 0 ? relay_login_new(&password) : NULL;
+    if (rc == 0 && !login) {
+        rc = nk_fail_sys(diag, -ENOMEM, "relay");
+    }
+    if (rc < 0) {
+        nk_secret_clear(&password);
+        tls_creds_unref(creds);
+        return rc;
+    }
+    if (creds) {
+        tls_creds_unref(s->creds);
+        s->creds = creds;
+    }
+    relay_hub_set_login(s->hub, login);
+    relay_login_unref(s->login);
+    s->login = login;
+    s->conf = new_conf;
+    s->paths = paths;
+    return 0;
+}
+
+static void relay_status(const struct nk_service *s, struct nk_json *out)
+{
+    nk_json_key(out, "listen");
+    nk_json_array(out);
+    for (size_t i = 0; i < s->nlisteners; i++) {
+        char where[ADDRESS_TEXT];
+        nk_json_str(out, nk_listener_local(s->listener[i], where, sizeof(where)) < 0 ? NULL : where);
+    }
+    nk_json_close(out);
+    nk_json_kv_bool(out, "encrypted", s->creds != NULL);
+    relay_hub_status(s->hub, out);
+}
+
+const struct nk_service_type relay_service = {
+    .section = "relay",
+    .start = relay_start,
+    .drain = relay_drain,
+    .reload = relay_reload,
+    .status = relay_status,
+    .close = relay_close,
+};
