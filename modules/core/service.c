@@ -324,9 +324,9 @@ static void on_stop(struct group *g, int signum)
         return;
     }
     g->stop_signal = signum;
+    drain_all(g);
     nk_info(group_log(g), "service", "%s: finishing; once more ends at once",
             signum == SIGINT ? "interrupted" : "asked to stop");
-    drain_all(g);
 }
 
 static void on_signal(void *owner, int signum)

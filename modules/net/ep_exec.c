@@ -21,6 +21,7 @@ struct exec_stream {
     char *program; /* argv[0], for messages */
     pid_t pid;     /* 0: not started yet */
     bool started;
+    bool output_ended; /* its end was read */
 };
 
 static struct exec_stream *of(struct nk_stream *s)
@@ -30,14 +31,32 @@ static struct exec_stream *of(struct nk_stream *s)
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
+/* A unix socket whose other end was closed before it had read everything says so after the last
+ * byte: the program did not want its input, which is no failure of its output. */
 static ssize_t exec_read(struct nk_stream *s, void *p, size_t n)
 {
-    return nk_stream_read(of(s)->lower, p, n);
+    struct exec_stream *x = of(s);
+    ssize_t got = nk_stream_read(x->lower, p, n);
+    if (got == -ECONNRESET) {
+        got = 0;
+    }
+    x->output_ended |= got == 0;
+    return got;
 }
 
+/* What is written to a program that has ended goes nowhere, as long as there is output of it to
+ * read: an error now would make the owner drop that. */
 static ssize_t exec_writev(struct nk_stream *s, const struct iovec *iov, int n)
 {
-    return nk_stream_writev(of(s)->lower, iov, n);
+    struct exec_stream *x = of(s);
+    ssize_t put = nk_stream_writev(x->lower, iov, n);
+    if ((put != -EPIPE && put != -ECONNRESET) || x->output_ended) {
+        return put;
+    }
+    for (put = 0; n > 0; n--, iov++) {
+        put += (ssize_t)iov->iov_len;
+    }
+    return put;
 }
 
 static int exec_shutdown(struct nk_stream *s)

@@ -133,6 +133,28 @@ static void half_close_and_status(void **state)
     talk_end(&t);
 }
 
+/* Input that nobody read must not cost the output. */
+static void program_that_reads_nothing(void **state)
+{
+    (void)state;
+    struct talk t;
+    int fd = -1;
+    size_t n = sizeof(fd);
+    talk_start(&t, "exec:/bin/echo out");
+    nk_stream_interest(t.s, 0);
+    assert_int_equal(nk_stream_write(t.s, "early", 5), 5);
+    talk_until(&t, &t.connected);
+    assert_int_equal(nk_stream_query(t.s, NK_Q_FD, &fd, &n), 0);
+    struct pollfd p = {.fd = fd, .events = 0};
+    assert_int_equal(poll(&p, 1, PATIENCE_MS), 1); /* POLLHUP: it has ended */
+    assert_int_equal(nk_stream_write(t.s, "late", 4), 4);
+    nk_stream_interest(t.s, NK_READABLE);
+    talk_until(&t, &t.ended);
+    assert_string_equal(t.text, "out\n");
+    assert_int_equal(nk_stream_write(t.s, "x", 1), -EPIPE);
+    talk_end(&t);
+}
+
 static void missing_program(void **state)
 {
     (void)state;
@@ -226,9 +248,13 @@ int nk_test_net_exec(void)
     static const struct nk_conform_row rows[] = {
         {.name = "exec", .echo = "exec:/bin/cat", .flags = NK_CONFORM_NO_REFUSED}};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_reach_the_program), cmocka_unit_test(half_close_and_status),
-        cmocka_unit_test(missing_program),         cmocka_unit_test(close_ends_the_group),
-        cmocka_unit_test(without_launcher),        cmocka_unit_test(bad_words),
+        cmocka_unit_test(words_reach_the_program),
+        cmocka_unit_test(half_close_and_status),
+        cmocka_unit_test(program_that_reads_nothing),
+        cmocka_unit_test(missing_program),
+        cmocka_unit_test(close_ends_the_group),
+        cmocka_unit_test(without_launcher),
+        cmocka_unit_test(bad_words),
     };
     int failed = cmocka_run_group_tests_name("net/exec", tests, start_launcher, end_launcher);
     if (failed == 0 && start_launcher(NULL) == 0) {
