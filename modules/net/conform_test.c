@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/conform_testkit.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static int open_socketpair(struct nk_app *app, struct nk_stream **a, struct nk_stream **b)
 {
@@ -12,6 +14,28 @@ static int open_socketpair(struct nk_app *app, struct nk_stream **a, struct nk_s
     }
     int rc = nk_stream_from_fd(app, fd[0], "pair", a);
     return rc < 0 ? rc : nk_stream_from_fd(app, fd[1], "pair", b);
+}
+
+/* As fd: has it: the descriptions may be shared, so nothing is changed on them. */
+static int open_inherited(struct nk_app *app, struct nk_stream **a, struct nk_stream **b)
+{
+    int fd[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fd) < 0) {
+        return -errno;
+    }
+    int rc = nk_stream_from_inherited(app, fd[0], fd[0], "a", a, NULL);
+    return rc < 0 ? rc : nk_stream_from_inherited(app, fd[1], fd[1], "b", b, NULL);
+}
+
+/* As stdio: has it in a pipeline: one pipe in, another one out. */
+static int open_pipes(struct nk_app *app, struct nk_stream **a, struct nk_stream **b)
+{
+    int there[2], back[2];
+    if (pipe2(there, O_CLOEXEC) < 0 || pipe2(back, O_CLOEXEC) < 0) {
+        return -errno;
+    }
+    int rc = nk_stream_from_inherited(app, back[0], there[1], "a", a, NULL);
+    return rc < 0 ? rc : nk_stream_from_inherited(app, there[0], back[1], "b", b, NULL);
 }
 
 static const struct nk_conform_row rows[] = {
@@ -31,6 +55,8 @@ static const struct nk_conform_row rows[] = {
      .listen = "unix:@netkit-conform,sndbuf=4096",
      .suffix = ",sndbuf=4096"},
     {.name = "socketpair", .open = open_socketpair},
+    {.name = "inherited socket", .open = open_inherited},
+    {.name = "inherited pipes", .open = open_pipes},
 };
 
 int nk_test_net_conform(void)
