@@ -8,10 +8,16 @@
 
 #include "base/codec.h"
 #include "core/app.h"
+#include "core/clock.h"
 #include "core/pump.h"
 #include "core/registry.h"
 
 #define PEER_MAX 128
+
+enum {
+    LOG_WINDOW_MS = 10 * 1000, /* in which at most */
+    LOG_LINES = 10             /* failures are logged one by one */
+};
 
 /* One accepted stream and its connection. */
 struct pair {
@@ -30,7 +36,8 @@ struct nk_service {
     struct pair *pairs;
     struct nk_defer ready, end;
     uint64_t active, accepted, denied, failed;
-    uint64_t bytes[2]; /* of ended pairs: from the listener's side, to it */
+    uint64_t bytes[2];                   /* of ended pairs: from the listener's side, to it */
+    uint64_t window_ms, lines, unlogged; /* of failures */
     bool paused, draining, ended;
 };
 
@@ -86,6 +93,29 @@ static bool may_use(const struct nk_service *f, struct nk_stream *s, int64_t *ui
     return false;
 }
 
+/* --- failures --------------------------------------------------------------------------------- */
+
+/* Counts one; true when it is to be logged. A target that is down must not fill the log. */
+static bool note_failure(struct nk_service *f)
+{
+    uint64_t now = nk_now_ms(f->app);
+    f->failed++;
+    if (f->lines == 0 || now - f->window_ms >= LOG_WINDOW_MS) {
+        if (f->unlogged > 0) {
+            nk_warn(log_of(f), "forward", "%" PRIu64 " more failures like these", f->unlogged);
+        }
+        f->window_ms = now;
+        f->lines = 0;
+        f->unlogged = 0;
+    }
+    if (f->lines < LOG_LINES) {
+        f->lines++;
+        return true;
+    }
+    f->unlogged++;
+    return false;
+}
+
 /* --- connections ------------------------------------------------------------------------------ */
 
 static void update_pause(struct nk_service *f)
@@ -123,8 +153,9 @@ static void on_pair_done(void *owner, const struct nk_pump_result *r)
     struct pair *p = owner;
     struct nk_service *f = p->f;
     if (r->error < 0) {
-        f->failed++;
-        nk_warn(log_of(f), "forward", "%s: %s", p->peer, r->why->text);
+        if (note_failure(f)) {
+            nk_warn(log_of(f), "forward", "%s: %s", p->peer, r->why->text);
+        }
     } else {
         nk_debug(log_of(f), "forward", "%s: ended, %" PRIu64 " bytes in, %" PRIu64 " out", p->peer,
                  r->bytes[0], r->bytes[1]);
@@ -182,8 +213,9 @@ static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take
     f->active++;
     f->accepted++;
     if (join(f, take_s, p, &diag) < 0) {
-        f->failed++;
-        nk_warn(log_of(f), "forward", "%s: %s", peer, diag.text);
+        if (note_failure(f)) {
+            nk_warn(log_of(f), "forward", "%s: %s", peer, diag.text);
+        }
         pair_free(p);
     }
     update_pause(f);

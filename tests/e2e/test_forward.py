@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: MIT
+"""netkit forward and [forward NAME]: real sockets, few descriptors, socket activation, reload."""
+
+import contextlib
+import os
+import pathlib
+import resource
+import signal
+import socket
+import subprocess
+import threading
+
+from support import NETKIT, PATIENCE, clean_env, run, wait_until
+
+LISTENING = r"listening on tcp:127\.0\.0\.1:(\d+)"
+
+
+class Echo:
+    """A server that sends back what it gets, with a prefix of its own; ends with the with block."""
+
+    def __init__(self, prefix=b"", path=None):
+        self.prefix = prefix
+        self.sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
+        self.sock.bind(str(path) if path else ("127.0.0.1", 0))
+        self.sock.listen(256)
+        self.port = None if path else self.sock.getsockname()[1]
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+        self.sock.close()
+
+    def _serve(self):
+        while True:
+            try:
+                conn, _ = self.sock.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._echo, args=(conn,), daemon=True).start()
+
+    def _echo(self, conn):
+        with conn, contextlib.suppress(OSError):
+            if self.prefix:
+                conn.sendall(self.prefix)
+            while data := conn.recv(65536):
+                conn.sendall(data)
+
+
+def exchange(port, data):
+    """What comes back, to the end, for data and a half-close."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as conn:
+        sender = threading.Thread(target=lambda: (conn.sendall(data),
+                                                  conn.shutdown(socket.SHUT_WR)))
+        sender.start()
+        back = b""
+        while part := conn.recv(65536):
+            back += part
+        sender.join()
+    return back
+
+
+def test_tcp_to_unix(programs, work):
+    data = os.urandom(1 << 20)
+    with Echo(b"hello ", work / "s") as _:
+        p = programs([NETKIT, "forward", "tcp:127.0.0.1:0", f"unix:{work}/s"])
+        port = int(p.wait_line(LISTENING)[1])
+        assert exchange(port, data) == b"hello " + data
+        assert p.stop() == 0
+
+
+def test_target_down(programs):
+    p = programs([NETKIT, "forward", "tcp:127.0.0.1:0", "tcp:127.0.0.1:1"])
+    port = int(p.wait_line(LISTENING)[1])
+    for _ in range(40):
+        assert exchange(port, b"") == b""
+    p.wait_line(r"warn forward: .*tcp:127\.0\.0\.1:1: Connection refused")
+    assert p.stop() == 0
+    assert p.stderr().count("Connection refused") == 10  # the rest is only counted
+
+
+def ticks(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
+def test_few_descriptors(programs):
+    """64 descriptors, 200 clients: no spinning, few lines, and it serves again afterwards."""
+    def limit():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    with Echo() as echo:
+        p = programs([NETKIT, "forward", "tcp:127.0.0.1:0", f"tcp:127.0.0.1:{echo.port}"],
+                     preexec_fn=limit)
+        port = int(p.wait_line(LISTENING)[1])
+        clients = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(200)]
+        p.wait_line("warn")
+        before = ticks(p.pid)
+        threading.Event().wait(0.5)
+        assert ticks(p.pid) - before <= 15  # of 50
+        assert len(p.stderr().splitlines()) < 40
+        for c in clients:
+            c.close()
+
+        def serves():
+            with contextlib.suppress(OSError):
+                return exchange(port, b"again") == b"again"
+            return False
+
+        wait_until(serves)
+        assert p.stop() == 0
+
+
+def test_socket_activation(programs):
+    with socket.create_server(("127.0.0.1", 0)) as listener, Echo(b"x") as echo:
+        os.set_blocking(listener.fileno(), True)
+        p = programs(["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", NETKIT, "forward", "fd:web",
+                      f"tcp:127.0.0.1:{echo.port}"],
+                     preexec_fn=lambda: os.dup2(listener.fileno(), 3), pass_fds=[3],
+                     env=clean_env(LISTEN_FDS="1", LISTEN_FDNAMES="web"))
+        port = int(p.wait_line(LISTENING)[1])
+        assert port == listener.getsockname()[1]
+        assert exchange(port, b"abc") == b"xabc"
+        assert os.get_blocking(listener.fileno())  # it is ours as well: nothing was changed
+        assert p.stop() == 0
+
+
+def test_activation_for_another_process():
+    done = run("forward", "fd:web", "tcp:127.0.0.1:1",
+               env=clean_env(LISTEN_FDS="1", LISTEN_FDNAMES="web", LISTEN_PID="1"))
+    assert done.returncode == 78
+    assert "LISTEN_FDS names is for process 1" in done.stderr
+
+
+def test_run_reload_and_drain(programs, work):
+    ini = work / "netkit.ini"
+    with Echo(b"old ") as old, Echo(b"new ") as new:
+        def write(target):
+            ini.write_text("[forward web]\nlisten = tcp:127.0.0.1:0\n"
+                           f"connect = tcp:127.0.0.1:{target}\n")
+
+        write(old.port)
+        p = programs([NETKIT, "run", "-c", str(ini), "--state-dir", str(work / "state")])
+        port = int(p.wait_line(LISTENING)[1])
+        assert exchange(port, b"1") == b"old 1"
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as busy:
+            assert busy.recv(4) == b"old "
+            write(new.port)
+            mark = p.mark()
+            p.proc.send_signal(signal.SIGHUP)
+            p.wait_line("reload", start=mark)
+            wait_until(lambda: exchange(port, b"2") == b"new 2")
+            busy.sendall(b"still here")
+            assert busy.recv(10) == b"still here"
+            write("nonsense")
+            mark = p.mark()
+            p.proc.send_signal(signal.SIGHUP)
+            p.wait_line("nonsense", start=mark)
+            assert exchange(port, b"3") == b"new 3"
+            p.proc.send_signal(signal.SIGTERM)  # waits for the busy one
+
+            def refused():
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                except ConnectionRefusedError:
+                    return True
+                return False
+
+            wait_until(refused)
+            assert p.alive()
+            busy.sendall(b"bye")
+            assert busy.recv(3) == b"bye"
+        assert p.wait() == 0
+
+
+def test_standard_streams(work):
+    data = os.urandom(300000)
+    (work / "in").write_bytes(data)
+    with Echo() as echo, open(work / "in", "rb") as source, open(work / "out", "wb") as sink:
+        done = subprocess.run([NETKIT, "forward", "stdio:", f"tcp:127.0.0.1:{echo.port}"],
+                              stdin=source, stdout=sink, stderr=subprocess.PIPE,
+                              timeout=PATIENCE, env=clean_env(), check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert (work / "out").read_bytes() == data
