@@ -21,7 +21,7 @@ struct nk_args {
     size_t nglobal;
     char **operands; /* NULL-terminated */
     int noperands;
-    int dashes; /* how many of them stand before "--"; -1: there is no "--" */
+    int dashes;         /* how many of them stand before "--"; -1: there is no "--" */
     bool help, version; /* --help / --version among the global ones */
 };
 
