@@ -283,10 +283,11 @@ static void reload(struct group *g)
     }
     if (rc < 0) {
         nk_audit(group_log(g), "service", NK_LOG_ERROR, "reload", NULL,
-                 "failed, the old configuration stays in force: %s",
+                 "the old configuration stays in force: %s",
                  diag.text[0] ? diag.text : nk_strerror(rc));
     } else {
-        nk_audit(group_log(g), "service", NK_LOG_INFO, "reload", NULL, "done");
+        nk_audit(group_log(g), "service", NK_LOG_INFO, "reload", NULL,
+                 "the new configuration is in force");
     }
     if (g->ready) {
         nk_notify_send(g->notify, NK_NOTIFY_READY);

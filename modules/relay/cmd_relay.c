@@ -213,18 +213,7 @@ static const struct nk_section *const more_sections[] = {&relay_group_section, N
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    struct nk_app_conf app_conf = {.log = ctx->log,
-                                   .launcher = ctx->launcher,
-                                   .state_dir = ctx->globals->state_dir};
-    struct nk_app *app;
-    int rc = nk_app_new(&app, &app_conf, &ctx->diag);
-    if (rc < 0) {
-        return rc;
-    }
-    struct nk_service_args args = {.app = app, .conf = ctx->conf, .ini = ctx->ini};
-    rc = nk_service_run(app, &relay_service, &args, DRAIN_MS, &ctx->diag);
-    nk_app_free(app);
-    return rc;
+    return nk_service_run_cmd(ctx, &relay_service, DRAIN_MS);
 }
 
 const struct nk_cmd nk_cmd_relay = {
