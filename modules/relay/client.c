@@ -153,12 +153,13 @@ static uint64_t next_backoff(struct relay_client *c)
 /* May this failure be followed by another attempt, and is there time for one? */
 static bool may_retry(const struct relay_client *c, int status, bool refused_group)
 {
-    if (c->finishing || c->out.objects_in_flight > 0 || c->out.active) {
+    if (c->out.objects_in_flight > 0 || c->out.active) {
         return false; /* what was sent may have arrived: only the user can decide to repeat it */
     }
     if (c->been_alive) {
         /* our own dead connection may still fill the group at the relay */
-        return c->conf->reconnect && (nk_exit_code(status) != NK_EXIT_DENIED || refused_group);
+        return c->conf->reconnect && !c->finishing &&
+               (nk_exit_code(status) != NK_EXIT_DENIED || refused_group);
     }
     return nk_exit_code(status) != NK_EXIT_DENIED &&
            nk_now_ms(c->app) - c->opened_ms < c->conf->retry_ms;

@@ -9,8 +9,8 @@
 
 #include "base/endpoint.h"
 #include "base/file.h"
+#include "relay/relay.h"
 
-#define DEFAULT_CONNECT "tcp:127.0.0.1:3000"
 #define DEFAULT_NAME "default" /* in the certificates that netkit and tlspyo make */
 
 const char *const relay_endpoint_connections[] = {"auto", "TLS", "TCP", NULL};
@@ -28,7 +28,7 @@ void relay_endpoint_target_clear(struct relay_endpoint_target *t)
 struct local_relay {
     const char *listen, *cert, *password_file;
     unsigned header_size;
-    bool present, tls;
+    bool tls;
 };
 
 static char *copy_text(const char *s, int *status)
@@ -44,7 +44,7 @@ static char *copy_text(const char *s, int *status)
 static char *credentials_path(const struct nk_cmd_ctx *ctx, const char *name, int *status)
 {
     char dir[NK_PATH_MAX], path[NK_PATH_MAX];
-    if (nk_path_join(dir, sizeof(dir), ctx->globals->state_dir, "credentials") < 0 ||
+    if (nk_path_join(dir, sizeof(dir), ctx->globals->state_dir, RELAY_CREDENTIALS_DIR) < 0 ||
         nk_path_join(path, sizeof(path), dir, name) < 0) {
         *status = NK_ETOOBIG;
         return NULL;
@@ -87,8 +87,16 @@ char *relay_endpoint_connect_to(const char *listen)
 
 static void find_local(const struct nk_cmd_ctx *ctx, struct local_relay *out)
 {
+    const struct relay_conf *conf = nk_conf_get(ctx->ini, relay_section.name, NULL);
     *out = (struct local_relay){.tls = true};
-    (void)ctx;
+    if (!conf) {
+        return;
+    }
+    out->listen = conf->listen.n > 0 ? conf->listen.v[0] : NULL;
+    out->tls = conf->connection == RELAY_TLS;
+    out->cert = conf->cert;
+    out->password_file = conf->password_file;
+    out->header_size = (unsigned)conf->header_size;
 }
 
 static int find_connect(const struct relay_endpoint_conf *conf, const struct local_relay *local,
@@ -101,7 +109,7 @@ static int find_connect(const struct relay_endpoint_conf *conf, const struct loc
         out->connect = relay_endpoint_connect_to(local->listen);
     }
     if (!out->connect && status == 0) {
-        out->connect = copy_text(DEFAULT_CONNECT, &status);
+        out->connect = copy_text(RELAY_DEFAULT_LISTEN, &status);
     }
     return status;
 }
@@ -118,7 +126,7 @@ static int find_trust(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_
         out->ca = copy_text(local->cert, &status);
         named = true;
     } else if (conf->pin.n == 0) {
-        out->ca = credentials_path(ctx, "certificate.pem", &status);
+        out->ca = credentials_path(ctx, RELAY_CERT_FILE, &status);
         named = out->ca && access(out->ca, F_OK) == 0;
         if (!named) {
             free(out->ca);
@@ -144,7 +152,7 @@ static int find_password(const struct nk_cmd_ctx *ctx, const struct relay_endpoi
         out->password_file = copy_text(local->password_file, &status);
         return status;
     }
-    out->password_file = credentials_path(ctx, "password", &status);
+    out->password_file = credentials_path(ctx, RELAY_PASSWORD_FILE, &status);
     if (status == 0 && access(out->password_file, F_OK) < 0) {
         status = nk_fail(diag, NK_ECONFIG, "no password: %s is not there", out->password_file);
         nk_hint(diag, "give --password-file FILE, or the --state-dir of the relay");

@@ -54,7 +54,8 @@ def clean_env(**extra):
 
 def run(*args, timeout=PATIENCE, env=None, text=True, **kw):
     """Run netkit to its end; a hang is a failure."""
-    kw.setdefault("stdin", subprocess.DEVNULL)
+    if "input" not in kw:
+        kw.setdefault("stdin", subprocess.DEVNULL)
     if "stdout" not in kw:
         kw["stdout"] = subprocess.PIPE
     if "stderr" not in kw:

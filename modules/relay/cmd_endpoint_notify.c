@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "relay/endpoint_receive.h"
+
+#define NOTIFY_MAX 1000000000
+#define EVERYTHING (-1) /* what a negative number asks for on tlspyo's wire */
+
+struct notify_conf {
+    struct relay_endpoint_conf common;
+    int format;
+    bool no_wait;
+};
+
+static const struct nk_opt opts[] = {
+    {.name = "format",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct notify_conf, format),
+     .arg = "FORMAT",
+     .def = "json",
+     .choices = relay_endpoint_formats,
+     .help =
+         "json: a line {\"type\":..,\"value\":..} for each object, bytes in base64; text: str and "
+         "bytes as they are, one line each; raw: the same without line ends; pickle: as it came"},
+    {.name = "no-wait",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct notify_conf, no_wait),
+     .help = "Take what is there now, and do not wait for more"},
+    RELAY_ENDPOINT_ROWS,
+    NK_OPT_END};
+
+static int receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_dest *dest,
+                   const char **groups)
+{
+    const struct notify_conf *conf = ctx->conf;
+    size_t everything = 0;
+    uint64_t total = 0;
+    for (size_t i = 0; i < dest->n; i++) {
+        groups[i] = dest->v[i].group;
+        everything += dest->v[i].n < 0;
+        total += dest->v[i].n > 0 ? (uint64_t)dest->v[i].n : 0;
+    }
+    if (everything > 0 && everything < dest->n && !conf->no_wait) {
+        return nk_fail(&ctx->diag, NK_EUSAGE,
+                       "GROUP=-1 (what is there now) and GROUP=N (wait for N) need --no-wait "
+                       "together");
+    }
+    const struct relay_endpoint_receive what = {.conf = &conf->common,
+                                                .format = (enum relay_endpoint_format)conf->format,
+                                                .groups = groups,
+                                                .ngroups = dest->n,
+                                                .demand = dest->v,
+                                                .ndemand = dest->n,
+                                                .max_items = everything ? 0 : total,
+                                                .only_demanded = true,
+                                                .drain = everything > 0 || conf->no_wait};
+    return relay_endpoint_receive(ctx, &what);
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    struct relay_endpoint_dest dest = {0};
+    int status = relay_endpoint_dest_parse((const char *const *)ctx->argv, (size_t)ctx->argc, 1,
+                                           EVERYTHING, NOTIFY_MAX, &dest, &ctx->diag);
+    if (status == 0) {
+        const char **groups = calloc(dest.n, sizeof(*groups));
+        status = groups ? receive(ctx, &dest, groups) : -ENOMEM;
+        free(groups);
+    }
+    relay_endpoint_dest_clear(&dest);
+    return status;
+}
+
+const struct nk_cmd nk_cmd_endpoint_notify = {
+    .synopsis = "GROUP[=N].. [--no-wait] [--format FORMAT]",
+    .summary = "Take produced objects out of the queues of groups",
+    .description =
+        "Joins the groups, asks for N objects of each (default 1), waits for them and prints them. "
+        "GROUP=-1 takes everything that is queued at this moment. With --timeout it gives up with "
+        "status 75 when fewer came.\n"
+        "\n"
+        "tlspyo's wire does not tell a produced object from a broadcast: a broadcast that happens "
+        "to "
+        "arrive while this command waits counts as one of the N. (The retained one, which comes "
+        "first, does not.)",
+    .examples = "netkit endpoint notify jobs=3              # wait for three objects\n"
+                "netkit endpoint notify jobs=-1 --format text  # empty the queue",
+    .opts = opts,
+    .conf_size = sizeof(struct notify_conf),
+    .min_args = 1,
+    .max_args = -1,
+    .run = run,
+};
