@@ -224,7 +224,7 @@ static int check_required(const struct nk_endpoint *ep, const struct choice *set
 
 static int read_params(struct nk_endpoint *ep, struct nk_diag *diag)
 {
-    struct choice set[NK_EP_MAX_PARAMS];
+    struct choice set[NK_EP_MAX_PARAMS] = {{0}};
     size_t n = ep->parsed.nparams;
     for (size_t i = 0; i < n; i++) {
         const struct nk_ep_param *p = &ep->parsed.params[i];

@@ -243,7 +243,7 @@ static int listen_pair(struct nk_app *app, int fd, struct nk_addr *second,
                        const struct tcp_conf *conf, nk_accept_fn *fn, void *owner,
                        struct nk_listener **out, struct nk_diag *diag)
 {
-    struct sockaddr_in in;
+    struct sockaddr_in in = {0};
     struct sockaddr_in6 in6;
     socklen_t len = sizeof(in);
     memcpy(&in6, &second->ss, sizeof(in6));
