@@ -4,13 +4,16 @@
 
 FAILED_STEPS=()
 
-# step NAME COMMAND..: runs the command quietly; its output is shown whole if it fails.
+# step NAME COMMAND..: runs the command quietly; its output is shown whole if it fails, and what it
+# skipped (lines that begin with SKIP) if it does not.
 step() {
     local name=$1 start=$SECONDS log
     shift
     log=$(mktemp)
     if (set -e && "$@") >"$log" 2>&1 </dev/null; then
         printf '  ok    %-34s %4d s\n' "$name" $((SECONDS - start))
+        # what was left out is always shown
+        sed -n '/^SKIP/s/^/        | /p' "$log"
     else
         printf '  FAIL  %-34s %4d s\n' "$name" $((SECONDS - start))
         sed 's/^/        | /' "$log"
