@@ -180,6 +180,20 @@ static int load_own(struct tls_state *s, const struct tls_creds_conf *c, struct 
     return 0;
 }
 
+const char *tls_system_bundle(void)
+{
+    const char *env = getenv("SSL_CERT_FILE"); /* what OpenSSL and curl look at */
+    if (env && *env) {
+        return env;
+    }
+    for (size_t i = 0; i < sizeof(system_bundles) / sizeof(system_bundles[0]); i++) {
+        if (access(system_bundles[i], R_OK) == 0) {
+            return system_bundles[i];
+        }
+    }
+    return NULL;
+}
+
 static int load_ca(struct tls_state *s, const struct tls_creds_conf *c, struct nk_diag *diag)
 {
     if (c->ca || c->ca_text) {
@@ -188,14 +202,9 @@ static int load_ca(struct tls_state *s, const struct tls_creds_conf *c, struct n
     if (c->role == TLS_SERVER || c->npins > 0) {
         return 0;
     }
-    const char *env = getenv("SSL_CERT_FILE"); /* what OpenSSL and curl look at */
-    if (env && *env) {
-        return load_certs(&s->ca, env, NULL, diag);
-    }
-    for (size_t i = 0; i < sizeof(system_bundles) / sizeof(system_bundles[0]); i++) {
-        if (access(system_bundles[i], R_OK) == 0) {
-            return load_certs(&s->ca, system_bundles[i], NULL, diag);
-        }
+    const char *bundle = tls_system_bundle();
+    if (bundle) {
+        return load_certs(&s->ca, bundle, NULL, diag);
     }
     nk_fail(diag, NK_ECONFIG, "no CA bundle on this system to verify the server with");
     nk_hint(diag, "give ca=FILE or pin=sha256:.., or install ca-certificates");

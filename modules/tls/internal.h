@@ -133,9 +133,10 @@ struct tls_state *tls_creds_state(const struct tls_creds *c);
 #define TLS_RECORD_MAX 16384                   /* RFC 8446 §5.1 */
 #define TLS_RECORD_WIRE_MAX (5 + 16384 + 2048) /* header and the most that TLS 1.2 allows */
 #define TLS_READ_AHEAD (64 * 1024)
-#define TLS_OUT_LIMIT (64 * 1024) /* bytes waiting for the lower stream before writes are refused  \
-                                   */
-#define TLS_BLOCK (84 * 1024)     /* either of the two, and one more record */
+#define TLS_OUT_LIMIT                                                                              \
+    (64 * 1024)               /* bytes waiting for the lower stream before writes are refused      \
+                               */
+#define TLS_BLOCK (84 * 1024) /* either of the two, and one more record */
 
 /* The buffers of all streams of an app: only streams that move bytes hold some. */
 struct tls_io;

@@ -179,6 +179,10 @@ int tls_cert_describe(const void *p, size_t n, struct tls_cert_info *out, struct
 int tls_cert_verify(const void *cert, size_t n, const void *ca, size_t ca_n, const char *name,
                     struct nk_diag *diag);
 
+/* tls_system_bundle - the file that clients without ca and pins trust: $SSL_CERT_FILE, or where the
+ * usual distributions keep theirs; NULL when there is none. Static text or the environment's. */
+const char *tls_system_bundle(void);
+
 /* tls_format_time - "2026-11-20 23:59:00 UTC" into out (TLS_TIME_TEXT bytes). Returns out. */
 #define TLS_TIME_TEXT 32
 char *tls_format_time(char out[TLS_TIME_TEXT], int64_t seconds);
