@@ -4,10 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "service/config.h"
+#include "tls/tls.h"
 
 struct check {
     struct nk_cmd_ctx *ctx;
@@ -84,6 +86,55 @@ static void check_paths(struct check *ck, const struct nk_conf *c)
     }
 }
 
+/* What a section says for a row, or NULL. */
+static const char *value_of(const struct nk_conf *c, const struct nk_conf_value *of,
+                            const char *row)
+{
+    struct nk_conf_value v;
+    for (size_t i = 0; nk_conf_value_at(c, i, &v); i++) {
+        bool same = strcmp(v.section, of->section) == 0 &&
+                    (!v.name || (of->name && strcmp(v.name, of->name) == 0));
+        if (same && strcmp(v.row->name, row) == 0) {
+            return v.text;
+        }
+    }
+    return NULL;
+}
+
+/* The section's certificate: does it parse, does the key belong to it, when does it end? */
+static void check_certificate(struct check *ck, const struct nk_conf *c,
+                              const struct nk_conf_value *cert)
+{
+    const struct tls_creds_conf conf = {.role = TLS_SERVER,
+                                        .cert = cert->text,
+                                        .key = value_of(c, cert, "key"),
+                                        .ca = value_of(c, cert, "client-ca")};
+    struct tls_creds *creds;
+    struct nk_diag diag = {0};
+    char text[512], what[400];
+    if (tls_creds_new(&creds, &conf, &diag) < 0) {
+        snprintf(text, sizeof(text), "[%s] %s", cert->section, diag.text);
+        report(ck, false, cert->where, text);
+        return;
+    }
+    if (tls_creds_warnings(creds, (int64_t)time(NULL), what, sizeof(what))) {
+        snprintf(text, sizeof(text), "[%s] cert: %s", cert->section, what);
+        report(ck, true, cert->where, text);
+    }
+    tls_creds_unref(creds);
+}
+
+static void check_certificates(struct check *ck, const struct nk_conf *c)
+{
+    struct nk_conf_value v;
+    for (size_t i = 0; nk_conf_value_at(c, i, &v); i++) {
+        if (v.row->type == NK_OPT_PATH && strcmp(v.row->name, "cert") == 0 && v.text &&
+            v.origin != NK_FROM_DEFAULT) {
+            check_certificate(ck, c, &v);
+        }
+    }
+}
+
 static void check_listeners(struct check *ck, const struct nk_conf *c)
 {
     struct nk_conf_value a, b;
@@ -131,6 +182,9 @@ static int run(struct nk_cmd_ctx *ctx)
     if (rc == 0) {
         check_paths(&ck, c);
         check_listeners(&ck, c);
+        if (ck.errors == 0) {
+            check_certificates(&ck, c); /* missing files were reported as such */
+        }
     }
     rc = verdict(&ck, c);
     nk_conf_free(c);
@@ -144,7 +198,8 @@ const struct nk_cmd nk_cmd_config_check = {
         "Reads the file, the environment and -C as every other command does, and lists all "
         "errors, each with its place: unknown sections and keys, wrong values, endpoint "
         "strings that cannot be, files that are missing, unreadable or readable by others, "
-        "two sections on one address. Nothing is created, changed, resolved or connected. "
+        "a key that does not belong to its certificate, two sections on one address. Nothing is "
+        "created, changed, resolved or connected. "
         "The exit status is 78 when there are errors.",
     .examples = "netkit config check -c ./netkit.ini",
     .flags = NK_CMD_NO_CONFIG,
