@@ -33,7 +33,10 @@ static bool is_duplicate(struct nk_conf *c, const struct conf_instance *inst,
     for (size_t i = 0; i < inst->n && !(row->flags & NK_OPT_REPEAT); i++) {
         const struct conf_setting *s = &inst->settings[i];
         if (s->row == row && s->origin == at->origin) {
-            conf_problem(c, at, false, "'%s' is given twice (first at %s)", row->name, s->where);
+            char key[64];
+            conf_problem(c, at, false, "[%s%s%s] %s is given twice (first at %s)",
+                         inst->section->name, inst->name ? " " : "", inst->name ? inst->name : "",
+                         nk_opt_ini_name(key, sizeof(key), row), s->where);
             return true;
         }
     }
@@ -75,9 +78,9 @@ void conf_add(struct nk_conf *c, struct conf_instance *inst, const struct nk_opt
                      inst->name ? " " : "", inst->name ? inst->name : "",
                      nk_opt_ini_name(key, sizeof(key), row), diag.text, *diag.hint ? " (" : "",
                      diag.hint, *diag.hint ? ")" : "");
-    } else {
-        keep(c, inst, row, text, at);
     }
+    /* a refused value counts as given: it is neither missing nor a first one */
+    keep(c, inst, row, text, at);
 }
 
 /* Does setting s set `row`? Commands may have rows of their own with a section's names. */

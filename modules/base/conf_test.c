@@ -197,7 +197,7 @@ static void wrong_values(void **state)
            "netkit.ini:3: [relay] listen: no scheme in 'x:y'\n"
            "netkit.ini:4: [relay] engine: 'mem' is not one of log, memory\n");
     expect("[relay]\nheader_size = 2\nheader = 3\n", NULL, NULL,
-           "netkit.ini:3: 'header-size' is given twice (first at netkit.ini:2)\n");
+           "netkit.ini:3: [relay] header_size is given twice (first at netkit.ini:2)\n");
     expect("[relay]\nengine = \"log\"\n", NULL, NULL,
            "W netkit.ini:2: [relay] engine: the quotes are part of the value\n"
            "netkit.ini:2: [relay] engine: '\"log\"' is not one of log, memory\n");
@@ -289,7 +289,8 @@ static void secrets_in_the_environment(void **state)
     assert_true(seen);
     nk_conf_free(c);
     expect("", both, NULL,
-           "NETKIT_RELAY__MASTER: 'master' is given twice (first at NETKIT_RELAY__MASTER_FILE)\n");
+           "NETKIT_RELAY__MASTER: [relay] master is given twice (first at "
+           "NETKIT_RELAY__MASTER_FILE)\n");
     /* a variable that somebody means as the password must not be ignored */
     expect("", ignored, NULL,
            "NETKIT_RELAY__PASSWORD: a secret is not read from the environment itself (use "

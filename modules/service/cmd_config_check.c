@@ -199,8 +199,7 @@ const struct nk_cmd nk_cmd_config_check = {
         "errors, each with its place: unknown sections and keys, wrong values, endpoint "
         "strings that cannot be, files that are missing, unreadable or readable by others, "
         "a key that does not belong to its certificate, two sections on one address. Nothing is "
-        "created, changed, resolved or connected. "
-        "The exit status is 78 when there are errors.",
+        "created, changed, resolved or connected. The exit status is 78 when there are errors.",
     .examples = "netkit config check -c ./netkit.ini",
     .flags = NK_CMD_NO_CONFIG,
     .run = run,

@@ -206,14 +206,6 @@ static bool is_documented(const char *text, const struct nk_section *s, const ch
     return false;
 }
 
-/* A section that is still without a chapter in netkit.ini is on its way. */
-static bool has_chapter(const struct nk_section *s)
-{
-    char head[64];
-    snprintf(head, sizeof(head), "\n## %s:", s->name);
-    return strstr(nk_build_info.default_ini, head) != NULL;
-}
-
 static void every_key_is_documented(void **state)
 {
     (void)state;
@@ -221,7 +213,7 @@ static void every_key_is_documented(void **state)
     size_t n = nk_cli_sections(cmds(), s);
     char *all = all_settings(), key[64];
     for (size_t i = 0; i < n; i++)
-        for (const struct nk_opt *o = has_chapter(s[i]) ? s[i]->opts : NULL; o && o->name; o++)
+        for (const struct nk_opt *o = s[i]->opts; o && o->name; o++)
             if (!(o->flags & (NK_OPT_CLI_ONLY | NK_OPT_HIDDEN)) &&
                 !is_documented(all, s[i], nk_opt_ini_name(key, sizeof(key), o)))
                 fail_msg("netkit.ini says nothing of '%s' in [%s]", key, s[i]->name);
