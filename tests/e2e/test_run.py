@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from support import missing_peer as missing
+from support import missing_peer as missing, wait_until
 
 PYTHON = "/usr/bin/python3"
 WAIT = 20  # seconds; a deadline for failures, nothing waits for it
@@ -29,13 +29,14 @@ def children(pid):
 
 def until(check):
     """The value of check() once it is true. For states of /proc, which has no events."""
-    deadline = time.monotonic() + WAIT
-    while True:
-        value = check()
-        if value:
-            return value
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    found = []
+
+    def look():
+        found[:] = [check()]
+        return found[0]
+
+    wait_until(look, WAIT)
+    return found[0]
 
 
 @pytest.fixture(autouse=True)
