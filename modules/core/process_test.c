@@ -27,6 +27,7 @@
 #include "core/launch_wire.h"
 #include "core/launcher.h"
 #include "core/launcher_internal.h"
+#include "torture.h"
 
 enum { WAIT_MS = 20000, OUTPUT_MAX = 8192 };
 
@@ -518,6 +519,50 @@ static void dead_launcher(void **state)
     clear(&second);
 }
 
+/* --- without memory --------------------------------------------------------------------------- */
+
+static int ends_with_3(struct nk_app *app, struct run *r)
+{
+    nk_torture_pause();
+    for (int i = 0; i < 1000 && !r->ended; i++) {
+        nk_app_turn(app, WAIT_MS);
+    }
+    nk_torture_resume();
+    return r->ended == 1 && r->how.error == 0 && r->how.status == 3 ? 0 : 1;
+}
+
+/* The application is new each time, so that its first use of the launcher is part of it; its own
+ * memory is not. */
+static int start_once(void *arg)
+{
+    struct run r = {0};
+    struct nk_app *app;
+    struct nk_app_conf conf = {.launcher = arg};
+    struct nk_process_spec spec = {
+        .argv = (char *const[]){(char *)"/bin/sh", (char *)"-c", (char *)"exit 3", NULL}};
+    nk_torture_pause();
+    int rc = nk_app_new(&app, &conf, NULL);
+    nk_torture_resume();
+    if (rc < 0) {
+        return 1;
+    }
+    rc = nk_process_start(app, &spec, on_exit_, &r, &r.p, NULL);
+    if (rc == 0) {
+        rc = ends_with_3(app, &r);
+        nk_process_close(r.p);
+    }
+    nk_torture_pause();
+    nk_app_free(app);
+    nk_torture_resume();
+    return rc;
+}
+
+static void start_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    assert_true(nk_torture(start_once, f->launcher) >= 4);
+}
+
 /* --- the launcher trusts nothing -------------------------------------------------------------- */
 
 static void refuses(const struct launch_request *r, const char *text, size_t n)
@@ -600,6 +645,7 @@ int nk_test_core_process(void)
         PROCESS_TEST(detached_child_survives),
         PROCESS_TEST(burst),
         PROCESS_TEST(dead_launcher),
+        PROCESS_TEST(start_without_memory),
         cmocka_unit_test(malformed_requests),
     };
     return cmocka_run_group_tests_name("core/process", tests, NULL, NULL);

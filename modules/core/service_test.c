@@ -21,6 +21,7 @@
 
 #include "core/app.h"
 #include "core/timer.h"
+#include "torture.h"
 
 enum { UNITS = 2 };
 
@@ -92,7 +93,9 @@ static int fake_start(const struct nk_service_args *args, struct nk_service **ou
         return nk_fail(diag, -EADDRINUSE, "taken");
     }
     struct nk_service *s = calloc(1, sizeof(*s));
-    assert_non_null(s);
+    if (!s) {
+        return nk_fail_sys(diag, -ENOMEM, "fake");
+    }
     s->args = *args;
     s->conf = conf;
     nk_timer_init(&s->step, args->app, on_step, s);
@@ -333,6 +336,30 @@ static void broken_file_changes_nothing(void **state)
     assert_string_equal(w.log, "startA startB ready. drainA drainB closeA closeB");
 }
 
+/* The first allocations are the group's own; the application and the services are not under test.
+ */
+static int run_once(void *arg)
+{
+    struct world *w = arg;
+    nk_torture_pause();
+    world_init(w);
+    w->signals[0] = SIGHUP;
+    w->signals[1] = SIGTERM;
+    nk_torture_resume();
+    int rc = world_run(w, LONG_MS);
+    if (rc == -ENOMEM && w->log[0] == 's' && strstr(w->log, "ready")) {
+        return 1; /* ENOMEM is for the start only */
+    }
+    return rc;
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    struct world w;
+    assert_true(nk_torture(run_once, &w) >= 3);
+}
+
 /* --- one service, and the service manager ----------------------------------------------------- */
 
 static int single_reload(void *owner, const void **conf, const struct nk_conf **ini,
@@ -460,6 +487,7 @@ int nk_test_core_service(void)
         cmocka_unit_test(refused_reload_is_undone),
         cmocka_unit_test(half_a_reload),
         cmocka_unit_test(broken_file_changes_nothing),
+        cmocka_unit_test(without_memory),
         cmocka_unit_test(single_service),
         cmocka_unit_test(manager_is_told),
         cmocka_unit_test(manager_values_are_checked),

@@ -19,6 +19,7 @@
 #include "core/launcher.h"
 #include "net/conform_testkit.h"
 #include "net/exec_words.h"
+#include "torture.h"
 
 enum { TURNS = 1000, TURN_MS = 20000, PATIENCE_MS = 20000 };
 
@@ -243,6 +244,24 @@ static void bad_words(void **state)
     assert_true(nk_endpoint_check("exec:cat", true, &diag) < 0); /* nothing to listen on */
 }
 
+static int words_once(void *arg)
+{
+    struct net_words words;
+    (void)arg;
+    int rc = net_exec_words("a 'b c' %25", &words, NULL);
+    if (rc == 0) {
+        rc = words.n == 3 && strcmp(words.argv[2], "%") == 0 ? 0 : 1;
+        free(words.argv);
+    }
+    return rc;
+}
+
+static void words_without_memory(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(words_once, NULL) >= 2);
+}
+
 int nk_test_net_exec(void)
 {
     static const struct nk_conform_row rows[] = {
@@ -255,6 +274,7 @@ int nk_test_net_exec(void)
         cmocka_unit_test(close_ends_the_group),
         cmocka_unit_test(without_launcher),
         cmocka_unit_test(bad_words),
+        cmocka_unit_test(words_without_memory),
     };
     int failed = cmocka_run_group_tests_name("net/exec", tests, start_launcher, end_launcher);
     if (failed == 0 && start_launcher(NULL) == 0) {
