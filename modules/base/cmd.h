@@ -21,17 +21,17 @@ struct nk_cmd_ctx;
 struct nk_service_type; /* core/service.h */
 
 enum nk_cmd_flags {
-    NK_CMD_EXEC = 1,     /* may start programs: fork the launcher first thing */
-    NK_CMD_RAW = 2,      /* does its own word parsing (ssh); gets argv untouched */
-    NK_CMD_NO_CONFIG = 4,/* never reads netkit.ini (help, completion, sleep) */
+    NK_CMD_EXEC = 1,      /* may start programs: fork the launcher first thing */
+    NK_CMD_RAW = 2,       /* does its own word parsing (ssh); gets argv untouched */
+    NK_CMD_NO_CONFIG = 4, /* never reads netkit.ini (help, completion, sleep) */
     NK_CMD_HIDDEN = 8
 };
 
 struct nk_cmd {
-    const char *synopsis;    /* words after the command's name: "[--json] FILE.." */
-    const char *summary;     /* one line, capital first letter, no period */
-    const char *description; /* paragraphs separated by an empty line, or NULL */
-    const char *examples;    /* lines "command  # what it does", or NULL */
+    const char *synopsis;      /* words after the command's name: "[--json] FILE.." */
+    const char *summary;       /* one line, capital first letter, no period */
+    const char *description;   /* paragraphs separated by an empty line, or NULL */
+    const char *examples;      /* lines "command  # what it does", or NULL */
     const struct nk_opt *opts; /* ended by NK_OPT_END, or NULL */
     size_t conf_size;
     int min_args, max_args; /* positionals; max_args -1 = any number */
@@ -45,28 +45,28 @@ struct nk_cmd {
 
 /* Global options, valid for every command. */
 struct nk_globals {
-    char *config;       /* --config */
-    char *state_dir;    /* --state-dir, resolved; never NULL when run() is called */
+    char *config;    /* --config */
+    char *state_dir; /* --state-dir, resolved; never NULL when run() is called */
     struct nk_strlist overrides;
     bool json, quiet, yes, dry_run, no_input;
     int verbose;
-    int color;          /* 0 auto, 1 always, 2 never */
-    int progress;       /* 0 auto, 1 bar, 2 plain, 3 json, 4 none */
+    int color;    /* 0 auto, 1 always, 2 never */
+    int progress; /* 0 auto, 1 bar, 2 plain, 3 json, 4 none */
     int64_t progress_fd;
-    int log_format;     /* enum nk_log_format */
+    int log_format;      /* enum nk_log_format */
     uint64_t timeout_ms; /* 0 = none */
 };
 
 /* What run() gets. Everything is borrowed for the duration of run(). */
 struct nk_cmd_ctx {
     const struct nk_cmd_entry *self;
-    const char *program;     /* argv[0] as it was given; "" when there was none */
-    const void *conf;        /* the command's configuration struct */
-    int argc;                /* positionals */
+    const char *program; /* argv[0] as it was given; "" when there was none */
+    const void *conf;    /* the command's configuration struct */
+    int argc;            /* positionals */
     char **argv;
-    int dashes;              /* how many positionals stand before "--"; -1: there is no "--" */
+    int dashes; /* how many positionals stand before "--"; -1: there is no "--" */
     const struct nk_globals *globals;
-    const struct nk_conf *ini;     /* the whole configuration (never NULL; may be empty) */
+    const struct nk_conf *ini; /* the whole configuration (never NULL; may be empty) */
     struct nk_log *log;
     nk_conf_ep_check *check_endpoint; /* for commands that load a configuration themselves */
     /* Load everything once more, as ini and conf were at the start, flags included; problems are
@@ -74,9 +74,9 @@ struct nk_cmd_ctx {
      * error, with nothing to free. */
     int (*reload)(const struct nk_cmd_ctx *ctx, const void **conf, struct nk_conf **take_ini,
                   struct nk_diag *diag);
-    void *reload_arg; /* private to it */
-    struct nk_launcher *launcher;  /* NULL unless NK_CMD_EXEC */
-    struct nk_diag diag;           /* run() fills it; main prints it when run() fails */
+    void *reload_arg;             /* private to it */
+    struct nk_launcher *launcher; /* NULL unless NK_CMD_EXEC */
+    struct nk_diag diag;          /* run() fills it; main prints it when run() fails */
 };
 
 struct nk_cmd_entry {

@@ -127,3 +127,13 @@ $ netkit relay --header-size 99
 $ netkit relay -c r.ini 2>&1 | head -n 2
 > netkit relay: r.ini:2: [relay] unknown key 'lisen' (did you mean 'listen'?)
 > netkit relay: r.ini:3: [relay] unknown key 'max_count' ('max_count' belongs to [group NAME])
+
+# Certificates.
+$ for n in 1 2; do netkit -q cert new --cn host --days 10 -o t$n >/dev/null; done
+$ printf '[relay]\ncert = t1/certificate.pem\nkey = t2/key.pem\n' | netkit config check -c -
+! standard input:2: [relay] t2/key.pem: the private key does not belong to the certificate
+! standard input: 1 error
+= 78
+$ printf '[relay]\ncert = t1/certificate.pem\nkey = t1/key.pem\n' | netkit config check -c - 2>&1 | sed 's/on 2.*/on DATE/'
+> standard input:2: warning: [relay] cert: the certificate expires on DATE
+> standard input: ok
