@@ -27,9 +27,17 @@ typedef int nk_torture_fn(void *arg);
  */
 unsigned nk_torture(nk_torture_fn *fn, void *arg);
 
+/* nk_torture_sparse - the same for code that is slow or allocates much: only every step-th
+ * allocation, unless the environment has NK_TORTURE=full. */
+unsigned nk_torture_sparse(nk_torture_fn *fn, void *arg, unsigned step);
+
 /* nk_torture_pause / nk_torture_resume - for use inside fn: allocations in between do not fail and
  * do not count (set-up that is not under test). They are still watched for leaks. */
 void nk_torture_pause(void);
 void nk_torture_resume(void);
+
+/* nk_torture_forgive - for use inside fn: what this run leaves behind is a library's fault (it says
+ * which one in a comment); it is freed instead of failing the test. */
+void nk_torture_forgive(void);
 
 #endif

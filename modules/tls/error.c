@@ -12,6 +12,7 @@
 
 /* The high-level part of a code: the low seven bits below 0x1000's are a second, low-level one. */
 #define HIGH_PART(rc) (-(-(rc)&0x7f80))
+#define LOW_PART(rc) (-(-(rc)&0x7f))
 
 static const struct {
     int code;
@@ -62,7 +63,7 @@ const char *tls_strerror(int rc)
     return "the TLS library refused it";
 }
 
-static bool out_of_memory(int rc)
+static bool is_alloc_failure(int rc)
 {
     switch (rc) {
     case MBEDTLS_ERR_SSL_ALLOC_FAILED:
@@ -77,6 +78,13 @@ static bool out_of_memory(int rc)
     default:
         return false;
     }
+}
+
+/* Either part of a combined code may say so ("invalid extensions" because of "no memory"). */
+static bool out_of_memory(int rc)
+{
+    return is_alloc_failure(rc) || is_alloc_failure(HIGH_PART(rc)) ||
+           is_alloc_failure(LOW_PART(rc));
 }
 
 int tls_check(int rc, int code, struct nk_diag *diag, const char *what)
