@@ -232,12 +232,11 @@ static void put_zsh(struct script *s)
            "        *) choices=$(_netkit_verbs \"$path_\") ;;\n"
            "        esac\n"
            "    fi\n"
-           "    if [ -n \"$choices\" ]; then compadd -- ${(f)\"$(print -l ${=choices})\"}; else "
-           "_files; fi\n"
+           "    if [ -n \"$choices\" ]; then compadd -- ${=choices}; else _files; fi\n"
            "}\n"
-           "compdef _netkit netkit");
+           "if [ \"$funcstack[1]\" = _netkit ]; then _netkit \"$@\"; else compdef _netkit netkit");
     put_links(s);
-    put(s, "\n");
+    put(s, "; fi\n");
 }
 
 /* complete -c netkit -n '__netkit_at "config"' ... */
