@@ -148,7 +148,7 @@ void relay_conn_denied(struct relay_conn *c)
     nk_timer_start(&c->timer, delay);
 }
 
-/* --- writing ---------------------------------------------------------------------------------- */
+/* --- the turn's end ---------------------------------------------------------------------------------- */
 
 void relay_conn_output(struct relay_conn *c)
 {
@@ -184,6 +184,12 @@ void relay_conn_flush(struct relay_conn *c)
             relay_out_consume(&c->out, (size_t)put);
         }
     }
+    if (c->owes_ack && c->out.bytes == before) {
+        /* an Endpoint never sets TCP_NODELAY: its next small frame waits for TCP's acknowledgement,
+         * which the kernel would hold back for 40 ms hoping for something to send along */
+        nk_stream_tune(c->s, NK_TUNE_QUICKACK, 1);
+    }
+    c->owes_ack = false;
     if (c->out.bytes != before) {
         c->hub->count.bytes_out += before - c->out.bytes;
         c->tx_ms = nk_now_ms(c->hub->conf.app);
@@ -308,9 +314,9 @@ static void on_readable(struct relay_conn *c)
     if (any && !c->closed) {
         c->rx_ms = nk_now_ms(h->conf.app);
         c->pinged_ms = 0;
-        if (!c->stalled && !c->wire->direct(c, &(size_t){0})) {
-            /* an Endpoint never sets TCP_NODELAY: its next small frame waits for our ACK */
-            nk_stream_tune(c->s, NK_TUNE_QUICKACK, 1);
+        if (!c->wire->direct(c, &(size_t){0})) { /* not in the middle of a large object */
+            c->owes_ack = true;
+            relay_conn_output(c);
         }
     }
     relay_hub_touch(h);

@@ -65,7 +65,8 @@ struct relay_conn {
     bool penalty;  /* failed to log in: closes later, is not read */
     bool stalled;  /* not read until wire->ready */
     bool blocked;  /* the stream takes no more for now */
-    bool dirty;    /* on the hub's list of connections with output */
+    bool dirty;    /* on the hub's list of connections with something to do at the turn's end */
+    bool owes_ack; /* bytes came, and nothing was sent since that carries TCP's acknowledgement */
     bool full;     /* holds more than max_backlog */
     struct relay_conn *prev, *next;
     struct relay_conn *dirty_next;
