@@ -56,8 +56,9 @@ def test_readme_example(plain_relay):
 def test_every_pickle_protocol(plain_relay):
     r = plain_relay
     for protocol in (3, 4, 5):  # 2 has no bytes, and no Python 3 ever chose it
-        e = r.joined(("g", "OBJ", "g"), protocol=protocol)  # a memo reference, and a duplicate
-        e.broadcast({"protocol": protocol}, "g")
+        group = f"g{protocol}"  # its own: the last broadcast of a group is kept for who joins later
+        e = r.joined((group, "OBJ", group), protocol=protocol)  # a memo reference, and a duplicate
+        e.broadcast({"protocol": protocol}, group)
         assert e.pop() == {"protocol": protocol}
         e.send([protocol], {"OBJ": 1, "other": -1})
         e.notify("OBJ")
