@@ -164,6 +164,30 @@ int nk_resolve_now(const char *host, uint16_t port, int passive, struct nk_addr 
     return -ENOENT;
 }
 
+static bool is_loopback(const struct nk_addr *a)
+{
+    if (a->ss.ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)&a->ss;
+        return ntohl(in->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    }
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->ss;
+    return a->ss.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
+}
+
+bool nk_resolve_is_local(const char *host)
+{
+    struct nk_addr addrs[NK_RESOLVE_MAX];
+    size_t n = 0;
+    if (nk_resolve_now(host, 0, 0, addrs, &n, NULL) < 0) {
+        return false;
+    }
+    size_t local = 0;
+    while (local < n && is_loopback(&addrs[local])) {
+        local++;
+    }
+    return n > 0 && local == n;
+}
+
 /* --- the lookup, in lane dns ------------------------------------------------------------------ */
 
 struct lookup {

@@ -148,6 +148,30 @@ static void test_lookup_in_a_lane(void **state)
     nk_app_free(app);
 }
 
+static void test_local_names(void **state)
+{
+    (void)state;
+    static const char *const here[] = {"127.0.0.1", "127.9.8.7",   "::1",
+                                       "localhost", "a.localhost", "LOCALHOST."};
+    static const char *const elsewhere[] = {"127.example.com",
+                                            "127.0.0.1.example.com",
+                                            "localhost.example.com",
+                                            "0.0.0.0",
+                                            "::",
+                                            "10.0.0.1",
+                                            "128.0.0.1",
+                                            "",
+                                            "x.onion",
+                                            "fe80::1",
+                                            "::ffff:10.0.0.1"};
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
+        assert_true(nk_resolve_is_local(here[i]));
+    }
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+        assert_false(nk_resolve_is_local(elsewhere[i]));
+    }
+}
+
 int nk_test_core_resolve(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +179,7 @@ int nk_test_core_resolve(void)
         cmocka_unit_test(test_refused_names),
         cmocka_unit_test(test_answers_later_and_once),
         cmocka_unit_test(test_lookup_in_a_lane),
+        cmocka_unit_test(test_local_names),
     };
     return cmocka_run_group_tests_name("core/resolve", tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 
 #include "core/app.h"
 #include "core/registry.h"
+#include "core/resolve.h"
 #include "core/signal.h"
 #include "relay/password.h"
 #include "tls/tls.h"
@@ -32,8 +33,7 @@ static bool stays_here(const struct nk_endpoint *ep)
         /* unix:, fd:, exec: have no host: they end on this machine. tor: and ssh: always have. */
         return true;
     }
-    return strcmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
-           strncmp(host, "127.", 4) == 0;
+    return nk_resolve_is_local(host);
 }
 
 static int parse_connect(struct relay_endpoint_session *s, const struct relay_endpoint_conf *conf,

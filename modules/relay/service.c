@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The relay as a service: configuration, credentials, listeners; the rest is the hub's. */
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +12,7 @@
 #include "relay/hub.h"
 #include "tls/tls.h"
 
-enum { LOOPBACK_NET = 127, ADDRESS_TEXT = 256 };
+enum { ADDRESS_TEXT = 256 };
 
 struct nk_service {
     struct nk_service_args args;
@@ -38,40 +37,21 @@ static struct nk_log *log_of(const struct nk_service *s)
 
 /* --- where to listen -------------------------------------------------------------------------- */
 
-static bool is_loopback(const struct nk_addr *a)
-{
-    if (a->ss.ss_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)&a->ss;
-        return ntohl(in->sin_addr.s_addr) >> 24 == LOOPBACK_NET;
-    }
-    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)&a->ss;
-    return a->ss.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&in6->sin6_addr);
-}
-
 /* Does this TCP body ("host:port") name loopback addresses only? */
 static bool loopback_body(const char *body)
 {
     char host[ADDRESS_TEXT];
     uint16_t port;
-    struct nk_addr addrs[NK_RESOLVE_MAX];
-    size_t n = 0;
-    struct nk_diag diag;
-    if (nk_ep_host_port(body, host, sizeof(host), &port, 1, &diag) < 0 ||
-        nk_resolve_now(host, port, 1, addrs, &n, &diag) < 0 || n == 0) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        if (!is_loopback(&addrs[i])) {
-            return false;
-        }
-    }
-    return true;
+    return nk_ep_host_port(body, host, sizeof(host), &port, 1, NULL) == 0 &&
+           nk_resolve_is_local(host);
 }
 
 static int refuse_plain(const char *text, struct nk_diag *diag)
 {
-    nk_fail(diag, NK_ECONFIG, "relay: '%s' is reachable from other machines, and connection = TCP is "
-                              "not encrypted", text);
+    nk_fail(diag, NK_ECONFIG,
+            "relay: '%s' is reachable from other machines, and connection = TCP is "
+            "not encrypted",
+            text);
     nk_hint(diag, "use connection = TLS, listen on 127.0.0.1, or say allow_plain = yes");
     return NK_ECONFIG;
 }
@@ -83,8 +63,9 @@ static int check_listen(const struct relay_conf *conf, const char *text, struct 
     int rc = nk_ep_text_parse(&t, text, diag);
     for (size_t i = 0; rc == 0 && i < t.layers; i++) {
         if (strcmp(t.scheme[i], "tls") == 0) {
-            rc = nk_fail(diag, NK_ECONFIG, "relay: 'listen' names a transport only: the relay adds TLS "
-                                           "itself (connection = TLS, with cert and key)");
+            rc = nk_fail(diag, NK_ECONFIG,
+                         "relay: 'listen' names a transport only: the relay adds TLS "
+                         "itself (connection = TLS, with cert and key)");
         }
     }
     if (rc == 0 && conf->connection == RELAY_TCP && !conf->allow_plain &&
@@ -104,7 +85,8 @@ static int check_conf(const struct relay_conf *conf, struct nk_diag *diag)
         return nk_fail(diag, NK_ECONFIG, "relay: 'client_ca' needs connection = TLS");
     }
     if (conf->ping_timeout <= conf->ping_interval) {
-        return nk_fail(diag, NK_ECONFIG, "relay: 'ping_timeout' must be longer than 'ping_interval'");
+        return nk_fail(diag, NK_ECONFIG,
+                       "relay: 'ping_timeout' must be longer than 'ping_interval'");
     }
     for (size_t i = 0; i < conf->listen.n; i++) {
         int rc = check_listen(conf, conf->listen.v[i], diag);
@@ -196,9 +178,11 @@ static int configure_group(struct nk_service *s, const char *name, struct nk_dia
 {
     const struct relay_group_conf *g = nk_conf_get(s->args.ini, relay_group_section.name, name);
     const char *real = g->match ? g->match : name;
-    int rc = relay_groups_configure(s->groups, real, strlen(real), g->max_count, g->max_consumables);
+    int rc =
+        relay_groups_configure(s->groups, real, strlen(real), g->max_count, g->max_consumables);
     if (rc == -EEXIST) {
-        return nk_fail(diag, NK_ECONFIG, "[group %s]: another section is about '%s' too", name, real);
+        return nk_fail(diag, NK_ECONFIG, "[group %s]: another section is about '%s' too", name,
+                       real);
     }
     return rc < 0 ? nk_fail_sys(diag, rc, "[group %s]", name) : 0;
 }
@@ -222,8 +206,9 @@ static int open_groups(struct nk_service *s, struct nk_diag *diag)
         }
     }
     if (conf.listed_only && !first) {
-        nk_warn(log_of(s), "relay", "accept_groups = listed, but there is no [group NAME]: nobody can "
-                                    "join or send anything");
+        nk_warn(log_of(s), "relay",
+                "accept_groups = listed, but there is no [group NAME]: nobody can "
+                "join or send anything");
     }
     return 0;
 }
@@ -383,7 +368,8 @@ static void relay_status(const struct nk_service *s, struct nk_json *out)
     nk_json_array(out);
     for (size_t i = 0; i < s->nlisteners; i++) {
         char where[ADDRESS_TEXT];
-        nk_json_str(out, nk_listener_local(s->listener[i], where, sizeof(where)) < 0 ? NULL : where);
+        nk_json_str(out,
+                    nk_listener_local(s->listener[i], where, sizeof(where)) < 0 ? NULL : where);
     }
     nk_json_close(out);
     nk_json_kv_bool(out, "encrypted", s->creds != NULL);

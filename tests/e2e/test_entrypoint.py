@@ -302,6 +302,14 @@ def test_names_that_are_never_asked(work, name):
     assert int(code) in ((2, 78, 69) if "onion" in name.lower() else (69, 75)), text
 
 
+@pytest.mark.parametrize("name", ["127.example.com", "127.0.0.1.example.com", "localhost.example"])
+def test_names_that_only_look_local(work, name):
+    """Nobody's password goes there in plain text."""
+    done = run("endpoint", "broadcast", "--to", "g", "-", "--connect", f"tcp:{name}:3000",
+               "--connection", "TCP", "--state-dir", work / "state")
+    support.check_error(done, 2, "without TLS")
+
+
 def test_bad_host_names(work):
     for host in ("a" * 256, "a" * 1000, "a b", "host%00x", "h\u00e9"):
         done = run("endpoint", "broadcast", "--to", "g", "-", "--connect", f"tcp:{host}:3000",
