@@ -16,20 +16,20 @@
 #include "core/timer.h"
 
 #define FOREVER_MS (UINT64_C(1) << 40) /* the longest that a timer takes */
-#define STATUS_MAX 4000                /* bytes of one service's status in the log */
+#define STATUS_MAX 4000                /* bytes of the status in the log */
 
 static const int watched[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGQUIT};
 enum { WATCHED = sizeof(watched) / sizeof(watched[0]) };
 
 struct unit {
-    struct group *group;
+    struct nk_service_group *group;
     struct nk_service *service; /* NULL: not started, or closed */
     const void *conf;
     bool ready, ended;
     int status;
 };
 
-struct group {
+struct nk_service_group {
     const struct nk_services *conf;
     const struct nk_service_unit *specs;
     struct unit *units;
@@ -45,20 +45,20 @@ struct group {
     struct nk_diag *diag;
 };
 
-static struct nk_log *group_log(const struct group *g)
+static struct nk_log *group_log(const struct nk_service_group *g)
 {
     return nk_app_log(g->conf->app);
 }
 
 /* Say in the diagnostic which one it was, where there are several. */
-static void name_unit(const struct group *g, size_t i)
+static void name_unit(const struct nk_service_group *g, size_t i)
 {
     if (g->n > 1) {
         nk_fail_context(g->diag, "%s", g->specs[i].label);
     }
 }
 
-static void group_over(struct group *g)
+static void group_over(struct nk_service_group *g)
 {
     g->over = true;
     nk_app_stop(g->conf->app, 0);
@@ -66,7 +66,7 @@ static void group_over(struct group *g)
 
 /* --- draining --------------------------------------------------------------------------------- */
 
-static void drain_all(struct group *g)
+static void drain_all(struct nk_service_group *g)
 {
     if (g->draining) {
         return;
@@ -84,7 +84,7 @@ static void drain_all(struct group *g)
 
 static void on_drain_over(void *owner)
 {
-    struct group *g = owner;
+    struct nk_service_group *g = owner;
     for (size_t i = 0; i < g->n; i++) {
         if (g->units[i].service && !g->units[i].ended) {
             nk_warn(group_log(g), "service", "%s: still busy, ended anyway", g->specs[i].label);
@@ -95,7 +95,7 @@ static void on_drain_over(void *owner)
 
 static void on_alive(void *owner)
 {
-    struct group *g = owner;
+    struct nk_service_group *g = owner;
     nk_timer_start(&g->alive, FOREVER_MS);
 }
 
@@ -111,7 +111,7 @@ static void on_unit_ready(void *owner)
 static void on_unit_end(void *owner, int status, const struct nk_diag *diag)
 {
     struct unit *u = owner;
-    struct group *g = u->group;
+    struct nk_service_group *g = u->group;
     size_t i = (size_t)(u - g->units);
     u->ended = true;
     u->status = status;
@@ -131,7 +131,7 @@ static void on_unit_end(void *owner, int status, const struct nk_diag *diag)
 }
 
 /* Close what has ended. Returns how many are still there. */
-static size_t close_ended(struct group *g)
+static size_t close_ended(struct nk_service_group *g)
 {
     size_t left = 0;
     for (size_t i = 0; i < g->n; i++) {
@@ -146,7 +146,7 @@ static size_t close_ended(struct group *g)
     return left;
 }
 
-static void become_ready(struct group *g)
+static void become_ready(struct nk_service_group *g)
 {
     for (size_t i = 0; i < g->n; i++) {
         if (!g->units[i].ready) {
@@ -163,7 +163,7 @@ static void become_ready(struct group *g)
 
 static void advance(void *owner)
 {
-    struct group *g = owner;
+    struct nk_service_group *g = owner;
     if (g->over) {
         return;
     }
@@ -183,7 +183,7 @@ static void advance(void *owner)
 /* --- reload ----------------------------------------------------------------------------------- */
 
 /* Give the units before `n` what they had. Returns false when one of them refuses even that. */
-static bool roll_back(struct group *g, size_t n, const bool *moved)
+static bool roll_back(struct nk_service_group *g, size_t n, const bool *moved)
 {
     struct nk_diag diag;
     bool ok = true;
@@ -200,8 +200,8 @@ static bool roll_back(struct group *g, size_t n, const bool *moved)
 }
 
 /* One unit. 1: has the new one; 0: keeps the old one; negative: refused. */
-static int reload_unit(struct group *g, size_t i, const struct nk_conf *ini, const void *conf,
-                       struct nk_diag *diag)
+static int reload_unit(struct nk_service_group *g, size_t i, const struct nk_conf *ini,
+                       const void *conf, struct nk_diag *diag)
 {
     const struct nk_service_type *type = g->specs[i].type;
     struct unit *u = &g->units[i];
@@ -218,14 +218,14 @@ static int reload_unit(struct group *g, size_t i, const struct nk_conf *ini, con
     return rc < 0 ? nk_fail_context(diag, "%s", g->specs[i].label) : 1;
 }
 
-static void settle(struct group *g, const struct nk_conf *unused)
+static void settle(struct nk_service_group *g, const struct nk_conf *unused)
 {
     if (g->conf->settle) {
         g->conf->settle(g->conf->owner, unused);
     }
 }
 
-static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_diag *diag)
+static int reload_units(struct nk_service_group *g, const struct nk_conf *ini, struct nk_diag *diag)
 {
     const void **confs = calloc(g->n, sizeof(*confs));
     bool *moved = calloc(g->n, sizeof(*moved));
@@ -265,26 +265,24 @@ static int reload_units(struct group *g, const struct nk_conf *ini, struct nk_di
     return rc;
 }
 
-static void reload(struct group *g)
+int nk_services_reload(struct nk_service_group *g, struct nk_diag *diag)
 {
-    struct nk_diag diag = {0};
     const struct nk_conf *ini = g->ini;
     if (g->draining) {
-        return;
+        return nk_fail(diag, NK_ECLOSED, "about to end");
     }
     if (!g->conf->reload) {
-        nk_warn(group_log(g), "service", "HUP: this command cannot reload; start it again");
-        return;
+        return nk_fail(diag, NK_EUNSUPPORTED, "this command cannot reload; start it again");
     }
     nk_notify_send(g->notify, NK_NOTIFY_RELOADING);
-    int rc = g->conf->reload(g->conf->owner, &ini, &diag);
+    int rc = g->conf->reload(g->conf->owner, &ini, diag);
     if (rc == 0) {
-        rc = reload_units(g, ini, &diag);
+        rc = reload_units(g, ini, diag);
     }
     if (rc < 0) {
         nk_audit(group_log(g), "service", NK_LOG_ERROR, "reload", NULL,
                  "the old configuration stays in force: %s",
-                 diag.text[0] ? diag.text : nk_strerror(rc));
+                 diag->text[0] ? diag->text : nk_strerror(rc));
     } else {
         nk_audit(group_log(g), "service", NK_LOG_INFO, "reload", NULL,
                  "the new configuration is in force");
@@ -292,32 +290,63 @@ static void reload(struct group *g)
     if (g->ready) {
         nk_notify_send(g->notify, NK_NOTIFY_READY);
     }
+    return rc;
+}
+
+static void on_hup(struct nk_service_group *g)
+{
+    struct nk_diag diag = {0};
+    int rc = nk_services_reload(g, &diag);
+    if (rc == NK_EUNSUPPORTED) {
+        nk_warn(group_log(g), "service", "HUP: %s", diag.text);
+    }
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
 
-static void log_status(struct group *g)
+enum nk_service_phase nk_services_phase(const struct nk_service_group *g)
+{
+    return g->draining ? NK_PHASE_DRAINING : g->ready ? NK_PHASE_READY : NK_PHASE_STARTING;
+}
+
+void nk_services_status(const struct nk_service_group *g, struct nk_json *out)
 {
     for (size_t i = 0; i < g->n; i++) {
-        struct nk_buf buf;
-        struct nk_json json;
-        struct unit *u = &g->units[i];
-        if (!u->service || !g->specs[i].type->status) {
-            continue;
+        const struct unit *u = &g->units[i];
+        nk_json_key(out, g->specs[i].label);
+        nk_json_object(out);
+        nk_json_kv_str(out, "state",
+                       !u->service || u->ended ? "ended"
+                       : g->draining           ? "draining"
+                       : u->ready              ? "ready"
+                                               : "starting");
+        if (u->service && g->specs[i].type->status) {
+            g->specs[i].type->status(u->service, out);
         }
-        nk_buf_init(&buf, STATUS_MAX);
-        nk_json_init(&json, &buf, false);
-        nk_json_object(&json);
-        g->specs[i].type->status(u->service, &json);
-        nk_json_close(&json);
-        const char *text = nk_json_end(&json) == 0 ? nk_buf_str(&buf) : NULL;
-        nk_info(group_log(g), "service", "%s: %s", g->specs[i].label,
-                text ? text : "status too long");
-        nk_buf_clear(&buf);
+        nk_json_close(out);
     }
 }
 
-static void on_stop(struct group *g, int signum)
+static void log_status(struct nk_service_group *g)
+{
+    struct nk_buf buf;
+    struct nk_json json;
+    nk_buf_init(&buf, STATUS_MAX);
+    nk_json_init(&json, &buf, false);
+    nk_json_object(&json);
+    nk_services_status(g, &json);
+    nk_json_close(&json);
+    const char *text = nk_json_end(&json) == 0 ? nk_buf_str(&buf) : NULL;
+    nk_info(group_log(g), "service", "%s", text ? text : "status too long");
+    nk_buf_clear(&buf);
+}
+
+void nk_services_stop(struct nk_service_group *g)
+{
+    drain_all(g);
+}
+
+static void on_stop(struct nk_service_group *g, int signum)
 {
     if (g->stop_signal) {
         g->result = NK_EXIT_SIGNAL + signum;
@@ -332,14 +361,14 @@ static void on_stop(struct group *g, int signum)
 
 static void on_signal(void *owner, int signum)
 {
-    struct group *g = owner;
+    struct nk_service_group *g = owner;
     switch (signum) {
     case SIGTERM:
     case SIGINT:
         on_stop(g, signum);
         break;
     case SIGHUP:
-        reload(g);
+        on_hup(g);
         break;
     case SIGUSR1:
         log_status(g);
@@ -351,7 +380,7 @@ static void on_signal(void *owner, int signum)
 
 /* --- the run ---------------------------------------------------------------------------------- */
 
-static int start_units(struct group *g)
+static int start_units(struct nk_service_group *g)
 {
     for (size_t i = 0; i < g->n; i++) {
         struct unit *u = &g->units[i];
@@ -375,7 +404,7 @@ static int start_units(struct group *g)
     return 0;
 }
 
-static int group_open(struct group *g)
+static int group_open(struct nk_service_group *g)
 {
     struct nk_app *app = g->conf->app;
     nk_timer_init(&g->drain, app, on_drain_over, g);
@@ -388,10 +417,16 @@ static int group_open(struct group *g)
         }
     }
     int rc = nk_notify_open(app, &g->notify, g->diag);
-    return rc < 0 ? rc : start_units(g);
+    if (rc < 0) {
+        return rc;
+    }
+    if (g->conf->on_open) {
+        g->conf->on_open(g->conf->owner, g);
+    }
+    return start_units(g);
 }
 
-static void group_close(struct group *g)
+static void group_close(struct nk_service_group *g)
 {
     for (size_t i = g->n; i-- > 0;) {
         if (g->units[i].service) {
@@ -411,7 +446,8 @@ static void group_close(struct group *g)
 int nk_services_run(const struct nk_services *conf, const struct nk_service_unit *units, size_t n,
                     struct nk_diag *diag)
 {
-    struct group g = {.conf = conf, .specs = units, .n = n, .ini = conf->ini, .diag = diag};
+    struct nk_service_group g = {
+        .conf = conf, .specs = units, .n = n, .ini = conf->ini, .diag = diag};
     g.units = calloc(n, sizeof(*g.units));
     if (!g.units) {
         return nk_fail_sys(diag, -ENOMEM, "services");

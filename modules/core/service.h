@@ -76,11 +76,16 @@ struct nk_service_unit {
     const void *conf;
 };
 
+struct nk_service_group;
+
 struct nk_services {
     struct nk_app *app;
     const struct nk_conf *ini;
     uint64_t drain_ms;
-    void *owner;                   /* of the callbacks */
+    void *owner; /* of the callbacks */
+    /* before the first start: what can be asked of the group until nk_services_run returns; may be
+     * NULL */
+    void (*on_open)(void *owner, struct nk_service_group *g);
     void (*on_ready)(void *owner); /* all are; may be NULL */
     void (*on_end)(void *owner, size_t i, int status, const struct nk_diag *diag); /* may be NULL */
     /* HUP: load everything again. 0 with a new configuration in *ini, which stays valid until
@@ -101,5 +106,20 @@ struct nk_services {
  */
 int nk_services_run(const struct nk_services *conf, const struct nk_service_unit *units, size_t n,
                     struct nk_diag *diag);
+
+enum nk_service_phase { NK_PHASE_STARTING, NK_PHASE_READY, NK_PHASE_DRAINING };
+
+/* nk_services_phase - how far the group is. */
+enum nk_service_phase nk_services_phase(const struct nk_service_group *g);
+
+/* nk_services_status - add one key per service to an open JSON object: its state and what it tells.
+ */
+void nk_services_status(const struct nk_service_group *g, struct nk_json *out);
+
+/* nk_services_reload - as HUP. 0 or the error, which has been logged. */
+int nk_services_reload(struct nk_service_group *g, struct nk_diag *diag);
+
+/* nk_services_stop - as TERM: drain, then end with 0. Again changes nothing. */
+void nk_services_stop(struct nk_service_group *g);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "core/app.h"
 #include "core/service.h"
+#include "service/control.h"
 
 /* A configuration that a reload has brought. */
 struct loaded {
@@ -31,6 +32,8 @@ struct supervisor {
     size_t n;
     struct loaded *loaded;
     int lock;
+    struct nk_app *app;
+    struct service_control *control;
 };
 
 /* --- what to start ---------------------------------------------------------------------------- */
@@ -217,19 +220,29 @@ static int lock_state(struct supervisor *s)
     return rc < 0 ? rc : nk_lock_open(path, &s->lock, diag);
 }
 
+/* Without the socket (a path that is too long for one) everything else works. */
+static void open_control(void *owner, struct nk_service_group *g)
+{
+    struct supervisor *s = owner;
+    struct nk_diag diag = {0};
+    if (service_control_open(s->app, g, &s->control, &diag) < 0) {
+        nk_log_diag(s->ctx->log, "service", NK_LOG_WARN, &diag);
+    }
+}
+
 static int run_services(struct supervisor *s, uint64_t drain_ms)
 {
-    struct nk_app *app;
     struct nk_app_conf app_conf = {
         .log = s->ctx->log, .launcher = s->ctx->launcher, .state_dir = s->ctx->globals->state_dir};
-    int rc = nk_app_new(&app, &app_conf, &s->ctx->diag);
+    int rc = nk_app_new(&s->app, &app_conf, &s->ctx->diag);
     if (rc < 0) {
         return rc;
     }
-    struct nk_services conf = {.app = app,
+    struct nk_services conf = {.app = s->app,
                                .ini = s->ctx->ini,
                                .drain_ms = drain_ms,
                                .owner = s,
+                               .on_open = open_control,
                                .reload = reload,
                                .pick = pick,
                                .settle = settle};
@@ -237,7 +250,8 @@ static int run_services(struct supervisor *s, uint64_t drain_ms)
     nk_info(s->ctx->log, "service", "starting %zu service%s from %s", s->n, s->n == 1 ? "" : "s",
             path ? path : "the environment");
     rc = nk_services_run(&conf, s->units, s->n, &s->ctx->diag);
-    nk_app_free(app);
+    service_control_close(s->control);
+    nk_app_free(s->app);
     return rc;
 }
 

@@ -210,7 +210,7 @@ def test_status_in_the_log(programs, work):
     s = Services(programs, work, section("a", ECHO)).ready()
     mark = s.program.mark()
     s.program.proc.send_signal(signal.SIGUSR1)
-    line = s.program.wait_line(r"forward a: \{.*\}$", mark)
+    line = s.program.wait_line(r'\{"forward a":\{"state":"ready",.*\}$', mark)
     assert line
     assert s.program.stop() == 0
 
