@@ -305,8 +305,11 @@ def test_names_that_are_never_asked(work, name):
 @pytest.mark.parametrize("name", ["127.example.com", "127.0.0.1.example.com", "localhost.example"])
 def test_names_that_only_look_local(work, name):
     """Nobody's password goes there in plain text."""
+    password = work / "password"
+    password.write_text("a password that is good enough 1\n", encoding="ascii")
+    password.chmod(0o600)
     done = run("endpoint", "broadcast", "--to", "g", "-", "--connect", f"tcp:{name}:3000",
-               "--connection", "TCP", "--state-dir", work / "state")
+               "--connection", "TCP", "--password-file", password, "--state-dir", work / "state")
     support.check_error(done, 2, "without TLS")
 
 
