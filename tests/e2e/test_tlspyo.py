@@ -65,7 +65,7 @@ def test_every_pickle_protocol(plain_relay):
         assert e.pop() == [protocol]
         assert e.nothing()
         assert e.stop()
-        assert r.joined("g").receive(1) == [{"protocol": protocol}]
+        assert r.joined(group).receive(1) == [{"protocol": protocol}]
 
 
 @pytest.mark.parametrize("groups", [("a", "b"), ["a", "b"], {"a", "b"}, frozenset(("a", "b")), "a",
