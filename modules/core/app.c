@@ -8,7 +8,7 @@
 enum {
     NS_PER_MS = 1000000,
     TURN_PASSES = 4, /* over the deferred calls, in one turn */
-    LAST_PASSES = 4 /* deferred calls that defer again, in nk_app_free */
+    LAST_PASSES = 4  /* deferred calls that defer again, in nk_app_free */
 };
 
 #define PREAUTH_BYTES ((size_t)64 * 1024 * 1024) /* shared by unauthenticated connections */
@@ -90,9 +90,9 @@ static void on_prepare(uv_prepare_t *h)
     nk_app_sync(app);
 }
 
-/* Entries added while a pass runs come after defers_stop and run in the next pass; after the last one
- * they wait for the next turn. Layers (a queue, its connections, their filters) thus pass work down
- * within one turn, and whoever defers itself again and again still lets the loop poll. */
+/* Entries added while a pass runs come after defers_stop and run in the next pass; after the last
+ * one they wait for the next turn. Layers (a queue, its connections, their filters) thus pass work
+ * down within one turn, and whoever defers itself again and again still lets the loop poll. */
 static void run_defers(struct nk_app *app)
 {
     for (int pass = 0; pass < TURN_PASSES && app->defers; pass++) {

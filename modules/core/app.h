@@ -57,8 +57,8 @@ struct nk_budget *nk_app_budget(struct nk_app *app);
 /* nk_app_defer - run fn(owner) once at the end of the current turn (or of the next turn when called
  * outside of one). Entries are intrusive: the struct belongs to the caller and must stay valid
  * until it ran or was cancelled; deferring a pending one changes nothing. Order is first in, first
- * out. What is deferred by a deferred call runs in the same turn too, up to four calls deep; then the
- * loop polls first. */
+ * out. What is deferred by a deferred call runs in the same turn too, up to four calls deep; then
+ * the loop polls first. */
 struct nk_defer {
     void (*fn)(void *owner);
     void *owner;

@@ -38,7 +38,7 @@ struct nk_app {
     unsigned scale;
 
     bool in_turn; /* between the first callback of a poll and the end of check */
-    bool in_pass;     /* the ready list is being delivered */
+    bool in_pass; /* the ready list is being delivered */
     bool stopping;
     int exit_code;
     uint64_t turn;

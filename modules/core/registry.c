@@ -161,21 +161,23 @@ static int unknown_layer(const struct nk_endpoint *ep, const char *layer, struct
                          ep->layers[i].driver->scheme);
         len = w > 0 && (size_t)w < sizeof(who) - len ? len + (size_t)w : len;
     }
-    return nk_fail(diag, NK_ECONFIG, "no layer '%s' here; the layers are: %s", layer, who);
+    nk_fail(diag, NK_ECONFIG, "no layer '%s' here; the layers are: %s", layer, who);
+    return NK_ECONFIG;
 }
 
 /* A bare key must be known to exactly one layer. */
 static int choose(const struct nk_endpoint *ep, const struct nk_ep_param *p, struct choice *out,
                   struct nk_diag *diag)
 {
-    bool named = false, found = false;
+    bool named = false;
+    *out = (struct choice){.row = NULL};
     for (size_t i = 0; i < ep->n; i++) {
         if (!in_scope(ep, i, p->layer)) {
             continue;
         }
         named = true;
         const struct nk_opt *row = row_of(ep, i, p->key);
-        if (row && found) {
+        if (row && out->row) {
             const char *a = ep->layers[out->layer].driver->scheme;
             const char *b = ep->layers[i].driver->scheme;
             nk_fail(diag, NK_ECONFIG, "'%s' is a key of '%s' and of '%s'", p->key, a, b);
@@ -183,14 +185,13 @@ static int choose(const struct nk_endpoint *ep, const struct nk_ep_param *p, str
             return NK_ECONFIG;
         }
         if (row) {
-            found = true;
             *out = (struct choice){.layer = i, .row = row};
         }
     }
     if (!named) {
         return unknown_layer(ep, p->layer, diag);
     }
-    return found ? 0 : unknown_key(ep, p, diag);
+    return out->row ? 0 : unknown_key(ep, p, diag);
 }
 
 static int set_param(struct nk_endpoint *ep, const struct choice *c, const struct nk_ep_param *p,

@@ -14,7 +14,8 @@ int nk_stream_over_fd(struct nk_app *app, int fd, unsigned watch_flags, const ch
  * success. NK_CONNECTED is queued. */
 int nk_stream_over_file(struct nk_app *app, int fd, bool writing, struct nk_stream **out);
 
-/* nk_stream_join - read from take_in, write to take_out (both connected; closed also on failure). */
+/* nk_stream_join - read from take_in, write to take_out (both connected; closed also on failure).
+ */
 int nk_stream_join(struct nk_app *app, struct nk_stream *take_in, struct nk_stream *take_out,
                    struct nk_stream **out);
 

@@ -15,7 +15,7 @@ struct nk_app;
 struct nk_timer {
     void (*fn)(void *owner); /* called on the loop, never from nk_timer_start */
     void *owner;
-    struct nk_app *app;     /* private from here on */
+    struct nk_app *app; /* private from here on */
     uint64_t due_ms;
     uint64_t seq;
     struct nk_timer *child, *next, *prev; /* pairing heap */

@@ -355,9 +355,10 @@ static void forward_close(struct nk_service *f)
     nk_app_defer_cancel(f->app, &f->ready);
     nk_app_defer_cancel(f->app, &f->end);
     nk_listener_close(f->listener);
-    while (f->pairs) {
-        nk_pump_close(f->pairs->pump);
-        pair_free(f->pairs);
+    for (struct pair *p = f->pairs, *next; p; p = next) {
+        next = p->next;
+        nk_pump_close(p->pump);
+        free(p);
     }
     nk_endpoint_free(f->connect);
     free(f);
