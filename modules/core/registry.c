@@ -127,8 +127,8 @@ static bool in_scope(const struct nk_endpoint *ep, size_t i, const char *layer)
     return !layer || strcmp(ep->layers[i].driver->scheme, layer) == 0;
 }
 
-static int unknown_key(const struct nk_endpoint *ep, const struct nk_ep_param *p,
-                       struct nk_diag *diag)
+static void unknown_key(const struct nk_endpoint *ep, const struct nk_ep_param *p,
+                        struct nk_diag *diag)
 {
     const char *names[MAX_NAMES];
     char who[80] = "";
@@ -149,10 +149,9 @@ static int unknown_key(const struct nk_endpoint *ep, const struct nk_ep_param *p
     if (near) {
         nk_hint(diag, "did you mean '%s'?", near);
     }
-    return NK_ECONFIG;
 }
 
-static int unknown_layer(const struct nk_endpoint *ep, const char *layer, struct nk_diag *diag)
+static void unknown_layer(const struct nk_endpoint *ep, const char *layer, struct nk_diag *diag)
 {
     char who[80] = "";
     size_t len = 0;
@@ -162,7 +161,6 @@ static int unknown_layer(const struct nk_endpoint *ep, const char *layer, struct
         len = w > 0 && (size_t)w < sizeof(who) - len ? len + (size_t)w : len;
     }
     nk_fail(diag, NK_ECONFIG, "no layer '%s' here; the layers are: %s", layer, who);
-    return NK_ECONFIG;
 }
 
 /* A bare key must be known to exactly one layer. */
@@ -189,9 +187,11 @@ static int choose(const struct nk_endpoint *ep, const struct nk_ep_param *p, str
         }
     }
     if (!named) {
-        return unknown_layer(ep, p->layer, diag);
+        unknown_layer(ep, p->layer, diag);
+    } else if (!out->row) {
+        unknown_key(ep, p, diag);
     }
-    return out->row ? 0 : unknown_key(ep, p, diag);
+    return out->row ? 0 : NK_ECONFIG;
 }
 
 static int set_param(struct nk_endpoint *ep, const struct choice *c, const struct nk_ep_param *p,

@@ -16,6 +16,7 @@ enum nk_conform_flags {
     NK_CONFORM_TINY = 4           /* queues of a few bytes: only small transfers */
 };
 
+/* "$$" in `listen` and `refused` stands for our pid: runs at the same time must not meet. */
 struct nk_conform_row {
     const char *name;
     const char *listen;  /* listener's string */

@@ -255,17 +255,19 @@ static void test_users(void **state)
     char us[24], other[24];
     snprintf(us, sizeof(us), "%u", (unsigned)getuid());
     snprintf(other, sizeof(other), "%u", (unsigned)getuid() + 1);
+    char name[48];
+    snprintf(name, sizeof(name), "unix:@netkit-forward-%d", (int)getpid());
     for (int allowed = 0; allowed < 2; allowed++) {
         struct world w;
         struct client a;
         char *list[2] = {other, us};
         open_world(&w);
         w.conf.allow_uid = (struct nk_strlist){.v = list, .n = allowed ? 2 : 1};
-        assert_int_equal(start(&w, "unix:@netkit-forward-test", "mem:echo"), 0);
+        assert_int_equal(start(&w, name, "mem:echo"), 0);
         if (allowed) {
-            must_echo(&w, &a, "unix:@netkit-forward-test");
+            must_echo(&w, &a, name);
         } else {
-            dial(&w, &a, "unix:@netkit-forward-test");
+            dial(&w, &a, name);
             for (int i = 0; i < TURNS && a.last > 0; i++) {
                 nk_app_turn(w.app, 10);
             }

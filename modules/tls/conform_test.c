@@ -50,7 +50,7 @@ int nk_test_tls_conform(void)
         {"tls alone", "tls:localhost:0", "", "tls:localhost:1,ca=%s", 0},
         {"tls+tcp, tiny windows", "tls+tcp:127.0.0.1:0,sndbuf=4096,rcvbuf=2048",
          ",sndbuf=4096,rcvbuf=2048", NULL, 0},
-        {"tls+unix", "tls+unix:@netkit-tls-conform", "", NULL, 0},
+        {"tls+unix", "tls+unix:@netkit-tls-conform-$$", "", NULL, 0},
         {"tls+mem", "tls+mem:x", "", "tls+mem:nobody,ca=%s,name=localhost", 0},
         {"tls+mem, tiny", "tls+mem:x,capacity=70,chunk=11", ",capacity=50,chunk=7", NULL,
          NK_CONFORM_TINY},
