@@ -17,8 +17,9 @@
 #include "base/json.h"
 
 #define RELAY_VALUE_MAX_VALUES 65536 /* values of one pickle; more is NK_EUNSUPPORTED */
-#define RELAY_VALUE_MAX_DEPTH 12 /* levels of nesting, a dict counts as two; below NK_JSON_DEPTH   \
-                                  */
+#define RELAY_VALUE_MAX_DEPTH                                                                      \
+    12 /* levels of nesting, a dict counts as two; below NK_JSON_DEPTH                             \
+        */
 
 enum relay_value_type {
     RELAY_VALUE_NONE,
