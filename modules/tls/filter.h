@@ -58,6 +58,7 @@ struct tls_stream {
     bool lower_ended, ended, shut, shut_below, has_ssl, tls13, want_write;
 };
 
+/* tls_stream_set_state - the only way a state changes; logged at debug level. */
 void tls_stream_set_state(struct tls_stream *f, enum tls_stream_state to);
 
 /* --- io.c: between mbedTLS and the lower stream ----------------------------------------------- */
@@ -80,6 +81,7 @@ void tls_flush(struct tls_stream *f);
  * when `shrink`. */
 void tls_settle_in(struct tls_stream *f, bool shrink);
 
+/* tls_bytes_clear - give the block back, or free it. */
 void tls_bytes_clear(struct tls_stream *f, struct tls_bytes *b);
 
 /* tls_update_lower - tell the lower stream what we wait for. */

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tls/internal.h"
+#include <mbedtls/platform.h>
+
+#include "tls/filter.h"
 #include "tls/tls_testkit.h"
 
 int nk_test_tls_filter(void);
@@ -624,6 +626,73 @@ static void test_bad_creds(void **state)
     }
 }
 
+enum { COUNT_HEADER = 16, IDLE_LIMIT = 8192 };
+
+static size_t counted; /* bytes that mbedTLS holds */
+
+static void *count_calloc(size_t n, size_t size)
+{
+    size_t *p = calloc(1, COUNT_HEADER + n * size);
+    if (!p) {
+        return NULL;
+    }
+    *p = n * size;
+    counted += n * size;
+    return (char *)p + COUNT_HEADER;
+}
+
+static void count_free(void *p)
+{
+    if (p) {
+        size_t *q = (size_t *)(void *)((char *)p - COUNT_HEADER);
+        counted -= *q;
+        free(q);
+    }
+}
+
+/* Everything that an idle connection holds: the stream and what mbedTLS has allocated for it. Both
+ * ends live here, so both are counted, with certificates on both sides. */
+static void test_idle_memory(void **state)
+{
+    struct fixture *x = *state;
+    struct rig r;
+    struct tls_creds_conf sc = server_conf(x), cc = client_conf(x);
+    sc.ca_text = kit_cert_pem(&x->ca);
+    cc.cert_text = kit_cert_pem(&x->client);
+    cc.key_text = kit_key_pem(&x->client);
+    mbedtls_platform_set_calloc_free(count_calloc, count_free);
+    rig_new(&r, &sc, &cc);
+    size_t before = counted;
+    rig_connect(&r, "srv.test", WIDE, WIDE);
+    assert_true(kit_run(r.app, both_connected, &r));
+    kit_peer_send(&r.server, "hello", 5);
+    kit_peer_send(&r.client, "hello", 5);
+    assert_true(kit_run(r.app, got_both, &r));
+    for (int i = 0; i < 5; i++) {
+        nk_app_turn(r.app, 0);
+    }
+    struct tls_stream *s = (struct tls_stream *)r.server.s, *c = (struct tls_stream *)r.client.s;
+    assert_true(s->park.parked && c->park.parked);
+    assert_null(s->in.p);
+    assert_null(s->out.p);
+    assert_null(s->attempt);
+    tls_park_pool_clear(tls_io_parking(s->io)); /* spares belong to the app, not to a connection */
+    size_t both = counted - before + 2 * sizeof(struct tls_stream);
+    print_message("idle: %zu bytes for both ends, of which the streams %zu each\n", both,
+                  sizeof(struct tls_stream));
+    assert_true(both <= IDLE_LIMIT + IDLE_LIMIT);
+    size_t client_side = counted;
+    nk_stream_close(r.server.s);
+    r.server.s = NULL;
+    size_t server = client_side - counted + sizeof(struct tls_stream);
+    print_message("idle: server end %zu bytes, client end %zu\n", server, both - server);
+    assert_true(server <= IDLE_LIMIT);
+    assert_true(both - server <= IDLE_LIMIT);
+    rig_disconnect(&r);
+    rig_free(&r);
+    mbedtls_platform_set_calloc_free(calloc, free);
+}
+
 int nk_test_tls_filter(void)
 {
     const struct CMUnitTest tests[] = {
@@ -641,6 +710,7 @@ int nk_test_tls_filter(void)
         cmocka_unit_test(test_batching),
         cmocka_unit_test(test_resumption),
         cmocka_unit_test(test_bad_creds),
+        cmocka_unit_test(test_idle_memory),
     };
     return cmocka_run_group_tests_name("tls/filter", tests, set_up, tear_down);
 }

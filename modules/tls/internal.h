@@ -122,6 +122,7 @@ struct tls_state {
     struct tls_sessions *sessions;   /* client */
 };
 
+/* tls_state_ref / tls_state_unref - the last one frees and wipes; unref of NULL is fine. */
 struct tls_state *tls_state_ref(struct tls_state *s);
 void tls_state_unref(struct tls_state *s);
 

@@ -37,6 +37,7 @@ struct kit_pipe {
     int64_t cut_at[2];    /* end of stream for the other end after so many bytes; -1: never */
 };
 
+/* kit_pipe_open - both ends, connected in the next turn. p must outlive them. */
 void kit_pipe_open(struct nk_app *app, struct kit_pipe *p, size_t window, size_t chunk,
                    struct nk_stream **a, struct nk_stream **b);
 
@@ -53,6 +54,8 @@ struct kit_peer {
     size_t read_size; /* bytes asked for per read; 0: 64 KiB */
 };
 
+/* kit_peer_init - own the stream and read. kit_peer_send - queue n bytes and write what goes.
+ * kit_peer_clear - close the stream and free. */
 void kit_peer_init(struct kit_peer *p, struct nk_stream *take_s);
 void kit_peer_send(struct kit_peer *p, const void *data, size_t n);
 void kit_peer_clear(struct kit_peer *p);
