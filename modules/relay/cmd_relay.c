@@ -58,8 +58,9 @@ static const struct nk_opt relay_opts[] = {
      ROW(password_file),
      .arg = "FILE",
      .flags = NK_OPT_RELOAD,
-     .help = "File with the password of endpoints; default: credentials/password, made at the first "
-             "start"},
+     .help =
+         "File with the password of endpoints; default: credentials/password, made at the first "
+         "start"},
     {.name = "header-size",
      .type = NK_OPT_INT,
      ROW(header_size),
@@ -123,8 +124,9 @@ static const struct nk_opt relay_opts[] = {
      .arg = "auto|any|listed",
      .def = "auto",
      .choices = accept_choices,
-     .help = "Which groups exist: any name, or those with a [group NAME] section only; auto: listed "
-             "when there is such a section"},
+     .help =
+         "Which groups exist: any name, or those with a [group NAME] section only; auto: listed "
+         "when there is such a section"},
     {.name = "engine",
      .type = NK_OPT_ENUM,
      ROW(engine),
@@ -191,7 +193,8 @@ static const struct nk_opt group_opts[] = {
      .def = "-1",
      .min = -1,
      .max = INT64_MAX,
-     .help = "Produced objects that may wait in it; beyond it the oldest are dropped; -1: no limit"},
+     .help =
+         "Produced objects that may wait in it; beyond it the oldest are dropped; -1: no limit"},
     NK_OPT_END};
 
 const struct nk_section relay_section = {
@@ -225,13 +228,15 @@ const struct nk_cmd nk_cmd_relay = {
         "Endpoints join groups; an object is broadcast to all members of a group, or produced into "
         "its queue, from which members take what they ask for.\n\n"
         "At the first start it makes a key, a certificate and a password below the state directory "
-        "and says where they are. Endpoints on this machine find them by themselves; others need the "
+        "and says where they are. Endpoints on this machine find them by themselves; others need "
+        "the "
         "certificate (or its pin) and the password.\n\n"
         "An endpoint's object is acknowledged when the engine has it. A consumer that goes away "
         "before it acknowledged an object loses it to the next one, in the old order.",
-    .examples = "netkit relay                                        # on 127.0.0.1:3000 with TLS\n"
-                "netkit relay --listen tcp::3000 --header-size 12    # for everybody, tmrl's header\n"
-                "netkit relay --connection TCP                       # no TLS, this machine only",
+    .examples =
+        "netkit relay                                        # on 127.0.0.1:3000 with TLS\n"
+        "netkit relay --listen tcp::3000 --header-size 12    # for everybody, tmrl's header\n"
+        "netkit relay --connection TCP                       # no TLS, this machine only",
     .section = &relay_section,
     .sections = more_sections,
     .service = &relay_service,

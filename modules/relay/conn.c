@@ -12,8 +12,8 @@
 
 enum {
     IOV_MAX_PIECES = 64,
-    STASH_KEEP = 512,       /* bytes of an emptied stash that stay allocated */
-    LIVENESS_STEPS = 3      /* how often the timer looks within the ping interval */
+    STASH_KEEP = 512,  /* bytes of an emptied stash that stay allocated */
+    LIVENESS_STEPS = 3 /* how often the timer looks within the ping interval */
 };
 
 /* --- closing ---------------------------------------------------------------------------------- */
@@ -37,8 +37,9 @@ static void log_close(struct relay_conn *c, enum nk_level level, const char *why
     if (!nk_log_on(h->log, "relay", level) || (level <= NK_LOG_INFO && !relay_hub_may_log(h))) {
         return;
     }
-    NK_LOG_(h->log, "relay", level, NULL, c->peer, "closed: %s (objects: %" PRIu64 " in, %" PRIu64 " out)",
-            why, c->objects_in, c->objects_out);
+    NK_LOG_(h->log, "relay", level, NULL, c->peer,
+            "closed: %s (objects: %" PRIu64 " in, %" PRIu64 " out)", why, c->objects_in,
+            c->objects_out);
 }
 
 static void close_now(struct relay_conn *c)
@@ -129,16 +130,16 @@ void relay_conn_authenticated(struct relay_conn *c)
     c->hub->count.auth_ok++;
     nk_preauth_leave(&c->preauth);
     relay_guard_leave(c->hub->guard, &c->guest);
-    nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_INFO : NK_LOG_TRACE, "auth.ok",
-             c->peer, "password, %s", c->encrypted ? "TLS" : "no TLS");
+    nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_INFO : NK_LOG_TRACE,
+             "auth.ok", c->peer, "password, %s", c->encrypted ? "TLS" : "no TLS");
 }
 
 void relay_conn_denied(struct relay_conn *c)
 {
     struct relay_hub *h = c->hub;
     h->count.auth_fail++;
-    nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "auth.fail", c->peer,
-             "wrong password");
+    nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "auth.fail",
+             c->peer, "wrong password");
     uint64_t delay = c->guest.address
                          ? relay_guard_failed(h->guard, &c->guest, nk_now_ms(h->conf.app))
                          : RELAY_PENALTY_FIRST_MS; /* it changed its password after the login */
@@ -148,7 +149,8 @@ void relay_conn_denied(struct relay_conn *c)
     nk_timer_start(&c->timer, delay);
 }
 
-/* --- the turn's end ---------------------------------------------------------------------------------- */
+/* --- the turn's end
+ * ---------------------------------------------------------------------------------- */
 
 void relay_conn_output(struct relay_conn *c)
 {
@@ -282,9 +284,10 @@ static void read_ended(struct relay_conn *c, ssize_t got)
     if (got < 0 && got != NK_ETRUNC) {
         relay_conn_close(c, NK_LOG_INFO, "%s", nk_strerror((int)got));
     } else if (!c->wire->established(c)) {
-        relay_conn_close(c, NK_LOG_WARN,
-                         "the endpoint closed it before its HELLO (an Endpoint with a serializer of "
-                         "its own cannot read this relay's)");
+        relay_conn_close(
+            c, NK_LOG_WARN,
+            "the endpoint closed it before its HELLO (an Endpoint with a serializer of "
+            "its own cannot read this relay's)");
     } else { /* it may still read what waits for it */
         relay_conn_end(c, NK_LOG_INFO, "the endpoint closed it%s",
                        c->stash_len ? " in the middle of a frame" : "");
@@ -386,7 +389,8 @@ static void on_timer(void *owner)
     uint64_t quiet = since(now, c->rx_ms), stuck = since(now, c->tx_ms);
     if (c->full && stuck >= l->stall_ms) {
         c->hub->count.closed_slow++;
-        relay_conn_close(c, NK_LOG_WARN, "it reads nothing, and %zu bytes wait for it", c->out.bytes);
+        relay_conn_close(c, NK_LOG_WARN, "it reads nothing, and %zu bytes wait for it",
+                         c->out.bytes);
         return;
     }
     if (quiet >= l->dead_ms && (c->out.bytes == 0 || stuck >= l->dead_ms)) {

@@ -25,8 +25,8 @@ struct relay_wire {
     const char *name;
     /* connected: make the session (c->session) and greet. 0 or -ENOMEM. */
     int (*open)(struct relay_conn *c);
-    /* n bytes from the peer: returns how many were taken; the rest comes again with what follows. Stops
-     * early when the connection was closed, ended or stalled. */
+    /* n bytes from the peer: returns how many were taken; the rest comes again with what follows.
+     * Stops early when the connection was closed, ended or stalled. */
     size_t (*input)(struct relay_conn *c, const uint8_t *p, size_t n);
     /* where the rest of a large object shall be read to, or NULL; then `got` bytes were */
     uint8_t *(*direct)(struct relay_conn *c, size_t *room);
@@ -91,9 +91,9 @@ struct relay_hub {
     struct relay_conn *waiting;
     struct relay_conn *dead;
     struct nk_defer flush, reap;
-    struct nk_timer trim;   /* gives memory back some time after the last burst */
-    uint64_t trim_taken;    /* memory->taken at its last look */
-    uint64_t log_ms;     /* rate limit of lines about single connections */
+    struct nk_timer trim; /* gives memory back some time after the last burst */
+    uint64_t trim_taken;  /* memory->taken at its last look */
+    uint64_t log_ms;      /* rate limit of lines about single connections */
     unsigned log_lines, log_suppressed;
     bool memory_warned;
     bool draining, drained;
@@ -103,8 +103,8 @@ struct relay_hub {
 /* relay_conn_open - see relay_hub_accept. */
 void relay_conn_open(struct relay_hub *h, struct nk_stream *take_s, bool encrypted);
 
-/* relay_conn_close - end it now; the reason is logged once. The struct lives until the turn's end, c is
- * `closed` from now on. */
+/* relay_conn_close - end it now; the reason is logged once. The struct lives until the turn's end,
+ * c is `closed` from now on. */
 void relay_conn_close(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
@@ -121,7 +121,8 @@ void relay_conn_denied(struct relay_conn *c);
 /* relay_conn_output - bytes were added to c->out. */
 void relay_conn_output(struct relay_conn *c);
 
-/* relay_conn_stall - do not read until wire->ready says so; the hub asks whenever something changed. */
+/* relay_conn_stall - do not read until wire->ready says so; the hub asks whenever something
+ * changed. */
 void relay_conn_stall(struct relay_conn *c);
 
 /* relay_conn_established - the wire's greeting is complete: the deadline turns into liveness. */

@@ -17,7 +17,8 @@ enum { CERT_PEM_MAX = 16 * 1024 };
 static int place(char *out, const char *given, const char *dir, const char *name,
                  struct nk_diag *diag)
 {
-    int rc = given ? snprintf(out, NK_PATH_MAX, "%s", given) : nk_path_join(out, NK_PATH_MAX, dir, name);
+    int rc =
+        given ? snprintf(out, NK_PATH_MAX, "%s", given) : nk_path_join(out, NK_PATH_MAX, dir, name);
     if (rc < 0 || rc >= NK_PATH_MAX) {
         return nk_fail(diag, NK_ETOOBIG, "path too long: %s", given ? given : name);
     }
@@ -38,7 +39,8 @@ int relay_credentials_find(struct relay_credential_paths *out, const struct rela
     int rc = place(p.dir, NULL, state_dir ? state_dir : "", RELAY_CREDENTIALS_DIR, diag);
     rc = rc < 0 ? rc : place(p.cert, conf->cert, p.dir, RELAY_CERT_FILE, diag);
     /* without `key` the certificate's file holds both */
-    rc = rc < 0 ? rc : place(p.key, conf->key ? conf->key : conf->cert, p.dir, RELAY_KEY_FILE, diag);
+    rc =
+        rc < 0 ? rc : place(p.key, conf->key ? conf->key : conf->cert, p.dir, RELAY_KEY_FILE, diag);
     rc = rc < 0 ? rc : place(p.password, conf->password_file, p.dir, RELAY_PASSWORD_FILE, diag);
     if (rc == 0) {
         *out = p;

@@ -20,15 +20,16 @@ struct relay_credential_paths {
     bool own_tls, own_password; /* the default places: created when nothing is there */
 };
 
-/* relay_credentials_find - fill out. NK_ECONFIG (cert without key, or no state directory), NK_ETOOBIG. */
+/* relay_credentials_find - fill out. NK_ECONFIG (cert without key, or no state directory),
+ * NK_ETOOBIG. */
 int relay_credentials_find(struct relay_credential_paths *out, const struct relay_conf *conf,
                            const char *state_dir, struct nk_diag *diag);
 
 /*
  * relay_credentials_create - make what is missing at the default places: an ECDSA P-256 key with a
  * self-signed certificate for "default" (the name tlspyo's Endpoints verify), localhost, 127.0.0.1
- * and ::1, valid for ten years; and a random password. Files of mode 0600, nothing is overwritten. A
- * key without certificate (or the reverse) is NK_ECONFIG. Logs what was made and where.
+ * and ::1, valid for ten years; and a random password. Files of mode 0600, nothing is overwritten.
+ * A key without certificate (or the reverse) is NK_ECONFIG. Logs what was made and where.
  */
 int relay_credentials_create(const struct relay_credential_paths *p, bool tls, struct nk_app *app,
                              struct nk_diag *diag);

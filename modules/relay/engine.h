@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine - where a relay's objects live. The vtable is the queue, not the store: the relay hands over
- * what endpoints ask for and hears what is to be delivered; it never dispatches anything itself.
+ * engine - where a relay's objects live. The vtable is the queue, not the store: the relay hands
+ * over what endpoints ask for and hears what is to be delivered; it never dispatches anything
+ * itself.
  *
- * Every operation is asynchronous and may fail. It returns 0 when it was taken on (then, if token is
- * not 0, done(token, status) comes exactly once, later, unless the member was detached before) or a
- * negative code (then nothing happens). Operations of one member on one group keep their order; so do
- * the deliveries of one group. Nothing is called from inside an operation.
+ * Every operation is asynchronous and may fail. It returns 0 when it was taken on (then, if token
+ * is not 0, done(token, status) comes exactly once, later, unless the member was detached before)
+ * or a negative code (then nothing happens). Operations of one member on one group keep their
+ * order; so do the deliveries of one group. Nothing is called from inside an operation.
  */
 #ifndef NK_RELAY_ENGINE_H
 #define NK_RELAY_ENGINE_H

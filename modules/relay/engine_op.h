@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_op - one operation of an engine as a value, so that engines over the queue core can keep it
- * for later (until the turn's end, until it is on disk) and then carry it out.
+ * engine_op - one operation of an engine as a value, so that engines over the queue core can keep
+ * it for later (until the turn's end, until it is on disk) and then carry it out.
  */
 #ifndef NK_RELAY_ENGINE_OP_H
 #define NK_RELAY_ENGINE_OP_H
@@ -52,12 +52,12 @@ void relay_ops_clear(struct relay_ops *r);
 /* relay_op_run - carry op out on q, tell its member, and release it. */
 void relay_op_run(struct relay_queue *q, struct relay_op *op);
 
-/* relay_op_fail - do not carry it out: tell its member `status` and release it. RESUME and LEAVE cannot
- * fail and are carried out. */
+/* relay_op_fail - do not carry it out: tell its member `status` and release it. RESUME and LEAVE
+ * cannot fail and are carried out. */
 void relay_op_fail(struct relay_queue *q, struct relay_op *op, int status);
 
-/* relay_op_groups - a copy of n group pointers with references, for WATCH. NULL when memory is missing
- * (or n is 0). */
+/* relay_op_groups - a copy of n group pointers with references, for WATCH. NULL when memory is
+ * missing (or n is 0). */
 struct relay_group **relay_op_groups(struct relay_group *const *g, size_t n);
 
 #endif

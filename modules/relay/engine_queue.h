@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_queue - the vtable of engines over the queue core: every operation becomes a struct relay_op
- * that is handed to `submit`, which decides when it is carried out.
+ * engine_queue - the vtable of engines over the queue core: every operation becomes a struct
+ * relay_op that is handed to `submit`, which decides when it is carried out.
  */
 #ifndef NK_RELAY_ENGINE_QUEUE_H
 #define NK_RELAY_ENGINE_QUEUE_H

@@ -39,8 +39,8 @@ static bool touches(const struct relay_op *op, const struct relay_group *g)
     return false;
 }
 
-/* May b overtake a, which came earlier? Only when neither member nor group is the same, or the groups
- * differ and none of the two is about the member as a whole. */
+/* May b overtake a, which came earlier? Only when neither member nor group is the same, or the
+ * groups differ and none of the two is about the member as a whole. */
 static bool independent(const struct relay_op *a, const struct relay_op *b)
 {
     bool whole_a = a->kind == RELAY_OP_WATCH || a->kind >= RELAY_OP_SETTLE;
@@ -61,7 +61,8 @@ static bool independent(const struct relay_op *a, const struct relay_op *b)
 
 static bool can_fail(const struct relay_op *op)
 {
-    return op->kind == RELAY_OP_RETAIN || op->kind == RELAY_OP_ENQUEUE || op->kind == RELAY_OP_WATCH;
+    return op->kind == RELAY_OP_RETAIN || op->kind == RELAY_OP_ENQUEUE ||
+           op->kind == RELAY_OP_WATCH;
 }
 
 static bool blocked(const struct chaos *c, size_t i)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * guard - what a relay remembers about addresses: their unauthenticated connections (a bounded number
- * each, the oldest dropped first, so that a flood never keeps a newcomer out) and their failed logins
- * (each makes the next answer slower).
+ * guard - what a relay remembers about addresses: their unauthenticated connections (a bounded
+ * number each, the oldest dropped first, so that a flood never keeps a newcomer out) and their
+ * failed logins (each makes the next answer slower).
  */
 #ifndef NK_RELAY_GUARD_H
 #define NK_RELAY_GUARD_H
@@ -22,11 +22,11 @@ struct relay_guest {
     struct relay_guest *prev, *next;
 };
 
-#define RELAY_GUESTS_DEFAULT 256     /* unauthenticated connections of one address */
-#define RELAY_PENALTY_FIRST_MS 250   /* delay of the close after a failed login, doubled by each */
-#define RELAY_PENALTY_MAX_MS 2000    /* further one, up to this */
-#define RELAY_FORGET_MS 10000        /* after this time one failure is forgotten */
-#define RELAY_ADDRESSES_MAX 4096     /* remembered at one time; the oldest idle ones are forgotten */
+#define RELAY_GUESTS_DEFAULT 256   /* unauthenticated connections of one address */
+#define RELAY_PENALTY_FIRST_MS 250 /* delay of the close after a failed login, doubled by each */
+#define RELAY_PENALTY_MAX_MS 2000  /* further one, up to this */
+#define RELAY_FORGET_MS 10000      /* after this time one failure is forgotten */
+#define RELAY_ADDRESSES_MAX 4096   /* remembered at one time; the oldest idle ones are forgotten */
 
 /* relay_guard_new - at most max_guests (>= 1) guests per address. NULL when memory is missing. */
 struct relay_guard *relay_guard_new(size_t max_guests);
@@ -34,8 +34,8 @@ struct relay_guard *relay_guard_new(size_t max_guests);
 /* relay_guard_free - every guest must have left; NULL is fine. */
 void relay_guard_free(struct relay_guard *g);
 
-/* relay_guard_enter - a connection from peer ("127.0.0.1:4711": the port is left away). May drop the
- * oldest guest of the same address. 0 or -ENOMEM. */
+/* relay_guard_enter - a connection from peer ("127.0.0.1:4711": the port is left away). May drop
+ * the oldest guest of the same address. 0 or -ENOMEM. */
 int relay_guard_enter(struct relay_guard *g, struct relay_guest *guest, const char *peer);
 
 /* relay_guard_leave - authenticated or closed. Fine when not entered. */

@@ -7,10 +7,10 @@
 #include "relay/conn.h"
 
 enum {
-    LOG_LINES = 20,        /* about single connections, in each LOG_MS */
+    LOG_LINES = 20, /* about single connections, in each LOG_MS */
     LOG_MS = 1000,
-    POOL_CHUNKS = 32,      /* output chunks kept for the next burst: 512 KiB */
-    TRIM_MS = 2000         /* without a large object for so long: memory goes back */
+    POOL_CHUNKS = 32, /* output chunks kept for the next burst: 512 KiB */
+    TRIM_MS = 2000    /* without a large object for so long: memory goes back */
 };
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -105,7 +105,8 @@ static void on_flush(void *owner)
     look_after_memory(h);
 }
 
-/* Behind everything that is deferred already, above all the engine's work for what was just read. */
+/* Behind everything that is deferred already, above all the engine's work for what was just read.
+ */
 void relay_hub_touch(struct relay_hub *h)
 {
     nk_app_defer_cancel(h->conf.app, &h->flush);

@@ -3,9 +3,9 @@
  * hub - a relay without its listeners: connections, groups and the engine between them. One hub
  * serves all listeners of a relay; streams are handed to it one by one.
  *
- * Work of one loop turn is batched: what connections read becomes engine operations, what the engine
- * delivers and completes becomes output, and each connection with output gets one writev at the
- * turn's end.
+ * Work of one loop turn is batched: what connections read becomes engine operations, what the
+ * engine delivers and completes becomes output, and each connection with output gets one writev at
+ * the turn's end.
  */
 #ifndef NK_RELAY_HUB_H
 #define NK_RELAY_HUB_H
@@ -34,28 +34,28 @@ struct relay_login {
     struct nk_secret password;
 };
 
-/* relay_login_new - take_password is moved into it. One reference. NULL when memory is missing (then
- * take_password is the caller's still). */
+/* relay_login_new - take_password is moved into it. One reference. NULL when memory is missing
+ * (then take_password is the caller's still). */
 struct relay_login *relay_login_new(struct nk_secret *take_password);
 void relay_login_unref(struct relay_login *l);
 
 /* Times and bounds; the defaults of the service are in cmd_relay.c. */
 struct relay_limits {
-    unsigned header_size;   /* digits of tlspyo's frame header */
-    uint64_t max_object;    /* bytes of one object */
-    uint64_t max_memory;    /* bytes of all objects; producers wait when it is reached */
-    uint64_t max_backlog;   /* bytes waiting for one connection; broadcasters wait beyond it */
+    unsigned header_size; /* digits of tlspyo's frame header */
+    uint64_t max_object;  /* bytes of one object */
+    uint64_t max_memory;  /* bytes of all objects; producers wait when it is reached */
+    uint64_t max_backlog; /* bytes waiting for one connection; broadcasters wait beyond it */
     size_t max_connections;
-    size_t max_guests;      /* unauthenticated connections of one address */
-    uint64_t hello_ms;      /* from accept to HELLO */
-    uint64_t ping_ms;       /* silence after which an endpoint is asked for a sign of life */
-    uint64_t dead_ms;       /* silence after which it is taken for dead */
-    uint64_t stall_ms;      /* longest time without progress of a connection over max_backlog */
+    size_t max_guests; /* unauthenticated connections of one address */
+    uint64_t hello_ms; /* from accept to HELLO */
+    uint64_t ping_ms;  /* silence after which an endpoint is asked for a sign of life */
+    uint64_t dead_ms;  /* silence after which it is taken for dead */
+    uint64_t stall_ms; /* longest time without progress of a connection over max_backlog */
 };
 
 struct relay_hub_conf {
     struct nk_app *app;
-    const char *name;                /* of the service, or NULL; for logs; borrowed */
+    const char *name; /* of the service, or NULL; for logs; borrowed */
     struct relay_limits limits;
     struct relay_login *login;       /* a reference is taken */
     struct relay_engine *engine;     /* borrowed, outlives the hub */
@@ -77,15 +77,15 @@ int relay_hub_new(struct relay_hub **out, const struct relay_hub_conf *conf);
 /* relay_hub_free - close every connection now. NULL is fine. */
 void relay_hub_free(struct relay_hub *h);
 
-/* relay_hub_accept - serve take_s (owned from then on), which may still be handshaking. encrypted says
- * that TLS is on. */
+/* relay_hub_accept - serve take_s (owned from then on), which may still be handshaking. encrypted
+ * says that TLS is on. */
 void relay_hub_accept(struct relay_hub *h, struct nk_stream *take_s, bool encrypted);
 
 /* relay_hub_set_login - the password for connections from now on. */
 void relay_hub_set_login(struct relay_hub *h, struct relay_login *login);
 
-/* relay_hub_drain - read nothing more, finish what was read, close each connection when its output is
- * out, then on_drained. */
+/* relay_hub_drain - read nothing more, finish what was read, close each connection when its output
+ * is out, then on_drained. */
 void relay_hub_drain(struct relay_hub *h);
 
 /* relay_hub_status - add counters and figures to an open JSON object. */

@@ -9,22 +9,22 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RELAY_SPARES 16                                   /* large blocks kept for the next object */
-#define RELAY_SPARE_BYTES ((size_t)16 * 1024 * 1024)      /* all of them together, at most */
+#define RELAY_SPARES 16                              /* large blocks kept for the next object */
+#define RELAY_SPARE_BYTES ((size_t)16 * 1024 * 1024) /* all of them together, at most */
 
 struct relay_object;
 
-/* Memory of all objects of a relay. Zero it; it must outlive them. Freed large blocks are kept for a
- * while, because new ones cost a page fault per 4 KiB. */
+/* Memory of all objects of a relay. Zero it; it must outlive them. Freed large blocks are kept for
+ * a while, because new ones cost a page fault per 4 KiB. */
 struct relay_memory {
-    size_t used;                /* bytes of all objects alive */
+    size_t used; /* bytes of all objects alive */
     struct relay_object *spare[RELAY_SPARES];
     size_t nspares, spare_bytes;
     uint64_t taken; /* objects that came from a spare: traffic, for who decides when to trim */
 };
 
-/* The bytes are data[off .. off + len); what surrounds them (an envelope that was received in place)
- * is not looked at again. */
+/* The bytes are data[off .. off + len); what surrounds them (an envelope that was received in
+ * place) is not looked at again. */
 struct relay_object {
     uint32_t refs;
     size_t off;
@@ -35,8 +35,8 @@ struct relay_object {
 };
 
 /*
- * relay_object_new - an object with room for at least cap bytes, one reference, off = 0 and len = cap;
- * the contents are undefined. NULL when memory is missing.
+ * relay_object_new - an object with room for at least cap bytes, one reference, off = 0 and len =
+ * cap; the contents are undefined. NULL when memory is missing.
  */
 struct relay_object *relay_object_new(struct relay_memory *m, size_t cap);
 

@@ -144,7 +144,8 @@ int relay_out_iov(const struct relay_out *o, struct iovec *iov, int max)
                 off = 0;
             }
             size_t take = c->used - off < left ? c->used - off : left;
-            iov[n++] = (struct iovec){.iov_base = (void *)(uintptr_t)(c->data + off), .iov_len = take};
+            iov[n++] =
+                (struct iovec){.iov_base = (void *)(uintptr_t)(c->data + off), .iov_len = take};
             off += (uint32_t)take;
             left -= take;
         }

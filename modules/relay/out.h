@@ -37,7 +37,7 @@ struct relay_out_piece {
 struct relay_out {
     struct relay_out_pool *pool;
     struct relay_out_chunk *first, *last;
-    uint32_t first_off; /* bytes of the first chunk that were consumed */
+    uint32_t first_off;            /* bytes of the first chunk that were consumed */
     struct relay_out_piece *piece; /* ring; cap is a power of two */
     uint32_t head, n, cap;
     size_t bytes; /* waiting, all together */

@@ -41,7 +41,8 @@ static void put_small(struct relay_out *o, struct model *m, size_t n, uint8_t b)
     m->to += n;
 }
 
-static void put_object(struct relay_out *o, struct model *m, size_t n, uint8_t b, struct relay_memory *mem)
+static void put_object(struct relay_out *o, struct model *m, size_t n, uint8_t b,
+                       struct relay_memory *mem)
 {
     struct relay_object *obj = relay_object_new(mem, n + 7);
     assert_non_null(obj);

@@ -11,8 +11,8 @@ enum { SEATS_MIN = 4, LEASES_MIN = 16 };
 struct relay_seat {
     struct relay_member *member;
     struct group_state *group;
-    struct relay_seat *next;  /* the member's next seat */
-    size_t index;             /* in group->seat */
+    struct relay_seat *next; /* the member's next seat */
+    size_t index;            /* in group->seat */
     uint64_t credit;
     uint64_t drain; /* entries up to this number are asked for as well; 0 = none */
     struct relay_seat *line_prev, *line_next;
@@ -25,8 +25,8 @@ struct group_state {
     struct relay_group *group;
     struct relay_object *retained;
     struct relay_fifo fifo;
-    uint64_t copies; /* sum over the fifo */
-    uint64_t seq;    /* of the newest entry; the first one is 1 */
+    uint64_t copies;          /* sum over the fifo */
+    uint64_t seq;             /* of the newest entry; the first one is 1 */
     struct relay_seat **seat; /* order of joining */
     size_t nseats, seat_cap;
     struct relay_seat *line_first, *line_last;
@@ -301,8 +301,8 @@ static int by_seq(const void *a, const void *b)
     return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
-/* Leases of a seat that ends, oldest first, back into the queue, where room is held for them; in one
- * pass when there is memory to sort them, else one by one. */
+/* Leases of a seat that ends, oldest first, back into the queue, where room is held for them; in
+ * one pass when there is memory to sort them, else one by one. */
 static void give_back(struct relay_queue *q, struct relay_seat *s)
 {
     struct group_state *g = s->group;

@@ -5,17 +5,17 @@
  * synchronous, the engine around it makes the calls asynchronous (engine.h) and, perhaps, durable.
  *
  * Rules:
- * - A broadcast replaces the group's retained object and goes to every member, in the order of their
- *   joining; a member that joins later gets the retained object of each of its groups, groups in the
- *   order of their creation.
+ * - A broadcast replaces the group's retained object and goes to every member, in the order of
+ * their joining; a member that joins later gets the retained object of each of its groups, groups
+ * in the order of their creation.
  * - A consumable waits in its group's queue until a member has demand for it. Demand is credit that
  *   stays until it is used. Members that wait stand in one line per group: who has waited longest
  *   since asking or since being served last is served next, one object at a time.
  * - A drain asks for what is queued now and leaves no credit.
- * - A delivered copy is a lease until it is settled. When its member leaves first, the copy goes back
- *   to its old place in the queue.
- * - With max_consumables, producing beyond it drops the oldest copies (as a bounded deque does). Only
- *   producing drops: what comes back from a dead member is kept beyond the limit.
+ * - A delivered copy is a lease until it is settled. When its member leaves first, the copy goes
+ * back to its old place in the queue.
+ * - With max_consumables, producing beyond it drops the oldest copies (as a bounded deque does).
+ * Only producing drops: what comes back from a dead member is kept beyond the limit.
  */
 #ifndef NK_RELAY_QUEUE_H
 #define NK_RELAY_QUEUE_H
@@ -47,19 +47,19 @@ struct relay_member_ops {
 struct relay_member {
     const struct relay_member_ops *ops;
     void *owner;
-    bool gone;               /* hears nothing any more */
-    bool paused;             /* gets no consumables for now; others are served instead */
+    bool gone;                /* hears nothing any more */
+    bool paused;              /* gets no consumables for now; others are served instead */
     struct relay_seat *seats; /* private */
 };
 
-/* relay_queue_new - NULL when memory is missing. relay_queue_free - forgets everything; members that
- * are still in it are left as they are. NULL is fine. */
+/* relay_queue_new - NULL when memory is missing. relay_queue_free - forgets everything; members
+ * that are still in it are left as they are. NULL is fine. */
 struct relay_queue *relay_queue_new(void);
 void relay_queue_free(struct relay_queue *q);
 
 /*
- * relay_queue_join - make m a member of n groups (no group twice), or of none at all: NK_ELIMIT when
- * one is full, -EEXIST when m is in one of them already, -ENOMEM.
+ * relay_queue_join - make m a member of n groups (no group twice), or of none at all: NK_ELIMIT
+ * when one is full, -EEXIST when m is in one of them already, -ENOMEM.
  */
 int relay_queue_join(struct relay_queue *q, struct relay_member *m, struct relay_group *const *g,
                      size_t n);
@@ -75,8 +75,9 @@ void relay_queue_leave(struct relay_queue *q, struct relay_member *m);
 int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct relay_object *o);
 void relay_queue_publish(struct relay_queue *q, struct relay_group *g);
 
-/* relay_queue_enqueue - append `copies` (>= 1) of o to g's queue. 0, NK_ELIMIT (the count overflows),
- * -ENOMEM. Then relay_queue_dispatch serves who waits, and drops what is beyond max_consumables. */
+/* relay_queue_enqueue - append `copies` (>= 1) of o to g's queue. 0, NK_ELIMIT (the count
+ * overflows), -ENOMEM. Then relay_queue_dispatch serves who waits, and drops what is beyond
+ * max_consumables. */
 int relay_queue_enqueue(struct relay_queue *q, struct relay_group *g, struct relay_object *o,
                         uint64_t copies);
 void relay_queue_dispatch(struct relay_queue *q, struct relay_group *g);
@@ -89,9 +90,9 @@ void relay_queue_demand(struct relay_queue *q, struct relay_member *m, struct re
 /* relay_queue_cancel - withdraw m's credit in g. */
 void relay_queue_cancel(struct relay_queue *q, struct relay_member *m, struct relay_group *g);
 
-/* relay_queue_settle - end a lease: done with (ACK) or back to its place in the queue (NACK). Unknown
- * leases are -ENOENT. Needs no memory, as relay_queue_leave: a copy that was handed out has its room
- * in the queue until it is settled. */
+/* relay_queue_settle - end a lease: done with (ACK) or back to its place in the queue (NACK).
+ * Unknown leases are -ENOENT. Needs no memory, as relay_queue_leave: a copy that was handed out has
+ * its room in the queue until it is settled. */
 int relay_queue_settle(struct relay_queue *q, uint64_t lease, enum relay_settle how);
 
 /* relay_queue_resume - m->paused was cleared: serve it again. */

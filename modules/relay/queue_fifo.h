@@ -15,9 +15,9 @@
 /* One object with `copies` >= 1 of it; the entry holds one reference. */
 struct relay_item {
     struct relay_object *obj;
-    uint64_t seq;    /* order of production within the group */
+    uint64_t seq; /* order of production within the group */
     uint64_t copies;
-    uint32_t tries;  /* how often these copies were delivered before */
+    uint32_t tries; /* how often these copies were delivered before */
 };
 
 struct relay_fifo {
@@ -44,9 +44,9 @@ int relay_fifo_hold(struct relay_fifo *f);
 void relay_fifo_unhold(struct relay_fifo *f);
 
 /*
- * relay_fifo_return - put n (>= 1) entries back to where their sequence numbers belong, in one pass.
- * The array must ascend by seq; its references are taken over. 0 or -ENOMEM (then nothing happened);
- * it cannot fail when each of them was held until just now.
+ * relay_fifo_return - put n (>= 1) entries back to where their sequence numbers belong, in one
+ * pass. The array must ascend by seq; its references are taken over. 0 or -ENOMEM (then nothing
+ * happened); it cannot fail when each of them was held until just now.
  */
 int relay_fifo_return(struct relay_fifo *f, const struct relay_item *items, size_t n);
 

@@ -20,8 +20,8 @@ struct relay_groups;
 #define RELAY_UNLIMITED (-1)
 
 struct relay_group {
-    uint32_t id;     /* from 1 */
-    uint64_t serial; /* order of creation */
+    uint32_t id;             /* from 1 */
+    uint64_t serial;         /* order of creation */
     int64_t max_count;       /* members at one time, or RELAY_UNLIMITED */
     int64_t max_consumables; /* queued copies, or RELAY_UNLIMITED */
     uint32_t full;           /* members whose connection holds as much as it may: broadcasts wait */
@@ -39,8 +39,8 @@ struct relay_groups_conf {
     bool listed_only;  /* names that were not configured are refused with NK_EAUTH */
 };
 
-/* relay_groups_new - NULL when memory is missing. relay_groups_free - every group must have been given
- * back except for the configured ones; NULL is fine. */
+/* relay_groups_new - NULL when memory is missing. relay_groups_free - every group must have been
+ * given back except for the configured ones; NULL is fine. */
 struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf);
 void relay_groups_free(struct relay_groups *gs);
 
@@ -52,8 +52,8 @@ int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len
 /* relay_groups_find - the group of that name (borrowed), or NULL. */
 struct relay_group *relay_groups_find(const struct relay_groups *gs, const void *name, size_t len);
 
-/* relay_groups_get - the same, creating it if need be, with a reference for the caller. 0, NK_EAUTH,
- * NK_ELIMIT, -ENOMEM. */
+/* relay_groups_get - the same, creating it if need be, with a reference for the caller. 0,
+ * NK_EAUTH, NK_ELIMIT, -ENOMEM. */
 int relay_groups_get(struct relay_groups *gs, const void *name, size_t len,
                      struct relay_group **out);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * relay - the relay as a service: `[relay]` and `[group NAME]` of netkit.ini, `netkit relay`. The only
- * header of this module that others may include.
+ * relay - the relay as a service: `[relay]` and `[group NAME]` of netkit.ini, `netkit relay`. The
+ * only header of this module that others may include.
  */
 #ifndef NK_RELAY_RELAY_H
 #define NK_RELAY_RELAY_H
@@ -37,7 +37,7 @@ struct relay_conf {
 
 /* [group NAME] */
 struct relay_group_conf {
-    char *match; /* the group's real name; NULL: NAME */
+    char *match;                        /* the group's real name; NULL: NAME */
     int64_t max_count, max_consumables; /* -1: no limit */
 };
 

@@ -162,7 +162,8 @@ static bool take_frame(struct peer *p)
 {
     size_t total = 0;
     assert_int_equal(
-        relay_wire_frame_length(nk_buf_ptr(&p->in), nk_buf_len(&p->in), HEADER, 32 * MIB, &total), 0);
+        relay_wire_frame_length(nk_buf_ptr(&p->in), nk_buf_len(&p->in), HEADER, 32 * MIB, &total),
+        0);
     if (total == 0 || total > nk_buf_len(&p->in)) {
         return false;
     }
@@ -486,7 +487,7 @@ static void test_refused_groups(void **state)
     expect(w, 2, RELAY_WIRE_HELLO);
     hello(w, 2, some, 1);
     expect(w, 2, RELAY_WIRE_ACK);
-    expect_close(w, 2); /* full */
+    expect_close(w, 2);         /* full */
     put(w, 1, "nope", -1, "x"); /* skipped without a word */
     peer_close(&w->p[1]);
     settle(w);
@@ -532,11 +533,12 @@ static void test_bad_frames(void **state)
     BAD("GET / HTTP/1.1\r\n\r\n");
     BAD("\x16\x03\x01\x02\x00\x01\x00");
     BAD("-5        pw");
-    BAD("4000000000");                          /* more than max_object */
-    BAD("32        pX");                        /* wrong password */
-    BAD("24        pw\x80\x04" "cos\nsystem\n(X\x02\0\0\0idtR.");  /* a global */
-    BAD("8         pwheader\x80\x04");          /* a serializer of its own */
-    BAD("4         pw\x80\x04N.");              /* no tuple */
+    BAD("4000000000");   /* more than max_object */
+    BAD("32        pX"); /* wrong password */
+    BAD("24        pw\x80\x04"
+        "cos\nsystem\n(X\x02\0\0\0idtR."); /* a global */
+    BAD("8         pwheader\x80\x04");     /* a serializer of its own */
+    BAD("4         pw\x80\x04N.");         /* no tuple */
 }
 
 static void test_guesses_wait(void **state)

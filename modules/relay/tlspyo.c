@@ -18,10 +18,10 @@
 #define ENVELOPE_SLACK ((uint64_t)256 * 1024)
 
 enum {
-    PENDING_MAX = 8192,            /* objects of one endpoint that the engine has not confirmed */
-    OPEN_MAX = 16384,              /* consumables that an endpoint has not acknowledged */
-    PAUSE_BYTES = 1024 * 1024,     /* output at which an endpoint gets no more consumables */
-    NAMES_TEXT = 200               /* of a list of groups in the log */
+    PENDING_MAX = 8192,        /* objects of one endpoint that the engine has not confirmed */
+    OPEN_MAX = 16384,          /* consumables that an endpoint has not acknowledged */
+    PAUSE_BYTES = 1024 * 1024, /* output at which an endpoint gets no more consumables */
+    NAMES_TEXT = 200           /* of a list of groups in the log */
 };
 
 /* Who waits for the engine: frame `base + i` of the ring has `left` operations to go. */
@@ -300,8 +300,8 @@ static void refuse_group(struct relay_conn *c, const struct relay_dest *d, int r
     nk_escape(name, sizeof(name), d->name, d->len);
     c->hub->count.refused++;
     relay_tlspyo_joined(&session_of(c)->p, rc);
-    nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_WARN : NK_LOG_TRACE, "acl.deny",
-             c->peer, "group '%s' %s", name,
+    nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_WARN : NK_LOG_TRACE,
+             "acl.deny", c->peer, "group '%s' %s", name,
              rc == NK_EAUTH ? "is not accepted here" : "is one too many");
     relay_conn_end(c, NK_LOG_INFO, "not admitted: group '%.100s'", name);
 }
@@ -366,11 +366,12 @@ static void do_join(struct relay_conn *c, const struct relay_envelope *e)
 static bool room_for(struct relay_hub *h, size_t bytes)
 {
     size_t used = h->conf.memory->used;
-    bool room = used == 0 ||
-                (bytes <= h->limits.max_memory && used <= h->limits.max_memory - bytes);
+    bool room =
+        used == 0 || (bytes <= h->limits.max_memory && used <= h->limits.max_memory - bytes);
     if (!room && !h->memory_warned) {
         h->memory_warned = true;
-        nk_warn(h->log, "relay", "max_memory is reached: producers wait until objects are consumed");
+        nk_warn(h->log, "relay",
+                "max_memory is reached: producers wait until objects are consumed");
     }
     return room;
 }
@@ -521,8 +522,8 @@ static void act(struct relay_conn *c, const struct relay_envelope *e, const uint
     }
 }
 
-/* One payload. in_place (borrowed) is the memory that it fills, if it has its own. Returns false when
- * the frame has to come again later. */
+/* One payload. in_place (borrowed) is the memory that it fills, if it has its own. Returns false
+ * when the frame has to come again later. */
 static bool take_payload(struct relay_conn *c, const uint8_t *payload, size_t n,
                          struct relay_object *in_place)
 {
@@ -533,8 +534,8 @@ static bool take_payload(struct relay_conn *c, const uint8_t *payload, size_t n,
         return true;
     }
     if (e.obj_len > c->hub->limits.max_object) {
-        relay_conn_close(c, NK_LOG_WARN, "an object of %zu bytes; max_object is %" PRIu64, e.obj_len,
-                         c->hub->limits.max_object);
+        relay_conn_close(c, NK_LOG_WARN, "an object of %zu bytes; max_object is %" PRIu64,
+                         e.obj_len, c->hub->limits.max_object);
         return true;
     }
     if (must_wait(c, &e, in_place != NULL)) {
@@ -551,9 +552,9 @@ static void bad_head(struct relay_conn *c, int rc, uint64_t payload, const uint8
     if (rc == NK_EAUTH) {
         relay_conn_denied(c);
     } else if (rc == NK_ETOOBIG) {
-        relay_conn_close(c, NK_LOG_WARN, "a frame of %" PRIu64 " bytes or more; max_object is %" PRIu64,
-                         payload ? payload : session_of(c)->frames.max_payload,
-                         c->hub->limits.max_object);
+        relay_conn_close(
+            c, NK_LOG_WARN, "a frame of %" PRIu64 " bytes or more; max_object is %" PRIu64,
+            payload ? payload : session_of(c)->frames.max_payload, c->hub->limits.max_object);
     } else {
         const char *foreign = c->authenticated ? NULL : relay_frame_foreign(p, n);
         relay_conn_close(c, NK_LOG_WARN, "a frame whose header is no length%s%s%s",
@@ -663,8 +664,9 @@ static bool on_ready(struct relay_conn *c)
     if (s->big && s->big_have == s->big->len) {
         struct relay_envelope e;
         const char *why;
-        bool wait = relay_envelope_parse(c->hub->pickle, s->big->data, s->big->len, &e, &why) == 0 &&
-                    must_wait(c, &e, true);
+        bool wait =
+            relay_envelope_parse(c->hub->pickle, s->big->data, s->big->len, &e, &why) == 0 &&
+            must_wait(c, &e, true);
         if (wait) {
             return false;
         }

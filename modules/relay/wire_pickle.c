@@ -51,8 +51,8 @@ enum {
     PROTO_MIN = 2,
     PROTO_MAX = 5,
     INT64_BYTES = 8,
-    MARKS_MAX = 4,  /* the envelope needs two: the outer tuple and one container */
-    SLACK = 16,     /* values beside the groups: stamp, command, containers */
+    MARKS_MAX = 4, /* the envelope needs two: the outer tuple and one container */
+    SLACK = 16,    /* values beside the groups: stamp, command, containers */
     STACK_MAX = 2 * RELAY_ENVELOPE_GROUPS + SLACK, /* a dict's keys and values */
     ITEMS_MAX = 2 * RELAY_ENVELOPE_GROUPS + SLACK,
     MEMO_MAX = RELAY_ENVELOPE_GROUPS + SLACK,
@@ -61,7 +61,8 @@ enum {
 
 enum val_type { V_UNSET, V_NONE, V_INT, V_STR, V_BYTES, V_TUPLE, V_ARRAY, V_DICT };
 
-/* A scalar, or a container whose `count` elements are items[first ..]. Lists and sets are arrays. */
+/* A scalar, or a container whose `count` elements are items[first ..]. Lists and sets are arrays.
+ */
 struct val {
     uint8_t type;
     uint32_t count;
@@ -169,7 +170,8 @@ static bool is_scalar(const struct val *v)
 
 /* --- containers ------------------------------------------------------------------------------- */
 
-/* Move the stack from slot `from` up behind the items; only the envelope itself may hold containers. */
+/* Move the stack from slot `from` up behind the items; only the envelope itself may hold
+ * containers. */
 static bool move_items(struct relay_pickle *k, uint32_t from, bool scalars)
 {
     uint32_t n = k->depth - from;

@@ -44,8 +44,8 @@ struct relay_envelope {
     size_t obj_off, obj_len; /* OBJ only: the object inside the payload */
 };
 
-/* Working memory of the reader; large (its pages are only touched as far as they are needed), so one
- * serves many connections. */
+/* Working memory of the reader; large (its pages are only touched as far as they are needed), so
+ * one serves many connections. */
 struct relay_pickle;
 
 /* relay_pickle_new - NULL when memory is missing. relay_pickle_free: NULL is fine. */
@@ -53,8 +53,8 @@ struct relay_pickle *relay_pickle_new(void);
 void relay_pickle_free(struct relay_pickle *k);
 
 /*
- * relay_envelope_parse - read the n bytes at payload, which must be exactly one envelope. Returns 0,
- * NK_EUNSUPPORTED when the payload is not a pickle of protocol 2 to 5 at all (an Endpoint with a
+ * relay_envelope_parse - read the n bytes at payload, which must be exactly one envelope. Returns
+ * 0, NK_EUNSUPPORTED when the payload is not a pickle of protocol 2 to 5 at all (an Endpoint with a
  * serializer of its own wraps the envelope too), or NK_EPROTO; then *why is a static phrase that
  * says what is wrong and out is untouched.
  */
@@ -66,9 +66,9 @@ int relay_envelope_parse(struct relay_pickle *k, const void *payload, size_t n,
  * of 4 GiB and more). A relay's own stamps are 1..RELAY_STAMP_MAX.
  */
 #define RELAY_STAMP_MAX 0x7fffffff
-#define RELAY_HELLO_LEN 20   /* bytes of relay_pickle_hello */
-#define RELAY_ACK_MAX 22     /* most bytes of relay_pickle_ack: 18 unless the stamp needs 64 bits */
-#define RELAY_PING_LEN 19    /* bytes of relay_pickle_ping */
+#define RELAY_HELLO_LEN 20 /* bytes of relay_pickle_hello */
+#define RELAY_ACK_MAX 22   /* most bytes of relay_pickle_ack: 18 unless the stamp needs 64 bits */
+#define RELAY_PING_LEN 19  /* bytes of relay_pickle_ping */
 #define RELAY_OBJ_HEAD_MAX 24
 #define RELAY_OBJ_TAIL "\x87." /* TUPLE3 STOP, after the object's bytes */
 #define RELAY_OBJ_TAIL_LEN 2

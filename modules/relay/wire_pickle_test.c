@@ -86,7 +86,8 @@ static void assert_dest(const struct relay_envelope *e, size_t i, const char *na
 #define OBJ_HI                                                                                     \
     "8004 952c00000000000000 28 4b02 8c034f424a94 7d94 8c014294 4affffffff 73 "                    \
     "4311 80049506000000000000008c02686994 2e 94 7494 2e"
-#define NTF_B "8004 951c00000000000000 28 4b02 8c034e544694 7d94 8c014294 4b01 73 43048004 4e2e 94 7494 2e"
+#define NTF_B                                                                                      \
+    "8004 951c00000000000000 28 4b02 8c034e544694 7d94 8c014294 4b01 73 43048004 4e2e 94 7494 2e"
 #define HELLO_37 "8003 28 4b01 580500000048454c4c4f 7100 4e 580100000041 7101 85 7102 74 7103 2e"
 
 static void test_transcript(void **state)
@@ -131,23 +132,26 @@ static void test_two_destinations(void **state)
 static void test_memo(void **state)
 {
     struct relay_envelope e;
-    assert_int_equal(
-        parse_hex(reader(state), "8004 28 4b03 8c034f424a94 7d94 6800 4b01 73 430161 94 7494 2e", &e), 0);
+    assert_int_equal(parse_hex(reader(state),
+                               "8004 28 4b03 8c034f424a94 7d94 6800 4b01 73 430161 94 7494 2e", &e),
+                     0);
     assert_dest(&e, 0, "OBJ", 1);
     assert_int_equal(
-        parse_hex(reader(state), "8003 28 4b03 58030000004f424a 7200010000 7d 6a00010000 88 73 430161 742e", &e), 0);
+        parse_hex(reader(state),
+                  "8003 28 4b03 58030000004f424a 7200010000 7d 6a00010000 88 73 430161 742e", &e),
+        0);
     assert_dest(&e, 0, "OBJ", 1); /* True counts as 1 */
 }
 
 static void test_groups_of_every_shape(void **state)
 {
     static const char *const shapes[] = {
-        "8c0141 8c0142 86",                    /* tuple */
-        "5d94 28 8c014194 8c014294 65",        /* list */
-        "5d 8c0141 61 8c0142 61",              /* list, one by one */
-        "8f94 28 8c0141 8c0142 90",            /* set */
-        "28 8c0141 8c0142 91",                 /* frozenset */
-        "7d 28 8c0141 4e 8c0142 4b07 75",      /* dict: its keys */
+        "8c0141 8c0142 86",                          /* tuple */
+        "5d94 28 8c014194 8c014294 65",              /* list */
+        "5d 8c0141 61 8c0142 61",                    /* list, one by one */
+        "8f94 28 8c0141 8c0142 90",                  /* set */
+        "28 8c0141 8c0142 91",                       /* frozenset */
+        "7d 28 8c0141 4e 8c0142 4b07 75",            /* dict: its keys */
         "28 8d0100000000000000 41 5801000000 42 74", /* the other string forms */
     };
     for (size_t i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
@@ -197,7 +201,8 @@ static void test_integers(void **state)
 /* Every opcode outside the table, at a place where a value could stand. */
 static void test_other_opcodes(void **state)
 {
-    static const char allowed[] = "\x80\x95.(N\x88\x89KMJ\x8a\x8cX\x8d" "CB\x8e\x94qrhj)\x85\x86\x87t}su]ae\x8f\x90\x91";
+    static const char allowed[] = "\x80\x95.(N\x88\x89KMJ\x8a\x8cX\x8d"
+                                  "CB\x8e\x94qrhj)\x85\x86\x87t}su]ae\x8f\x90\x91";
     int refused = 0;
     for (unsigned op = 0; op < 256; op++) {
         if (memchr(allowed, (int)op, sizeof(allowed) - 1)) {
@@ -215,38 +220,48 @@ static void test_other_opcodes(void **state)
 static void test_malformed(void **state)
 {
     static const char *const bad[] = {
-        "8004 2e",                                        /* nothing */
-        "8004 4b01 2e",                                   /* no tuple */
-        "8004 4b01 8c0341434b 4e 87 2e",                  /* three */
-        "8004 28 4b01 8c0341434b 4e4e4e 742e",            /* five */
-        "8004 28 4b01 8c0341434b 4e4e 742e 2e",           /* bytes after STOP */
-        "8004 4e 28 4b01 8c0341434b 4e4e 742e",           /* two values at STOP */
-        "8004 28 28 4b01 8c0341434b 4e4e 742e",           /* an open MARK */
-        "8004 28 4b01 8c0341434b 4e4e 742e 00",        /* a byte after STOP */
-        "8004 28 8c0131 8c0341434b 4e4e 742e",            /* stamp is a string */
-        "8004 28 4b01 4303 41434b 4e4e 742e",             /* command is bytes */
+        "8004 2e",                                              /* nothing */
+        "8004 4b01 2e",                                         /* no tuple */
+        "8004 4b01 8c0341434b 4e 87 2e",                        /* three */
+        "8004 28 4b01 8c0341434b 4e4e4e 742e",                  /* five */
+        "8004 28 4b01 8c0341434b 4e4e 742e 2e",                 /* bytes after STOP */
+        "8004 4e 28 4b01 8c0341434b 4e4e 742e",                 /* two values at STOP */
+        "8004 28 28 4b01 8c0341434b 4e4e 742e",                 /* an open MARK */
+        "8004 28 4b01 8c0341434b 4e4e 742e 00",                 /* a byte after STOP */
+        "8004 28 8c0131 8c0341434b 4e4e 742e",                  /* stamp is a string */
+        "8004 28 4b01 4303 41434b 4e4e 742e",                   /* command is bytes */
         "8004 28 8a09 000000000000000001 8c0341434b 4e4e 742e", /* 72 bits */
-        "8004 28 4b01 8c02c328 4e4e 742e",                /* not UTF-8 */
-        "8004 28 4b01 8cff41 4e4e 742e",                  /* string beyond the end */
+        "8004 28 4b01 8c02c328 4e4e 742e",                      /* not UTF-8 */
+        "8004 28 4b01 8cff41 4e4e 742e",                        /* string beyond the end */
         "8004 28 4b01 8dffffffffffffffff 41 4e4e 742e",
-        "8004 28 4b01 8c034f424a 4e 430161 742e",         /* OBJ without dict */
-        "8004 28 4b01 8c034f424a 7d 8c0142 4b01 73 8c0161 742e", /* object is str */
-        "8004 28 4b01 8c034f424a 7d 4b01 4b01 73 430161 742e",   /* group is a number */
+        "8004 28 4b01 8c034f424a 4e 430161 742e",                  /* OBJ without dict */
+        "8004 28 4b01 8c034f424a 7d 8c0142 4b01 73 8c0161 742e",   /* object is str */
+        "8004 28 4b01 8c034f424a 7d 4b01 4b01 73 430161 742e",     /* group is a number */
         "8004 28 4b01 8c034f424a 7d 8c0142 8c0142 73 430161 742e", /* number is a str */
-        "8004 28 4b01 8c034f424a 7d 28 8c0142 75 430161 742e",   /* key without value */
-        "8004 28 4b01 8c0548454c4c4f 4e 4b01 742e",       /* groups are a number */
-        "8004 28 4b01 8c0548454c4c4f 4e 4b0185 742e",     /* a group is a number */
-        "8004 28 4b01 8c0548454c4c4f 4e 8c014185 85 742e", /* nested */
+        "8004 28 4b01 8c034f424a 7d 28 8c0142 75 430161 742e",     /* key without value */
+        "8004 28 4b01 8c0548454c4c4f 4e 4b01 742e",                /* groups are a number */
+        "8004 28 4b01 8c0548454c4c4f 4e 4b0185 742e",              /* a group is a number */
+        "8004 28 4b01 8c0548454c4c4f 4e 8c014185 85 742e",         /* nested */
         "8004 28 4b01 8c0548454c4c4f 4e 5d 5d 61 742e",
-        "8004 73 2e",                                     /* SETITEM on nothing */
+        "8004 73 2e", /* SETITEM on nothing */
         "8004 8c0141 4b01 73 2e",
-        "8004 85 2e", "8004 86 2e", "8004 87 2e", "8004 74 2e", "8004 75 2e", "8004 65 2e",
-        "8004 61 2e", "8004 90 2e", "8004 91 2e", "8004 94 2e", "8004 7100 2e", "8004 6800 2e",
-        "8004 28 4b01 8c0341434b 5d94 6802 742e",         /* a container from the memo */
-        "8004 4e 72ffffffff 2e",                          /* memo slot out of bounds */
+        "8004 85 2e",
+        "8004 86 2e",
+        "8004 87 2e",
+        "8004 74 2e",
+        "8004 75 2e",
+        "8004 65 2e",
+        "8004 61 2e",
+        "8004 90 2e",
+        "8004 91 2e",
+        "8004 94 2e",
+        "8004 7100 2e",
+        "8004 6800 2e",
+        "8004 28 4b01 8c0341434b 5d94 6802 742e",               /* a container from the memo */
+        "8004 4e 72ffffffff 2e",                                /* memo slot out of bounds */
         "8004 95ffffffffffffffff 28 4b01 8c0341434b 4e4e 742e", /* FRAME longer than the payload */
-        "8004 28282828 28 2e",                            /* MARKs without end */
-        "8004 28 4b01 8004 8c0341434b 4e4e 742e",         /* PROTO in the middle */
+        "8004 28282828 28 2e",                                  /* MARKs without end */
+        "8004 28 4b01 8004 8c0341434b 4e4e 742e",               /* PROTO in the middle */
         "8004 28 4b01 8c034f424a 7d 5d 28 8c0142 65 8c0142 4b01 73 430161 742e",
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -274,8 +289,13 @@ static void test_cut_everywhere(void **state)
 /* tlspyo's own test of serializers puts "header" in front of the pickle. */
 static void test_foreign_serializer(void **state)
 {
-    static const char *const foreign[] = {"", "80", "68656164657280045d942e", "8001 2e", "8006 2e",
-                                          "7b226122 3a31 7d", "28 4b01 742e"};
+    static const char *const foreign[] = {"",
+                                          "80",
+                                          "68656164657280045d942e",
+                                          "8001 2e",
+                                          "8006 2e",
+                                          "7b226122 3a31 7d",
+                                          "28 4b01 742e"};
     for (size_t i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++) {
         struct relay_envelope e;
         assert_int_equal(parse_hex(reader(state), foreign[i], &e), NK_EUNSUPPORTED);

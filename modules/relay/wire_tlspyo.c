@@ -81,8 +81,8 @@ const char *relay_frame_foreign(const void *p, size_t n)
         char start[8];
         uint8_t len;
         const char *name;
-    } known[] = {{"\x16\x03", 2, "TLS"},   {"GET ", 4, "HTTP"},   {"POST ", 5, "HTTP"},
-                 {"HEAD ", 5, "HTTP"},     {"OPTIONS", 7, "HTTP"}, {"SSH-", 4, "SSH"}};
+    } known[] = {{"\x16\x03", 2, "TLS"}, {"GET ", 4, "HTTP"},    {"POST ", 5, "HTTP"},
+                 {"HEAD ", 5, "HTTP"},   {"OPTIONS", 7, "HTTP"}, {"SSH-", 4, "SSH"}};
     for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
         size_t len = known[i].len;
         if (n >= len && memcmp(p, known[i].start, len) == 0) {

@@ -31,8 +31,8 @@ struct relay_frames {
 uint64_t relay_frames_limit(unsigned header_size);
 
 /*
- * relay_frame_head - look at the n bytes at p, where a frame of an endpoint begins. As soon as a byte
- * is wrong the frame is refused, in this order: header, length, password; the password is only
+ * relay_frame_head - look at the n bytes at p, where a frame of an endpoint begins. As soon as a
+ * byte is wrong the frame is refused, in this order: header, length, password; the password is only
  * looked at when it is there whole, and compared in constant time. Returns
  *   > 0  the bytes of header and password; *payload is how many bytes follow;
  *   0    more bytes are needed;
@@ -40,8 +40,8 @@ uint64_t relay_frames_limit(unsigned header_size);
  */
 int relay_frame_head(const struct relay_frames *f, const void *p, size_t n, uint64_t *payload);
 
-/* relay_frame_header - write the header of a payload of n bytes (at most relay_frames_limit) to out,
- * header_size bytes. */
+/* relay_frame_header - write the header of a payload of n bytes (at most relay_frames_limit) to
+ * out, header_size bytes. */
 void relay_frame_header(uint8_t *out, unsigned header_size, uint64_t n);
 
 /* relay_frame_foreign - what a peer whose first bytes are no frame probably speaks ("TLS", "HTTP",

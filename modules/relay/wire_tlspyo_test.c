@@ -53,8 +53,9 @@ static void test_byte_by_byte(void **state)
 static void test_bad_heads(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"x",    " 25",  "+5",  "-5",  "1_0", "2 5", "25\t", "\x16\x03\x01",
-                                      "GET ", "25 x", "25        ", "          pw", "25       1pw"};
+    static const char *const bad[] = {"x",          " 25",          "+5",           "-5",   "1_0",
+                                      "2 5",        "25\t",         "\x16\x03\x01", "GET ", "25 x",
+                                      "25        ", "          pw", "25       1pw"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         uint64_t n;
         int want = strcmp(bad[i], "25        ") == 0 ? 0 : NK_EPROTO;

@@ -9,8 +9,8 @@
  *       produce     into its queue; the receiver has standing credit
  *       notify      one object is queued, then notify: time until it is there
  * WINDOW: objects under way at one time. PIDS: the relay's processes, separated by commas.
- * Prints: messages per second, CPU of the relay in microseconds per message, p50 and p99 of the time
- * from sending to receiving in microseconds, resident memory of the relay in KiB.
+ * Prints: messages per second, CPU of the relay in microseconds per message, p50 and p99 of the
+ * time from sending to receiving in microseconds, resident memory of the relay in KiB.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -237,8 +237,8 @@ static void send_object(struct conn *c, int32_t count, const uint8_t *obj, size_
 
 /* --- frames of the relay ---------------------------------------------------------------------- */
 
-/* Take one frame off; returns its command's first letter, 0 when there is none. Handles those of any
- * relay: "J" and the compact integers, both forms of a string. */
+/* Take one frame off; returns its command's first letter, 0 when there is none. Handles those of
+ * any relay: "J" and the compact integers, both forms of a string. */
 static char take(struct conn *c, size_t *from, uint32_t *stamp)
 {
     char head[32] = "";
@@ -273,7 +273,8 @@ static void compact(struct conn *c, size_t from)
 
 static void wait_for(struct conn *c, int more_ms)
 {
-    struct pollfd p = {.fd = c->fd, .events = (short)(POLLIN | (c->sent < c->queued ? POLLOUT : 0))};
+    struct pollfd p = {.fd = c->fd,
+                       .events = (short)(POLLIN | (c->sent < c->queued ? POLLOUT : 0))};
     if (c->ssl && SSL_pending(c->ssl)) {
         return;
     }
@@ -406,7 +407,8 @@ static void run_stream(struct run *r, int32_t count, size_t size, double seconds
             send_object(r->from, count, obj, size);
         }
         flush(r->from);
-        struct pollfd p[2] = {{.fd = r->from->fd, .events = POLLIN}, {.fd = r->to->fd, .events = POLLIN}};
+        struct pollfd p[2] = {{.fd = r->from->fd, .events = POLLIN},
+                              {.fd = r->to->fd, .events = POLLIN}};
         p[0].events |= r->from->sent < r->from->queued ? POLLOUT : 0;
         p[1].events |= r->to->sent < r->to->queued ? POLLOUT : 0;
         poll(p, 2, 1000);
