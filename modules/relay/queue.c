@@ -74,18 +74,23 @@ static struct group_state *state_get(struct relay_queue *q, struct relay_group *
     return s;
 }
 
-static void state_free(struct relay_queue *q, struct group_state *s)
+static void state_release(struct group_state *s)
 {
-    *(s->prev ? &s->prev->next : &q->groups) = s->next;
-    if (s->next) {
-        s->next->prev = s->prev;
-    }
     s->group->state = NULL;
     relay_object_unref(s->retained);
     relay_fifo_clear(&s->fifo);
     free(s->seat);
     relay_group_unref(s->group);
     free(s);
+}
+
+static void state_free(struct relay_queue *q, struct group_state *s)
+{
+    *(s->prev ? &s->prev->next : &q->groups) = s->next;
+    if (s->next) {
+        s->next->prev = s->prev;
+    }
+    state_release(s);
 }
 
 /* Forget a group of which nothing is left. */
@@ -105,13 +110,13 @@ void relay_queue_free(struct relay_queue *q)
         relay_object_unref(q->lease[i].obj);
     }
     free(q->lease);
-    while (q->groups) {
-        struct group_state *s = q->groups;
+    for (struct group_state *s = q->groups, *next; s; s = next) {
+        next = s->next;
         for (size_t i = 0; i < s->nseats; i++) {
             s->seat[i]->member->seats = NULL;
             free(s->seat[i]);
         }
-        state_free(q, s);
+        state_release(s);
     }
     free(q);
 }

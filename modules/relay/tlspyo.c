@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The session of tlspyo's wire: frames of a connection on one side, the engine on the other. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/codec.h"
-#include "relay/conn.h"
-#include "relay/proto_tlspyo.h"
-#include "relay/wire_tlspyo.h"
-
-#define JOIN_TOKEN UINT64_MAX
+#include "relay/tlspyo.h"
 
 /* A payload from this size on is read into its own memory, and that becomes the object. */
 #define DIRECT_MIN ((size_t)32 * 1024)
@@ -18,34 +12,12 @@
 #define ENVELOPE_SLACK ((uint64_t)256 * 1024)
 
 enum {
-    PENDING_MAX = 8192,        /* objects of one endpoint that the engine has not confirmed */
-    OPEN_MAX = 16384,          /* consumables that an endpoint has not acknowledged */
-    PAUSE_BYTES = 1024 * 1024, /* output at which an endpoint gets no more consumables */
-    NAMES_TEXT = 200           /* of a list of groups in the log */
+    PENDING_MAX = 8192,       /* objects of one endpoint that the engine has not confirmed */
+    OPEN_MAX = 16384,         /* consumables that an endpoint has not acknowledged */
+    PAUSE_BYTES = 1024 * 1024 /* output at which an endpoint gets no more consumables */
 };
 
-/* Who waits for the engine: frame `base + i` of the ring has `left` operations to go. */
-struct pending {
-    int64_t stamp;
-    uint32_t left;
-};
-
-struct session {
-    struct relay_tlspyo p;
-    struct relay_stamps stamps;
-    struct relay_frames frames;
-    struct relay_member *member;
-    struct relay_group **groups; /* joined, with references */
-    size_t ngroups;
-    struct relay_object *big; /* payload of a large frame, being read */
-    size_t big_have;
-    struct pending *ring; /* cap is a power of two */
-    uint64_t base;        /* token of ring entry 0 */
-    uint32_t head, n, cap;
-    bool paused;
-};
-
-static struct session *session_of(const struct relay_conn *c)
+static struct relay_session *session_of(const struct relay_conn *c)
 {
     return c->session;
 }
@@ -126,7 +98,7 @@ static void send_object(struct relay_conn *c, struct relay_object *o, uint32_t s
 
 static void set_full(struct relay_conn *c, bool full)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     c->full = full;
     for (size_t i = 0; i < s->ngroups; i++) {
         if (full) {
@@ -144,7 +116,7 @@ static void set_full(struct relay_conn *c, bool full)
 
 static void pause_if_behind(struct relay_conn *c)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     if (!c->full && c->out.bytes > c->hub->limits.max_backlog) {
         set_full(c, true);
     }
@@ -156,7 +128,7 @@ static void pause_if_behind(struct relay_conn *c)
 
 static void resume_if_ahead(struct relay_conn *c)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     if (c->full && c->out.bytes <= c->hub->limits.max_backlog / 2) {
         set_full(c, false);
     }
@@ -173,7 +145,7 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
                        enum relay_delivery kind, uint64_t lease)
 {
     struct relay_conn *c = owner;
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     (void)g, (void)kind;
     if (c->ending || c->penalty) { /* nobody will acknowledge it */
         pause_if_behind(c);
@@ -196,38 +168,20 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
     pause_if_behind(c);
 }
 
-static struct pending *pending_at(const struct session *s, uint32_t i)
+static struct relay_pending *pending_at(const struct relay_session *s, uint32_t i)
 {
     return &s->ring[(s->head + i) & (s->cap - 1)];
-}
-
-static void joined(struct relay_conn *c, int status)
-{
-    struct session *s = session_of(c);
-    relay_tlspyo_joined(&s->p, status);
-    nk_app_defer(c->hub->conf.app, &c->hub->flush); /* it was stalled until now */
-    if (status == 0) {
-        relay_conn_established(c);
-        return;
-    }
-    c->hub->count.refused++;
-    if (status == NK_ELIMIT) {
-        nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_WARN : NK_LOG_TRACE,
-                 "acl.deny", c->peer, "a group it asks for has max_count members");
-    }
-    relay_conn_end(c, NK_LOG_INFO, "not admitted: %s",
-                   status == NK_ELIMIT ? "a group is full" : nk_strerror(status));
 }
 
 static void on_done(void *owner, uint64_t token, int status)
 {
     struct relay_conn *c = owner;
-    struct session *s = session_of(c);
-    if (token == JOIN_TOKEN) {
-        joined(c, status);
+    struct relay_session *s = session_of(c);
+    if (token == RELAY_JOIN_TOKEN) {
+        relay_session_joined(c, status);
         return;
     }
-    struct pending *p = pending_at(s, (uint32_t)(token - s->base));
+    struct relay_pending *p = pending_at(s, (uint32_t)(token - s->base));
     p->left--;
     if (status < 0) {
         /* the wire has no way to say so except not to acknowledge and to hang up */
@@ -248,11 +202,11 @@ static void on_done(void *owner, uint64_t token, int status)
 
 static const struct relay_member_ops member_ops = {.deliver = on_deliver, .done = on_done};
 
-static int pending_add(struct session *s, int64_t stamp, uint64_t *token)
+static int pending_add(struct relay_session *s, int64_t stamp, uint64_t *token)
 {
     if (s->n == s->cap) {
         uint32_t cap = s->cap ? s->cap * 2 : 16;
-        struct pending *v = malloc(cap * sizeof(*v));
+        struct relay_pending *v = malloc(cap * sizeof(*v));
         if (!v) {
             return -ENOMEM;
         }
@@ -265,100 +219,8 @@ static int pending_add(struct session *s, int64_t stamp, uint64_t *token)
         s->head = 0;
     }
     *token = s->base + s->n;
-    *pending_at(s, s->n++) = (struct pending){.stamp = stamp, .left = 0};
+    *pending_at(s, s->n++) = (struct relay_pending){.stamp = stamp, .left = 0};
     return 0;
-}
-
-/* --- HELLO ------------------------------------------------------------------------------------ */
-
-static int by_id(const void *a, const void *b)
-{
-    const struct relay_group *const *x = a, *const *y = b;
-    return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
-}
-
-/* A group named twice is joined once. */
-static void drop_duplicates(struct session *s)
-{
-    size_t n = 0;
-    if (s->ngroups > 1) {
-        qsort(s->groups, s->ngroups, sizeof(struct relay_group *), by_id);
-    }
-    for (size_t i = 0; i < s->ngroups; i++) {
-        if (n && s->groups[n - 1] == s->groups[i]) {
-            relay_group_unref(s->groups[i]);
-        } else {
-            s->groups[n++] = s->groups[i];
-        }
-    }
-    s->ngroups = n;
-}
-
-static void refuse_group(struct relay_conn *c, const struct relay_dest *d, int rc)
-{
-    char name[NAMES_TEXT];
-    nk_escape(name, sizeof(name), d->name, d->len);
-    c->hub->count.refused++;
-    relay_tlspyo_joined(&session_of(c)->p, rc);
-    nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_WARN : NK_LOG_TRACE,
-             "acl.deny", c->peer, "group '%s' %s", name,
-             rc == NK_EAUTH ? "is not accepted here" : "is one too many");
-    relay_conn_end(c, NK_LOG_INFO, "not admitted: group '%.100s'", name);
-}
-
-static int resolve_groups(struct relay_conn *c, const struct relay_envelope *e)
-{
-    struct session *s = session_of(c);
-    if (e->ndest == 0) {
-        return 0;
-    }
-    s->groups = calloc(e->ndest, sizeof(struct relay_group *));
-    if (!s->groups) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < e->ndest; i++) {
-        const struct relay_dest *d = &e->dest[i];
-        int rc = relay_groups_get(c->hub->conf.groups, d->name, d->len, &s->groups[i]);
-        if (rc < 0) {
-            refuse_group(c, d, rc);
-            return rc;
-        }
-        s->ngroups++;
-    }
-    drop_duplicates(s);
-    return 0;
-}
-
-static void log_join(struct relay_conn *c)
-{
-    struct session *s = session_of(c);
-    char names[NAMES_TEXT] = "";
-    size_t len = 0;
-    if (!nk_log_on(c->hub->log, "relay", NK_LOG_INFO) || !relay_hub_may_log(c->hub)) {
-        return;
-    }
-    for (size_t i = 0; i < s->ngroups && len < sizeof(names) - 8; i++) {
-        len += (size_t)snprintf(names + len, sizeof(names) - len, "%s", i ? ", " : "");
-        nk_escape(names + len, sizeof(names) - len, s->groups[i]->name, s->groups[i]->len);
-        len = strlen(names);
-    }
-    nk_log_write(c->hub->log, "relay", NK_LOG_INFO, NULL, c->peer, "endpoint of %zu group%s%s%s",
-                 s->ngroups, s->ngroups == 1 ? "" : "s", s->ngroups ? ": " : "", names);
-}
-
-static void do_join(struct relay_conn *c, const struct relay_envelope *e)
-{
-    struct session *s = session_of(c);
-    int rc = resolve_groups(c, e);
-    if (rc == 0) {
-        rc = relay_engine_watch(c->hub->conf.engine, s->member, s->groups, s->ngroups, JOIN_TOKEN);
-    }
-    if (rc == -ENOMEM) {
-        no_memory(c);
-    } else if (rc == 0) {
-        log_join(c);
-        relay_conn_stall(c);
-    }
 }
 
 /* --- OBJ, NTF, ACK ---------------------------------------------------------------------------- */
@@ -393,7 +255,7 @@ static bool receivers_full(struct relay_hub *h, const struct relay_envelope *e)
 static int submit(struct relay_conn *c, const struct relay_dest *d, struct relay_object *o,
                   uint64_t token)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     struct relay_engine *engine = c->hub->conf.engine;
     struct relay_group *g;
     if (d->n == 0) {
@@ -416,7 +278,7 @@ static int submit(struct relay_conn *c, const struct relay_dest *d, struct relay
 static void do_object(struct relay_conn *c, const struct relay_envelope *e,
                       struct relay_object *take_o)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     uint64_t token;
     uint32_t left = 0;
     int rc = take_o ? pending_add(s, e->stamp, &token) : -ENOMEM;
@@ -456,7 +318,7 @@ static void do_demand(struct relay_conn *c, const struct relay_envelope *e)
 
 static void do_settle(struct relay_conn *c, int64_t stamp)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     uint64_t lease = relay_stamps_settle(&s->stamps, stamp);
     if (!lease) {
         return;
@@ -472,7 +334,7 @@ static void do_settle(struct relay_conn *c, int64_t stamp)
 
 static bool must_wait(struct relay_conn *c, const struct relay_envelope *e, bool counted)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     if (e->cmd != RELAY_CMD_OBJ || s->p.state != RELAY_TLSPYO_ALIVE) {
         return false;
     }
@@ -508,7 +370,7 @@ static void act(struct relay_conn *c, const struct relay_envelope *e, const uint
         do_settle(c, e->stamp);
         break;
     case RELAY_DO_JOIN:
-        do_join(c, e);
+        relay_session_join(c, e);
         break;
     case RELAY_DO_OBJECT:
         do_object(c, e, make_object(c, e, payload, in_place));
@@ -566,7 +428,7 @@ static void bad_head(struct relay_conn *c, int rc, uint64_t payload, const uint8
 /* The payload does not fit what was read: give it its own memory, and the part that is here. */
 static bool begin_big(struct relay_conn *c, const uint8_t *p, size_t have, uint64_t payload)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     if (!room_for(c->hub, relay_object_cost((size_t)payload))) {
         relay_conn_stall(c);
         return false;
@@ -588,7 +450,7 @@ static bool reading(const struct relay_conn *c)
 
 static size_t on_input(struct relay_conn *c, const uint8_t *p, size_t n)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     size_t off = 0;
     while (reading(c) && off < n) {
         uint64_t payload;
@@ -626,7 +488,7 @@ static size_t on_input(struct relay_conn *c, const uint8_t *p, size_t n)
 
 static uint8_t *on_direct(struct relay_conn *c, size_t *room)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     if (!s->big) {
         return NULL;
     }
@@ -636,7 +498,7 @@ static uint8_t *on_direct(struct relay_conn *c, size_t *room)
 
 static void big_complete(struct relay_conn *c)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     struct relay_object *o = s->big;
     if (take_payload(c, o->data, o->len, o) && !c->closed) {
         s->big = NULL;
@@ -646,7 +508,7 @@ static void big_complete(struct relay_conn *c)
 
 static void on_direct_done(struct relay_conn *c, size_t got)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     s->big_have += got;
     if (s->big_have == s->big->len) {
         big_complete(c);
@@ -657,7 +519,7 @@ static void on_direct_done(struct relay_conn *c, size_t got)
 
 static bool on_ready(struct relay_conn *c)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     if (s->p.state == RELAY_TLSPYO_JOINING) {
         return false;
     }
@@ -685,7 +547,7 @@ static void on_written(struct relay_conn *c)
 
 static void on_ping(struct relay_conn *c)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     uint8_t *p = frame_begin(c, RELAY_PING_LEN);
     if (p) {
         uint32_t stamp = relay_stamps_issue(&s->stamps, 0);
@@ -696,7 +558,7 @@ static void on_ping(struct relay_conn *c)
 
 static bool on_established(const struct relay_conn *c)
 {
-    const struct session *s = c->session;
+    const struct relay_session *s = c->session;
     return s && (s->p.state == RELAY_TLSPYO_ALIVE || c->ending);
 }
 
@@ -708,7 +570,7 @@ static bool on_settled(const struct relay_conn *c)
 static int on_open(struct relay_conn *c)
 {
     struct relay_hub *h = c->hub;
-    struct session *s = calloc(1, sizeof(*s));
+    struct relay_session *s = calloc(1, sizeof(*s));
     uint8_t *p = s ? relay_out_reserve(&c->out, h->limits.header_size + RELAY_HELLO_LEN) : NULL;
     int rc = p ? relay_engine_attach(h->conf.engine, &member_ops, c, &s->member) : -ENOMEM;
     if (rc < 0) {
@@ -730,7 +592,7 @@ static int on_open(struct relay_conn *c)
 
 static void on_close(struct relay_conn *c)
 {
-    struct session *s = session_of(c);
+    struct relay_session *s = session_of(c);
     if (c->full) {
         set_full(c, false);
     }

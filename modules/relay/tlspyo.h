@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* The session of tlspyo's wire on one connection, for the two files that make it (tlspyo*.c). */
+#ifndef NK_RELAY_TLSPYO_H
+#define NK_RELAY_TLSPYO_H
+
+#include "relay/conn.h"
+#include "relay/proto_tlspyo.h"
+#include "relay/wire_tlspyo.h"
+
+#define RELAY_JOIN_TOKEN UINT64_MAX /* of the engine's answer to a HELLO; objects count from 1 */
+
+/* Who waits for the engine: frame `base + i` of the ring has `left` operations to go. */
+struct relay_pending {
+    int64_t stamp;
+    uint32_t left;
+};
+
+struct relay_session {
+    struct relay_tlspyo p;
+    struct relay_stamps stamps;
+    struct relay_frames frames;
+    struct relay_member *member;
+    struct relay_group **groups; /* joined, with references */
+    size_t ngroups;
+    struct relay_object *big; /* payload of a large frame, being read */
+    size_t big_have;
+    struct relay_pending *ring; /* cap is a power of two */
+    uint64_t base;              /* token of ring entry 0 */
+    uint32_t head, n, cap;
+    bool paused;
+};
+
+/* relay_session_join - a HELLO: ask the engine for its groups. relay_session_joined - its answer.
+ */
+void relay_session_join(struct relay_conn *c, const struct relay_envelope *e);
+void relay_session_joined(struct relay_conn *c, int status);
+
+#endif
