@@ -193,7 +193,7 @@ verb_includes() {
 
 verb_format() {
     need_packages clang-format=clang-format
-    git ls-files '*.c' '*.h' | xargs clang-format -i
+    clang-format -i main.c modules/*/*.[ch] vendor/*/*.[ch] vendor/mbedtls/*/*.h tests/*.[ch] tests/*/*.[ch]
 }
 
 verb_fetch() {

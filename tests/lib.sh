@@ -45,3 +45,9 @@ need_tools() {
     [ ${#missing[@]} -gt 0 ] || return 0
     ./build.sh packages "${missing[@]}"
 }
+
+# The files of the project, NUL-separated: what git would commit, or what is there without git.
+project_files() {
+    git ls-files -z --cached --others --exclude-standard 2>/dev/null ||
+        find . -path ./build -prune -o -path ./.git -prune -o -type f ! -name netkit ! -name netkit.debug -print0
+}

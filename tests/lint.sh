@@ -160,7 +160,7 @@ check_rules() {
     grep -nE '^typedef struct' modules/*/*.[ch] && { echo "structs are used without typedef" && rc=1; }
     grep -nE 'mbedtls/|psa/' modules/*/*.[ch] | grep '#include' | grep -v '^modules/tls/' && { echo "mbedTLS belongs to modules/tls" && rc=1; }
     grep -n '<uv.h>' modules/*/*.[ch] | grep -v '^modules/core/' && { echo "libuv belongs to modules/core" && rc=1; }
-    git ls-files -z | xargs -0 grep -nIE 'deb\.debian\.org|snapshot\.debian\.org|/debian-security' -- | grep -v '^tests/lint.sh' &&
+    project_files | xargs -0 grep -nIE 'deb\.debian\.org|snapshot\.debian\.org|/debian-security' -- | grep -v '^\(./\)\?tests/lint.sh' &&
         { echo "no mirror's host name belongs into the project" && rc=1; }
     return $rc
 }

@@ -3,6 +3,7 @@
 # Builds the program again, from nothing and in another directory, and compares it with ./netkit.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. tests/lib.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000}
@@ -11,7 +12,7 @@ export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1700000000}
 ./build.sh release
 copy="$work/another place/netkit"
 mkdir -p "$copy/build/dist"
-git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents -t "$copy"
+project_files | xargs -0 cp --parents -t "$copy"
 cp build/dist/* "$copy/build/dist/"
 if ! (cd "$copy" && env -u NK_DEPCACHE ./build.sh release >build.log 2>&1); then
     cat "$copy/build.log" >&2

@@ -308,6 +308,10 @@ own_object() {
     case $1 in
     # the two files that compile upstream's code under other names are judged by upstream's warnings
     vendor/glue/soft_*.c) flags="\$own_soft" ;;
+    # what runs once per process is better small
+    modules/service/* | modules/*/cmd_* | modules/base/@(cli|conf|opt|args|man|help|complet)*)
+        [ "$MODE" != release ] || flags+=" -Os"
+        ;;
     esac
     printf 'build %s: cc %s\n  flags = %s $inc_%s\n' "$OBJECT" "$1" "$flags" "${CLASS//\//_}"
 }

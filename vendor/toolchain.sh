@@ -109,7 +109,9 @@ set_mode() {
 
 mode_musl() {
     musl_paths "$1"
-    CFLAGS+=" -O2 -fPIE -fstack-protector-strong -fstack-clash-protection $MUSL_CFLAGS"
+    # nothing unwinds the stack at run time: the tables for it go to the debug file only
+    CFLAGS+=" -O2 -fPIE -fno-asynchronous-unwind-tables -fno-unwind-tables"
+    CFLAGS+=" -fstack-protector-strong -fstack-clash-protection $MUSL_CFLAGS"
     LINK="-nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker -Wl,--gc-sections"
     LINK+=" -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--build-id=none"
     LINK+=" $MUSL_LIB/rcrt1.o $MUSL_LIB/crti.o $(gcc -print-file-name=crtbeginS.o) -L$MUSL_LIB"
