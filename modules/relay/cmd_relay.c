@@ -76,7 +76,7 @@ static const struct nk_opt relay_opts[] = {
      .def = "64M",
      .min = 1,
      .max = INT64_MAX / 4,
-     .help = "Largest object"},
+     .help = "Largest object; 64 KiB more are allowed for what pickling adds"},
     {.name = "max-memory",
      .type = NK_OPT_SIZE,
      ROW(max_memory),

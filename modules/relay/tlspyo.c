@@ -8,8 +8,10 @@
 
 /* A payload from this size on is read into its own memory, and that becomes the object. */
 #define DIRECT_MIN ((size_t)32 * 1024)
+/* What pickling may add to the user's bytes before max_object is exceeded. */
+#define PICKLE_SLACK ((uint64_t)64 * 1024)
 /* Room for the envelope around the largest object: names of groups. */
-#define ENVELOPE_SLACK ((uint64_t)256 * 1024)
+#define ENVELOPE_SLACK ((uint64_t)256 * 1024 + PICKLE_SLACK)
 
 enum {
     PENDING_MAX = 8192,       /* objects of one endpoint that the engine has not confirmed */
@@ -395,7 +397,7 @@ static bool take_payload(struct relay_conn *c, const uint8_t *payload, size_t n,
         relay_conn_close(c, NK_LOG_WARN, "%s", why);
         return true;
     }
-    if (e.obj_len > c->hub->limits.max_object) {
+    if (e.obj_len > c->hub->limits.max_object + PICKLE_SLACK) {
         relay_conn_close(c, NK_LOG_WARN, "an object of %zu bytes; max_object is %" PRIu64,
                          e.obj_len, c->hub->limits.max_object);
         return true;
