@@ -88,6 +88,17 @@ static bool in_session(const struct relay_client *c)
     return c->state == CLIENT_ALIVE || c->state == CLIENT_FINISH;
 }
 
+/* The owner takes no objects now: nothing is read. Whoever finishes reads on for its last ACKs. */
+static bool holding(const struct relay_client *c)
+{
+    return c->paused && !c->finishing && in_session(c);
+}
+
+static void set_interest(struct relay_client *c)
+{
+    nk_stream_interest(c->stream, holding(c) ? NK_WRITABLE : NK_READABLE | NK_WRITABLE);
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 static void free_client(struct relay_client *c)
@@ -359,6 +370,7 @@ static void become_alive(struct relay_client *c)
     c->been_alive = true;
     c->backoff_ms = BACKOFF_FIRST_MS;
     set_state(c, c->finishing ? CLIENT_FINISH : CLIENT_ALIVE);
+    set_interest(c); /* the owner may have paused before */
     nk_timer_start(&c->timer, IDLE_PROBE_MS);
     flush_later(c);
     c->ops->on_alive(c->owner, again);
@@ -428,7 +440,7 @@ static void got_message(struct relay_client *c, const struct relay_wire_message 
 static void parse(struct relay_client *c, size_t *missing)
 {
     *missing = 0;
-    while (c->stream && !c->closed && !(c->paused && in_session(c))) {
+    while (c->stream && !c->closed && !holding(c)) {
         struct relay_wire_message m;
         size_t total;
         unsigned header = c->format.header_size;
@@ -462,7 +474,7 @@ static void read_more(struct relay_client *c)
 {
     size_t missing = 0;
     parse(c, &missing); /* what a pause left over */
-    while (c->stream && !c->closed && !(c->paused && in_session(c))) {
+    while (c->stream && !c->closed && !holding(c)) {
         uint8_t *room;
         size_t want = missing > READ_SMALL ? missing : READ_SMALL;
         want = want > READ_LARGE ? READ_LARGE : want;
@@ -502,7 +514,7 @@ static void connected(struct relay_client *c)
     c->demanded = c->owes_probe = c->probing = false;
     c->heard_ms = nk_now_ms(c->app);
     set_state(c, CLIENT_GREETING);
-    nk_stream_interest(c->stream, NK_READABLE | NK_WRITABLE);
+    set_interest(c);
 }
 
 static void on_stream(void *owner, struct nk_stream *s, unsigned events)
@@ -675,7 +687,7 @@ void relay_client_pause(struct relay_client *c, bool paused)
     }
     c->paused = paused;
     if (c->stream && in_session(c)) {
-        nk_stream_interest(c->stream, paused ? NK_WRITABLE : NK_READABLE | NK_WRITABLE);
+        set_interest(c);
         if (!paused) {
             nk_stream_again(c->stream); /* frames may lie in our own buffer */
         }
