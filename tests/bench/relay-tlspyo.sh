@@ -42,6 +42,7 @@ start_netkit() {
 # its relay is a parent and a child; the work is the child's
 start_tlspyo() {
     local port
+    [ -z "${PIDS_tlspyo:-}" ] || kill ${PIDS_tlspyo//,/ } 2>/dev/null || true
     port=$(free_port)
     PYTHONPATH=$TLSPYO "$python" tests/bench/tlspyo_relay.py "$port" "$password" "$dir/cert" "$(free_port)" \
         >"$dir/tlspyo.log" 2>&1 &
@@ -69,6 +70,7 @@ row() {
     measure netkit_tls "$2" "$3" "$4" tls
     ours=$CPU rate=$RATE
     if [ -n "${TLSPYO:-}" ]; then
+        start_tlspyo # a new one each time: a receiver that left with credit can end it
         measure tlspyo "$2" "$3" "$4" tls
         peers="tlspyo=$CPU"
         bench_row "$1 TLS" "messages" 1/s "$rate" "tlspyo=$RATE" - -
@@ -80,7 +82,6 @@ row() {
 
 start_netkit netkit_tls TLS
 start_netkit netkit_tcp TCP
-[ -z "${TLSPYO:-}" ] || start_tlspyo
 
 bench_begin relay-tlspyo "one sender, one receiver on tlspyo's wire; medians of three runs of $seconds s${TLSPYO:+; tlspyo $(git -C "$TLSPYO" rev-parse --short HEAD 2>/dev/null || true)}"
 idle=$(awk '/VmRSS/ {print $2}' "/proc/$PIDS_netkit_tls/status")
@@ -94,6 +95,7 @@ row "produce 1 MB" produce 1048576 4 1500
 measure netkit_tls notify 64 1 tls
 bench_row "notify to object TLS" "p50" us "$P50" "" "<= 1000" "$(at_most "$P50" 1000)"
 if [ -n "${TLSPYO:-}" ]; then
+    start_tlspyo
     ours=$(PYTHONPATH=$TLSPYO "$python" tests/bench/tlspyo_notify.py "$PORT_netkit_tls" "$password" "$dir/cert" "$(free_port)" "$(free_port)" | tail -n 1)
     theirs=$(PYTHONPATH=$TLSPYO "$python" tests/bench/tlspyo_notify.py "$PORT_tlspyo" "$password" "$dir/cert" "$(free_port)" "$(free_port)" | tail -n 1)
     bench_row "notify to pop, Endpoints" "p50" us "$ours" "tlspyo=$theirs" "<= 1000" "$(at_most "$ours" 1000)"
