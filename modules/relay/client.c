@@ -547,7 +547,7 @@ static void on_stream(void *owner, struct nk_stream *s, unsigned events)
 static void idle(struct relay_client *c)
 {
     uint64_t silent = nk_now_ms(c->app) - c->heard_ms;
-    if (c->paused || !relay_client_out_empty(&c->out)) {
+    if (holding(c) || !relay_client_out_empty(&c->out)) {
         c->probing = false; /* our own doing, or the kernel's timeouts apply */
         nk_timer_start(&c->timer, IDLE_PROBE_MS);
     } else if (c->probing && silent >= IDLE_GIVE_UP_MS) {

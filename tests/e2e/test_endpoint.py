@@ -118,6 +118,14 @@ def test_broadcast_is_retained(relay):
     m.stop()
 
 
+def test_receive_one_retained_object(relay):
+    """It comes before the relay has answered everything: the end must not wait for ever."""
+    succeeded(endpoint(relay, "broadcast", "--to", "g", "--text", "kept"))
+    for _ in range(5):
+        done = succeeded(endpoint(relay, "receive", "--group", "g", "-n", "1", "--format", "text"))
+        assert done.stdout == "kept\n"
+
+
 def test_produce_copies_and_lines(relay):
     succeeded(support.run("endpoint", "produce", "--to", "g=2", "--to", "h", "--lines", "--as",
                           "str", *relay.options(), input="a\nb\n\nlast"))
