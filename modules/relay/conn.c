@@ -12,8 +12,11 @@
 
 enum {
     IOV_MAX_PIECES = 64,
-    STASH_KEEP = 512,  /* bytes of an emptied stash that stay allocated */
-    LIVENESS_STEPS = 3 /* how often the timer looks within the ping interval */
+    STASH_KEEP = 512,   /* bytes of an emptied stash that stay allocated */
+    LIVENESS_STEPS = 3, /* how often the timer looks within the ping interval */
+    /* bytes per ms: a stock Endpoint handles a frame of 64 MB for minutes before it says anything
+     * again, because it copies all it has for every TLS record */
+    SLOWEST_READER = 64
 };
 
 /* --- closing ---------------------------------------------------------------------------------- */
@@ -195,6 +198,7 @@ void relay_conn_flush(struct relay_conn *c)
     if (c->out.bytes != before) {
         c->hub->count.bytes_out += before - c->out.bytes;
         c->tx_ms = nk_now_ms(c->hub->conf.app);
+        c->unheard += before - c->out.bytes;
         c->wire->written(c);
     }
     if (c->ending && !c->closed && c->out.bytes == 0 && (!c->session || c->wire->settled(c))) {
@@ -316,6 +320,7 @@ static void on_readable(struct relay_conn *c)
     }
     if (any && !c->closed) {
         c->rx_ms = nk_now_ms(h->conf.app);
+        c->unheard = 0;
         c->pinged_ms = 0;
         if (!c->wire->direct(c, &(size_t){0})) { /* not in the middle of a large object */
             c->owes_ack = true;
@@ -393,7 +398,8 @@ static void on_timer(void *owner)
                          c->out.bytes);
         return;
     }
-    if (quiet >= l->dead_ms && (c->out.bytes == 0 || stuck >= l->dead_ms)) {
+    uint64_t patience = l->dead_ms + c->unheard / SLOWEST_READER;
+    if (quiet >= patience && (c->out.bytes == 0 || stuck >= patience)) {
         relay_conn_close(c, NK_LOG_WARN, "no sign of life for %" PRIu64 " s", quiet / 1000);
         return;
     }

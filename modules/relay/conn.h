@@ -57,6 +57,7 @@ struct relay_conn {
     uint8_t *stash; /* the beginning of a frame that is not complete */
     size_t stash_len, stash_cap;
     uint64_t rx_ms, tx_ms; /* last time bytes came, went */
+    uint64_t unheard;      /* bytes written since bytes came last */
     uint64_t pinged_ms;    /* when a ping was sent that nothing has answered; 0 = none */
     uint64_t objects_in, objects_out;
     bool encrypted, connected, authenticated;

@@ -594,6 +594,35 @@ static void test_liveness(void **state)
     world_free(w);
 }
 
+/* Who still reads a large object cannot answer yet. */
+static void test_liveness_of_a_slow_reader(void **state)
+{
+    (void)state;
+    struct relay_limits limits = default_limits();
+    limits.ping_ms = 30000;
+    limits.dead_ms = 90000;
+    struct world *w = world_new(limits, false);
+    size_t size = 2 * MIB; /* a bit more than 32 s at 64 bytes per millisecond */
+    uint8_t *obj = calloc(1, size);
+    join(w, 0, "A");
+    join(w, 1, NULL);
+    send_bytes(w, 1, "A", -1, obj, size);
+    expect(w, 1, RELAY_WIRE_ACK);
+    expect(w, 0, RELAY_WIRE_OBJ); /* read, but not acknowledged */
+    uint64_t before = nk_now_ms(w->app);
+    while (relay_hub_connections(w->hub) == 2) {
+        nk_app_turn(w->app, 2);
+        (void)pull(&w->p[0]);
+        if (pull(&w->p[1]) && take_frame(&w->p[1])) {
+            ack(w, 1);
+        }
+    }
+    uint64_t took = nk_now_ms(w->app) - before;
+    assert_true(took >= 90000 + 25000 && took < 90000 + 75000);
+    free(obj);
+    world_free(w);
+}
+
 /* --- back-pressure ---------------------------------------------------------------------------- */
 
 /* A member that reads nothing stops whoever broadcasts to it, but not others; then it is closed. */
@@ -815,6 +844,7 @@ int nk_test_relay_relay(void)
         cmocka_unit_test(test_guesses_wait),
         cmocka_unit_test(test_hello_deadline),
         cmocka_unit_test(test_liveness),
+        cmocka_unit_test(test_liveness_of_a_slow_reader),
         cmocka_unit_test(test_slow_member),
         cmocka_unit_test(test_consumer_is_paused),
         cmocka_unit_test(test_memory_limit),
