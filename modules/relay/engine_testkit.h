@@ -14,6 +14,8 @@ struct relay_engine_chaos {
     unsigned delay_percent; /* chance that an operation stays for another turn */
 };
 
+/* relay_engine_chaos_new - the memory engine behind these disturbances; conf is copied. 0 or
+ * -ENOMEM; freed as any engine is. */
 int relay_engine_chaos_new(struct nk_app *app, const struct relay_engine_chaos *conf,
                            struct relay_engine **out);
 

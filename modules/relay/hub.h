@@ -91,6 +91,7 @@ void relay_hub_drain(struct relay_hub *h);
 /* relay_hub_status - add counters and figures to an open JSON object. */
 void relay_hub_status(const struct relay_hub *h, struct nk_json *out);
 
+/* What the hub has counted since it was made (borrowed), and its connections now. */
 const struct relay_counters *relay_hub_counters(const struct relay_hub *h);
 size_t relay_hub_connections(const struct relay_hub *h);
 

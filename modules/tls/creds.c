@@ -441,7 +441,7 @@ void tls_creds_unref(struct tls_creds *c)
 
 int tls_creds_reload(struct tls_creds *c, struct nk_diag *diag)
 {
-    struct tls_state *s;
+    struct tls_state *s = NULL;
     int rc = load_state(&s, &c->conf, diag);
     if (rc < 0) {
         return rc;

@@ -31,7 +31,7 @@ static bool as_block(struct tls_stream *f, struct tls_bytes *b)
             return false;
         }
     }
-    if (b->len > 0 && p != b->p + b->off) {
+    if (b->p && b->len > 0 && p != b->p + b->off) {
         memmove(p, b->p + b->off, b->len);
     }
     if (b->exact) {
