@@ -61,7 +61,7 @@ fetch_signed() {
     cp "$work/tree/inih.signed" "$work/tree/build/dist/inih.signed"
     cp "$work/bad/$file" "$work/tree/build/dist/signed-$file"
     rc=0
-    (cd "$work/tree" && PATH="$work/bin" NK_CACHE= NK_LOCKED=$1 "$BASH" -c \
+    (cd "$work/tree" && PATH="$work/bin" NK_CACHE='' NK_LOCKED=$1 "$BASH" -c \
         'set -euo pipefail; . "$0/vendor/fetch.sh"; fetch_one inih; echo "got $FETCHED"' "$root") >"$work/out" 2>&1 || rc=$?
 }
 fetch_signed 0
