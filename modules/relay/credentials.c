@@ -83,19 +83,71 @@ static int make_certificate(const struct relay_credential_paths *p, struct nk_ap
     return rc;
 }
 
+/* Read them as a server will, and forget them. */
+static int try_tls(const struct tls_creds_conf *conf, struct nk_diag *diag)
+{
+    struct tls_creds *creds;
+    int rc = tls_creds_new(&creds, conf, diag);
+    if (rc == 0) {
+        tls_creds_unref(creds);
+    }
+    return rc;
+}
+
+int relay_credentials_given(const struct relay_credential_paths *p, const struct relay_conf *conf,
+                            struct nk_log *log, struct nk_secret *password, struct nk_diag *diag)
+{
+    int rc = 0;
+    if (conf->connection == RELAY_TLS && !p->own_tls) {
+        const struct tls_creds_conf tls = {
+            .role = TLS_SERVER, .cert = p->cert, .key = p->key, .ca = conf->client_ca};
+        rc = try_tls(&tls, diag);
+    } else if (conf->client_ca) {
+        /* its pair does not exist yet: as a client, which needs none */
+        const struct tls_creds_conf tls = {.role = TLS_CLIENT, .ca = conf->client_ca};
+        rc = try_tls(&tls, diag);
+    }
+    if (rc == 0 && !p->own_password) {
+        rc = relay_credentials_password(p, log, password, diag);
+    }
+    return rc;
+}
+
+/* What is at the default places already; *pair: key and certificate are. */
+static int check_own(const struct relay_credential_paths *p, bool tls, bool *pair,
+                     struct nk_diag *diag)
+{
+    bool cert = exists(p->cert), key = exists(p->key);
+    *pair = cert && key;
+    if (tls && p->own_tls && cert != key) {
+        nk_fail(diag, NK_ECONFIG, "%s exists but %s does not", cert ? p->cert : p->key,
+                cert ? p->key : p->cert);
+        nk_hint(diag, "restore the missing file, or remove the other one to get a new pair");
+        return NK_ECONFIG;
+    }
+    int rc = 0;
+    if (tls && p->own_tls && *pair) {
+        const struct tls_creds_conf conf = {.role = TLS_SERVER, .cert = p->cert, .key = p->key};
+        rc = try_tls(&conf, diag);
+    }
+    if (rc == 0 && p->own_password && exists(p->password)) {
+        struct nk_secret password = {0};
+        rc = relay_password_load(p->password, &password, diag);
+        nk_secret_clear(&password);
+    }
+    return rc;
+}
+
 int relay_credentials_create(const struct relay_credential_paths *p, bool tls, struct nk_app *app,
                              struct nk_diag *diag)
 {
-    int rc = p->own_tls || p->own_password ? nk_mkdirs(p->dir, diag) : 0;
-    if (rc == 0 && tls && p->own_tls) {
-        bool cert = exists(p->cert), key = exists(p->key);
-        if (cert != key) {
-            rc = nk_fail(diag, NK_ECONFIG, "%s exists but %s does not", cert ? p->cert : p->key,
-                         cert ? p->key : p->cert);
-            nk_hint(diag, "restore the missing file, or remove the other one to get a new pair");
-        } else if (!cert) {
-            rc = make_certificate(p, app, diag);
-        }
+    bool pair;
+    int rc = check_own(p, tls, &pair, diag);
+    if (rc == 0 && (p->own_tls || p->own_password)) {
+        rc = nk_mkdirs(p->dir, diag);
+    }
+    if (rc == 0 && tls && p->own_tls && !pair) {
+        rc = make_certificate(p, app, diag);
     }
     if (rc == 0 && p->own_password && !exists(p->password)) {
         rc = relay_password_create(p->password, diag);

@@ -26,10 +26,20 @@ int relay_credentials_find(struct relay_credential_paths *out, const struct rela
                            const char *state_dir, struct nk_diag *diag);
 
 /*
+ * relay_credentials_given - check every file that the configuration names (cert and key, client_ca,
+ * password_file), before anything is created. A password file that is named is read here, into
+ * password, as it may be a pipe; otherwise password stays as it is. Errors of tls_creds_new and
+ * relay_password_load.
+ */
+int relay_credentials_given(const struct relay_credential_paths *p, const struct relay_conf *conf,
+                            struct nk_log *log, struct nk_secret *password, struct nk_diag *diag);
+
+/*
  * relay_credentials_create - make what is missing at the default places: an ECDSA P-256 key with a
  * self-signed certificate for "default" (the name tlspyo's Endpoints verify), localhost, 127.0.0.1
  * and ::1, valid for ten years; and a random password. Files of mode 0600, nothing is overwritten.
- * A key without certificate (or the reverse) is NK_ECONFIG. Logs what was made and where.
+ * What is there already is checked first, and nothing is made when it cannot be used: a key without
+ * certificate (or the reverse) is NK_ECONFIG. Logs what was made and where.
  */
 int relay_credentials_create(const struct relay_credential_paths *p, bool tls, struct nk_app *app,
                              struct nk_diag *diag);

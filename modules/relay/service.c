@@ -157,16 +157,21 @@ static int take_lock(struct nk_service *s, struct nk_diag *diag)
     return rc < 0 ? rc : nk_lock_open(path, &s->lock, diag);
 }
 
+/* Nothing is created before all that the configuration names has been found to be right. */
 static int open_credentials(struct nk_service *s, struct nk_diag *diag)
 {
     bool tls = s->conf->connection == RELAY_TLS;
     struct nk_secret password = {0};
     int rc = relay_credentials_find(&s->paths, s->conf, nk_app_state_dir(s->args.app), diag);
+    rc = rc < 0 ? rc : relay_credentials_given(&s->paths, s->conf, log_of(s), &password, diag);
+    rc = rc < 0 ? rc : take_lock(s, diag);
     rc = rc < 0 ? rc : relay_credentials_create(&s->paths, tls, s->args.app, diag);
     if (rc == 0 && tls) {
         rc = relay_credentials_tls(&s->paths, s->conf, s->args.app, &s->creds, diag);
     }
-    rc = rc < 0 ? rc : relay_credentials_password(&s->paths, log_of(s), &password, diag);
+    if (rc == 0 && s->paths.own_password) {
+        rc = relay_credentials_password(&s->paths, log_of(s), &password, diag);
+    }
     if (rc == 0 && (s->login = relay_login_new(&password)) == NULL) {
         rc = nk_fail_sys(diag, -ENOMEM, "relay");
     }
@@ -305,9 +310,8 @@ static int relay_start(const struct nk_service_args *args, struct nk_service **o
     s->lock = -1;
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     int rc = check_conf(s->conf, diag);
-    rc = rc < 0 ? rc : take_lock(s, diag);
-    rc = rc < 0 ? rc : open_credentials(s, diag);
     rc = rc < 0 ? rc : open_groups(s, diag);
+    rc = rc < 0 ? rc : open_credentials(s, diag);
     rc = rc < 0 ? rc : open_hub(s, diag);
     rc = rc < 0 ? rc : open_listeners(s, diag);
     if (rc < 0) {

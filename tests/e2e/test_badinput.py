@@ -14,8 +14,8 @@ import time
 import pytest
 
 import support
-from relays import (Bystander, Relay, closed_by_peer, credentials, join, netkit_endpoint,
-                    openssl_credentials, read_frame, reset, tlspyo_peer)
+from relay_support import (Bystander, Relay, closed_by_peer, credentials, join, netkit_endpoint,
+                           openssl_credentials, read_frame, reset, tlspyo_peer)
 from support import check_error, run, wait_until
 
 DENIED, CONFIG = 77, 78
@@ -499,6 +499,7 @@ def test_bad_password_file(work, how):
     assert "a good long" not in line
     if how.startswith("world"):
         assert "chmod 600" in line
+    assert not (work / "state").exists(), "nothing may be made before all files are right"
 
 
 # A certificate holds no secret: its mode is its owner's business.
@@ -515,6 +516,32 @@ def test_bad_key_and_certificate_files(work, which, how):
     files = {"key": key, "cert": cert, which: path}
     check_error(serve(work, "--key", files["key"], "--cert", files["cert"], timeout=5),
                 DENIED if how == "world-writable" else CONFIG, str(path))
+    assert not (work / "state").exists()
+
+
+def test_bad_client_ca_before_anything_is_made(work):
+    path = work / "ca.pem"
+    make_bad(path, "garbage", "")
+    check_error(serve(work, "--client-ca", path), CONFIG, str(path))
+    assert not (work / "state").exists()
+
+
+def test_bad_own_file_before_anything_is_made(work):
+    """A password that cannot be used is there already: no certificate is made beside it."""
+    directory = work / "state" / "credentials"
+    directory.mkdir(mode=0o700, parents=True)
+    (work / "state").chmod(0o700)
+    make_bad(directory / "password", "empty", "")
+    check_error(serve(work), CONFIG, str(directory / "password"))
+    assert [f.name for f in directory.iterdir()] == ["password"]
+
+
+def test_password_from_a_pipe(programs, work):
+    """It can be read only once, and is checked before the certificate is made."""
+    done = run("relay", "--listen", "tcp:127.0.0.1:0", "--state-dir", work / "none",
+               "--password-file", "-", input="\n", stdin=None, timeout=5)
+    check_error(done, CONFIG)
+    assert not (work / "none").exists()
 
 
 def test_key_of_another_certificate(work):

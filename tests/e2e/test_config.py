@@ -6,7 +6,7 @@ import json
 import pytest
 
 import support
-from relays import Bystander, Relay, closed_by_peer
+from relay_support import Bystander, Relay, closed_by_peer
 from support import clean_env, run
 
 CONFIG = 78

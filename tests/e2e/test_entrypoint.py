@@ -13,7 +13,7 @@ import time
 import pytest
 
 import support
-from relays import LISTENING, Bystander, Relay
+from relay_support import LISTENING, Bystander, Relay
 from support import NETKIT, clean_env, need_command, need_root, run
 
 
