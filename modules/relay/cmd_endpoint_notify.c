@@ -12,22 +12,13 @@ struct notify_conf {
     bool no_wait;
 };
 
-static const struct nk_opt opts[] = {
-    {.name = "format",
-     .type = NK_OPT_ENUM,
-     .offset = NK_FIELD(struct notify_conf, format),
-     .arg = "FORMAT",
-     .def = "json",
-     .choices = relay_endpoint_formats,
-     .help =
-         "json: a line {\"type\":..,\"value\":..} for each object, bytes in base64; text: str and "
-         "bytes as they are, one line each; raw: the same without line ends; pickle: as it came"},
-    {.name = "no-wait",
-     .type = NK_OPT_FLAG,
-     .offset = NK_FIELD(struct notify_conf, no_wait),
-     .help = "Take what is there now, and do not wait for more"},
-    RELAY_ENDPOINT_ROWS,
-    NK_OPT_END};
+static const struct nk_opt opts[] = {RELAY_ENDPOINT_FORMAT_ROW(struct notify_conf),
+                                     {.name = "no-wait",
+                                      .type = NK_OPT_FLAG,
+                                      .offset = NK_FIELD(struct notify_conf, no_wait),
+                                      .help = "Take what is there now, and do not wait for more"},
+                                     RELAY_ENDPOINT_ROWS,
+                                     NK_OPT_END};
 
 static int receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_dest *dest,
                    const char **groups)

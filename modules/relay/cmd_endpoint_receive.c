@@ -20,15 +20,7 @@ static const struct nk_opt opts[] = {
      .arg = "GROUP",
      .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,
      .help = "Group to join; may be repeated"},
-    {.name = "format",
-     .type = NK_OPT_ENUM,
-     .offset = NK_FIELD(struct receive_conf, format),
-     .arg = "FORMAT",
-     .def = "json",
-     .choices = relay_endpoint_formats,
-     .help =
-         "json: a line {\"type\":..,\"value\":..} for each object, bytes in base64; text: str and "
-         "bytes as they are, one line each; raw: the same without line ends; pickle: as it came"},
+    RELAY_ENDPOINT_FORMAT_ROW(struct receive_conf),
     {.name = "notify",
      .type = NK_OPT_INT,
      .offset = NK_FIELD(struct receive_conf, notify),

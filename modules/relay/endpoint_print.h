@@ -11,23 +11,40 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/opt.h"
 #include "relay/pickle_value.h"
 
 struct nk_app;
 struct nk_stream;
 
 /*
- * Forms of an object:
- *   json    {"type":"str","value":"hi"} and a newline. Type is Python's name of the type. bytes are
- *           base64 in "value" (inside of containers {"base64":".."}); an object that is not plain
- * data has the type "pickle" and its pickle in base64. text    str and bytes as they are, anything
- * else its JSON value, and a newline raw     the bytes of a str or bytes object, nothing added; of
- * anything else, its pickle pickle  the pickle, whatever it is
+ * Forms of an object, each followed by a newline unless said otherwise:
+ *
+ * - json: {"type":"str","value":"hi"}. The type is Python's name of it. bytes are base64 in "value"
+ *   (inside of containers {"base64":".."}); an object that is not plain data has the type "pickle"
+ *   and its pickle in base64.
+ *
+ * - text: str and bytes as they are, anything else as its JSON value.
+ *
+ * - raw: the bytes of a str or bytes object, of anything else its pickle; nothing is added.
+ *
+ * - pickle: the pickle, whatever it is; nothing is added.
  */
 enum relay_endpoint_format { ENDPOINT_JSON, ENDPOINT_TEXT, ENDPOINT_RAW, ENDPOINT_PICKLE };
 
 /* Choices of --format, in the order of enum relay_endpoint_format. */
 extern const char *const relay_endpoint_formats[];
+
+/* The row of --format for commands that print what they receive; conf is their configuration struct
+ * with an `int format`. */
+#define RELAY_ENDPOINT_FORMAT_ROW(conf)                                                            \
+    {                                                                                              \
+        .name = "format", .type = NK_OPT_ENUM, .offset = NK_FIELD(conf, format), .arg = "FORMAT",  \
+        .def = "json", .choices = relay_endpoint_formats,                                          \
+        .help = "json: a line {\"type\":..,\"value\":..} for each object, bytes in base64; text: " \
+                "str and bytes as they are, one line each; raw: the same without line ends; "      \
+                "pickle: as it came"                                                               \
+    }
 
 /* relay_endpoint_format_object - append the object (a pickle of n bytes) to out. doc is working
  * memory. 0, NK_ETOOBIG (out is full), -ENOMEM; out is unchanged on failure. */

@@ -5,12 +5,8 @@
 #define F(field) NK_FIELD(struct install_conf, field)
 
 static const struct nk_opt opts[] = {
-    {.name = "prefix",
-     .type = NK_OPT_STRING,
-     .offset = F(prefix),
-     .arg = "TEXT",
-     .def = "nk-",
-     .help = "What the names of the links begin with"},
+    INSTALL_ROWS("Also write the man pages, to DIR/man1",
+                 "Also write the completion scripts for bash, zsh and fish"),
     {.name = "symbolic",
      .short_name = 's',
      .type = NK_OPT_FLAG,
@@ -29,16 +25,6 @@ static const struct nk_opt opts[] = {
      .type = NK_OPT_FLAG,
      .offset = F(force),
      .help = "Replace files of others (never directories)"},
-    {.name = "man",
-     .type = NK_OPT_PATH,
-     .offset = F(man),
-     .arg = "DIR",
-     .help = "Also write the man pages, to DIR/man1"},
-    {.name = "completion",
-     .type = NK_OPT_PATH,
-     .offset = F(completion),
-     .arg = "DIR",
-     .help = "Also write the completion scripts for bash, zsh and fish"},
     NK_OPT_END};
 
 static int run(struct nk_cmd_ctx *ctx)
@@ -61,10 +47,5 @@ const struct nk_cmd nk_cmd_install = {
         "would be done.",
     .examples = "netkit install /usr/local/bin\n"
                 "netkit install --man /usr/local/share/man ~/bin",
-    .opts = opts,
-    .conf_size = sizeof(struct install_conf),
-    .min_args = 1,
-    .max_args = 1,
-    .flags = NK_CMD_NO_CONFIG,
-    .run = run,
+    INSTALL_COMMAND,
 };

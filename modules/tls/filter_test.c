@@ -596,36 +596,6 @@ static void test_resumption(void **state)
     }
 }
 
-static void test_bad_creds(void **state)
-{
-    struct fixture *x = *state;
-    struct tls_creds *c;
-    struct nk_diag diag;
-    const char *badpin[] = {"sha256:zz"};
-    struct tls_creds_conf bad[] = {
-        {.role = TLS_SERVER},
-        {.role = TLS_SERVER, .cert_text = kit_cert_pem(&x->leaf)},
-        {.role = TLS_SERVER,
-         .cert_text = kit_cert_pem(&x->leaf),
-         .key_text = kit_key_pem(&x->client)},
-        {.role = TLS_SERVER, .cert_text = "junk", .key_text = kit_key_pem(&x->client)},
-        {.role = TLS_SERVER, .cert_text = "", .key_text = kit_key_pem(&x->client)},
-        {.role = TLS_CLIENT, .ca_text = ""},
-        {.role = TLS_CLIENT,
-         .ca_text = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
-        {.role = TLS_CLIENT, .ca_text = kit_cert_pem(&x->ca), .pins = badpin, .npins = 1},
-        {.role = TLS_CLIENT, .ca_text = kit_cert_pem(&x->ca), .key_text = kit_key_pem(&x->ca)},
-        {.role = TLS_CLIENT, .ca = "/nonexistent/ca.pem"},
-    };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        memset(&diag, 0, sizeof(diag));
-        int rc = tls_creds_new(&c, &bad[i], &diag);
-        if (rc >= 0 || diag.code != rc || diag.text[0] == 0) {
-            fail_msg("case %zu: %d %s", i, rc, diag.text);
-        }
-    }
-}
-
 enum { COUNT_HEADER = 16, IDLE_LIMIT = 8192 };
 
 static size_t counted; /* bytes that mbedTLS holds */
@@ -709,7 +679,6 @@ int nk_test_tls_filter(void)
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_batching),
         cmocka_unit_test(test_resumption),
-        cmocka_unit_test(test_bad_creds),
         cmocka_unit_test(test_idle_memory),
     };
     return cmocka_run_group_tests_name("tls/filter", tests, set_up, tear_down);
