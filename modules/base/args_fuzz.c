@@ -36,8 +36,8 @@ static const struct nk_opt rows[] = {
     {.name = "number", .short_name = 'n', .type = NK_OPT_INT, .offset = F(number), .max = 9},
     {.name = "choice", .type = NK_OPT_ENUM, .offset = F(choice), .choices = choices},
     NK_OPT_END};
-static const struct nk_section section = {"relay", false, "", rows, sizeof(struct conf)};
-static const struct nk_section named = {"group", true, "", rows, sizeof(struct conf)};
+static const struct nk_section section = {"relay", false, "", rows, sizeof(struct conf), false};
+static const struct nk_section named = {"group", true, "", rows, sizeof(struct conf), false};
 static const struct nk_section *const sections[] = {&section, &named, NULL};
 static const struct nk_cmd cmd = {.opts = rows, .conf_size = sizeof(struct conf), .max_args = -1};
 static const struct nk_cmd raw = {.max_args = -1, .flags = NK_CMD_RAW};

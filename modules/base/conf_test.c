@@ -59,9 +59,12 @@ static const struct nk_opt tunnel_rows[] = {{.name = "host",
                                              .offset = NK_FIELD(struct group, match),
                                              .flags = NK_OPT_REQUIRED},
                                             NK_OPT_END};
-static const struct nk_section relay = {"relay", false, "r", relay_rows, sizeof(struct relay)};
-static const struct nk_section group = {"group", true, "g", group_rows, sizeof(struct group)};
-static const struct nk_section tunnel = {"tunnel", true, "t", tunnel_rows, sizeof(struct group)};
+static const struct nk_section relay = {"relay", false, "r", relay_rows, sizeof(struct relay),
+                                        false};
+static const struct nk_section group = {"group", true, "g", group_rows, sizeof(struct group),
+                                        false};
+static const struct nk_section tunnel = {"tunnel", true, "t", tunnel_rows, sizeof(struct group),
+                                         false};
 static const struct nk_section *const sections[] = {&relay, &group, &tunnel, NULL};
 
 static int check(const char *text, bool listen, struct nk_diag *diag)
@@ -440,8 +443,8 @@ static void credentials(void **state)
 static void required_rows_may_come_from_flags(void **state)
 {
     (void)state;
-    static const struct nk_section plain = {"tunnel", false, "t", tunnel_rows,
-                                            sizeof(struct group)};
+    static const struct nk_section plain = {"tunnel", false, "t", tunnel_rows, sizeof(struct group),
+                                            false};
     const struct nk_section *const only[] = {&plain, NULL};
     struct nk_conf_source src = {.text = "[tunnel]\n", .text_len = 9, .sections = only};
     struct nk_conf *c;

@@ -33,8 +33,8 @@ static const struct nk_opt rows[] = {
     {.name = "enabled", .type = NK_OPT_BOOL, .offset = F(enabled)},
     {.name = "engine", .type = NK_OPT_ENUM, .offset = F(engine), .choices = engines},
     NK_OPT_END};
-static const struct nk_section relay = {"relay", false, "", rows, sizeof(struct conf)};
-static const struct nk_section group = {"group", true, "", rows, sizeof(struct conf)};
+static const struct nk_section relay = {"relay", false, "", rows, sizeof(struct conf), false};
+static const struct nk_section group = {"group", true, "", rows, sizeof(struct conf), false};
 static const struct nk_section *const sections[] = {&relay, &group, NULL};
 
 static void require(int what)

@@ -40,7 +40,7 @@ enum nk_opt_type {              /* field in the configuration struct */
 enum nk_opt_flags {
     NK_OPT_SECRET = 1,    /* value never printed; STRING rows with it exist only as *_file rows */
     NK_OPT_REPEAT = 2,    /* field is struct nk_strlist (STRING, PATH, LISTEN, CONNECT only) */
-    NK_OPT_RELOAD = 4,    /* may change on reload; others need a restart */
+    NK_OPT_RELOAD = 4,    /* a reload applies a change; others need a restart, and are told so */
     NK_OPT_CLI_ONLY = 8,  /* no INI key, no environment variable */
     NK_OPT_INI_ONLY = 16, /* no flag on the command line */
     NK_OPT_REQUIRED = 32,
@@ -75,6 +75,7 @@ struct nk_section {
     const char *summary;       /* one line for `config keys` and `config init` */
     const struct nk_opt *opts; /* rows, ended by NK_OPT_END; may be shared with a command */
     size_t conf_size;          /* bytes of the configuration struct */
+    bool reload; /* one that comes or goes is applied by a reload; else by a restart */
 };
 
 /* nk_opt_find - the row whose name or alias is `name` ('-' and '_' are equal), or NULL. */
@@ -110,6 +111,9 @@ bool nk_opt_is_text(const struct nk_opt *row);
 
 /* nk_opt_takes_value - false for FLAG rows only. */
 bool nk_opt_takes_value(const struct nk_opt *row);
+
+/* nk_opt_same - whether the row's field has the same value in a and b. */
+bool nk_opt_same(const struct nk_opt *row, const void *a, const void *b);
 
 /* nk_opt_format_value - the value of the row's field as it would be written in netkit.ini; the i-th
  * one of a REPEAT row. Writes "***" for SECRET rows. Returns false (and "" in out) when there is no

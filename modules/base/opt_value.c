@@ -299,3 +299,35 @@ bool nk_opt_format_value(char *out, size_t max, const struct nk_opt *row, const 
     }
     return true;
 }
+
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool same_list(const struct nk_strlist *a, const struct nk_strlist *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++) {
+        same = same_text(a->v[i], b->v[i]);
+    }
+    return same;
+}
+
+bool nk_opt_same(const struct nk_opt *row, const void *a, const void *b)
+{
+    const void *x = field_in(row, a), *y = field_in(row, b);
+    if (nk_opt_is_text(row)) {
+        return row->flags & NK_OPT_REPEAT ? same_list(x, y)
+                                          : same_text(*(char *const *)x, *(char *const *)y);
+    }
+    switch (row->type) {
+    case NK_OPT_FLAG:
+    case NK_OPT_BOOL:
+        return *(const bool *)x == *(const bool *)y;
+    case NK_OPT_ENUM:
+        return *(const int *)x == *(const int *)y;
+    default: /* int64_t or uint64_t: the same bits */
+        return memcmp(x, y, sizeof(uint64_t)) == 0;
+    }
+}

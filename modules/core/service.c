@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/notify.h"
 #include "core/service.h"
+#include "core/service_changes.h"
 #include "core/signal.h"
 #include "core/timer.h"
 
@@ -35,6 +36,7 @@ struct nk_service_group {
     struct unit *units;
     size_t n;
     const struct nk_conf *ini;
+    struct nk_changes changes; /* of the last reload */
     struct nk_signal *signals[WATCHED];
     struct nk_notify *notify;
     struct nk_timer drain, alive; /* alive: a service may wait for nothing but signals */
@@ -209,13 +211,65 @@ static int reload_unit(struct nk_service_group *g, size_t i, const struct nk_con
         return 1;
     }
     if (!conf || !type->reload) {
-        nk_warn(group_log(g), "service", "%s: %s", g->specs[i].label,
-                conf ? "changes take effect at the next start"
-                     : "no longer in the configuration; it goes on until the next start");
-        return 0;
+        return 0; /* what has changed is told with the other changes */
     }
     int rc = type->reload(u->service, conf, ini, diag);
     return rc < 0 ? nk_fail_context(diag, "%s", g->specs[i].label) : 1;
+}
+
+/* --- what a reload changes -------------------------------------------------------------------- */
+
+/* The changes of units are told from their own structs, in which flags have their say. */
+struct unit_names {
+    const struct nk_service_group *group;
+    const struct nk_section *section;
+};
+
+static bool is_unit(void *arg, const char *name)
+{
+    const struct unit_names *x = arg;
+    for (size_t i = 0; i < x->group->n; i++) {
+        const struct nk_service_unit *spec = &x->group->specs[i];
+        if (strcmp(spec->type->section, x->section->name) == 0 &&
+            (!spec->name || (name && strcmp(spec->name, name) == 0))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int unit_changes(struct nk_service_group *g, size_t i, const struct nk_conf *ini,
+                        struct nk_changes *out)
+{
+    const struct nk_service_unit *spec = &g->specs[i];
+    const void *now = g->conf->pick(g->conf->owner, ini, i);
+    if (!g->units[i].service || g->units[i].ended) {
+        return 0;
+    }
+    return now ? nk_changes_rows(out, spec->type->section, spec->name, spec->opts, spec->conf,
+                                 g->units[i].conf, now, spec->type->reload != NULL)
+               : nk_changes_section(out, spec->type->section, spec->name, NK_REMOVED, false);
+}
+
+/* Compare while the old configuration is still there. */
+static int find_changes(struct nk_service_group *g, const struct nk_conf *ini,
+                        struct nk_changes *out)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < g->n; i++) {
+        rc = unit_changes(g, i, ini, out);
+    }
+    const struct nk_section *const *s = ini ? g->conf->sections : NULL;
+    for (; rc == 0 && s && *s; s++) {
+        struct unit_names units = {g, *s};
+        rc = nk_changes_compare(out, *s, g->conf->ini, g->ini, ini, is_unit, &units);
+    }
+    return rc;
+}
+
+const struct nk_changes *nk_services_changes(const struct nk_service_group *g)
+{
+    return &g->changes;
 }
 
 static void settle(struct nk_service_group *g, const struct nk_conf *unused)
@@ -265,9 +319,46 @@ static int reload_units(struct nk_service_group *g, const struct nk_conf *ini, s
     return rc;
 }
 
-int nk_services_reload(struct nk_service_group *g, struct nk_diag *diag)
+/* Load, compare, and offer to the services. */
+static int reload_all(struct nk_service_group *g, struct nk_diag *diag)
 {
     const struct nk_conf *ini = g->ini;
+    struct nk_changes changes = {0};
+    int rc = g->conf->reload(g->conf->owner, &ini, diag);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = find_changes(g, ini, &changes);
+    if (rc < 0) {
+        settle(g, ini);
+        nk_fail_sys(diag, rc, "reload");
+    } else {
+        rc = reload_units(g, ini, diag);
+    }
+    if (rc < 0) {
+        nk_changes_clear(&changes);
+    }
+    g->changes = changes;
+    return rc;
+}
+
+static void tell_reload(struct nk_service_group *g, int rc, const struct nk_diag *diag)
+{
+    if (rc < 0) {
+        nk_audit(group_log(g), "service", NK_LOG_ERROR, "reload", NULL,
+                 "the old configuration stays in force: %s",
+                 diag->text[0] ? diag->text : nk_strerror(rc));
+        return;
+    }
+    nk_changes_log(&g->changes, group_log(g));
+    nk_audit(group_log(g), "service", NK_LOG_INFO, "reload", NULL,
+             "the new configuration is in force%s",
+             g->changes.restart ? ", except for what needs a restart" : "");
+}
+
+int nk_services_reload(struct nk_service_group *g, struct nk_diag *diag)
+{
+    nk_changes_clear(&g->changes);
     if (g->draining) {
         return nk_fail(diag, NK_ECLOSED, "about to end");
     }
@@ -275,18 +366,8 @@ int nk_services_reload(struct nk_service_group *g, struct nk_diag *diag)
         return nk_fail(diag, NK_EUNSUPPORTED, "this command cannot reload; start it again");
     }
     nk_notify_send(g->notify, NK_NOTIFY_RELOADING);
-    int rc = g->conf->reload(g->conf->owner, &ini, diag);
-    if (rc == 0) {
-        rc = reload_units(g, ini, diag);
-    }
-    if (rc < 0) {
-        nk_audit(group_log(g), "service", NK_LOG_ERROR, "reload", NULL,
-                 "the old configuration stays in force: %s",
-                 diag->text[0] ? diag->text : nk_strerror(rc));
-    } else {
-        nk_audit(group_log(g), "service", NK_LOG_INFO, "reload", NULL,
-                 "the new configuration is in force");
-    }
+    int rc = reload_all(g, diag);
+    tell_reload(g, rc, diag);
     if (g->ready) {
         nk_notify_send(g->notify, NK_NOTIFY_READY);
     }
@@ -440,6 +521,7 @@ static void group_close(struct nk_service_group *g)
     nk_timer_stop(&g->drain);
     nk_timer_stop(&g->alive);
     nk_notify_close(g->notify);
+    nk_changes_clear(&g->changes);
     free(g->units);
 }
 
@@ -517,6 +599,7 @@ int nk_service_run(struct nk_app *app, const struct nk_service_type *type,
     struct single s = {.args = args, .conf = args->conf};
     struct nk_services conf = {.app = app,
                                .ini = args->ini,
+                               .sections = args->sections,
                                .drain_ms = drain_ms,
                                .owner = &s,
                                .on_ready = single_ready,
@@ -524,7 +607,10 @@ int nk_service_run(struct nk_app *app, const struct nk_service_type *type,
                                .reload = args->reload_conf ? single_reload : NULL,
                                .pick = single_pick,
                                .settle = single_settle};
-    struct nk_service_unit unit = {
-        .label = type->section, .type = type, .name = args->name, .conf = args->conf};
+    struct nk_service_unit unit = {.label = type->section,
+                                   .type = type,
+                                   .name = args->name,
+                                   .conf = args->conf,
+                                   .opts = args->opts};
     return nk_services_run(&conf, &unit, 1, diag);
 }

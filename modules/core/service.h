@@ -32,6 +32,10 @@ struct nk_service_args {
     /* After each reload_conf that returned 0: the service took the new configuration (the old one
      * may be freed), or refused it (the new one may). */
     void (*reload_done)(void *owner, bool taken);
+    /* For nk_service_run, as in struct nk_service_unit and nk_services; with them conf and ini must
+     * stay valid until it returns, also after a reload. May be NULL. */
+    const struct nk_opt *opts;
+    const struct nk_section *const *sections;
 };
 
 struct nk_service_type {
@@ -68,19 +72,33 @@ struct nk_cmd_ctx;
 int nk_service_run_cmd(struct nk_cmd_ctx *ctx, const struct nk_service_type *type,
                        uint64_t drain_ms);
 
+/*
+ * nk_service_run_cmd_with - the same for a command whose words are part of the configuration: after
+ * each load, fill(ctx, conf) sets fields of a copy of the command's configuration struct, which the
+ * service gets. What it points them to must live as long as ctx.
+ */
+int nk_service_run_cmd_with(struct nk_cmd_ctx *ctx, const struct nk_service_type *type,
+                            uint64_t drain_ms,
+                            void (*fill)(const struct nk_cmd_ctx *ctx, void *conf));
+
 /* One service of several. */
 struct nk_service_unit {
     const char *label; /* "relay", "tunnel db": for logs and errors */
     const struct nk_service_type *type;
     const char *name;
     const void *conf;
+    const struct nk_opt *opts; /* the rows of conf; NULL: what a reload changes is not told */
 };
 
 struct nk_service_group;
+struct nk_changes; /* core/service_changes.h */
 
 struct nk_services {
     struct nk_app *app;
-    const struct nk_conf *ini;
+    const struct nk_conf *ini; /* valid until nk_services_run returns */
+    /* all sections that matter to the services, theirs among them: a reload tells what has changed
+     * in them. NULL-terminated; may be NULL */
+    const struct nk_section *const *sections;
     uint64_t drain_ms;
     void *owner; /* of the callbacks */
     /* before the first start: what can be asked of the group until nk_services_run returns; may be
@@ -116,8 +134,12 @@ enum nk_service_phase nk_services_phase(const struct nk_service_group *g);
  */
 void nk_services_status(const struct nk_service_group *g, struct nk_json *out);
 
-/* nk_services_reload - as HUP. 0 or the error, which has been logged. */
+/* nk_services_reload - as HUP. 0 or the error, which has been logged; so has what has changed. */
 int nk_services_reload(struct nk_service_group *g, struct nk_diag *diag);
+
+/* nk_services_changes - what the last reload found changed; nothing when it failed. Valid until the
+ * next one. */
+const struct nk_changes *nk_services_changes(const struct nk_service_group *g);
 
 /* nk_services_stop - as TERM: drain, then end with 0. Again changes nothing. */
 void nk_services_stop(struct nk_service_group *g);

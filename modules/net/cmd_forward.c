@@ -53,32 +53,37 @@ static const struct nk_section section = {
     .conf_size = sizeof(struct net_forward_conf),
 };
 
-static int run_once(struct nk_app *app, const struct net_forward_conf *conf, struct nk_diag *diag)
+/* The words of the command line stand for the rows that [forward NAME] has beyond ours. */
+static void fill(const struct nk_cmd_ctx *ctx, void *conf)
 {
-    int rc = net_forward_once(app, conf, diag);
-    return rc < 0 ? rc : nk_app_run(app);
+    struct net_forward_conf *c = conf;
+    c->listen = ctx->argv[0];
+    c->connect = ctx->argv[1];
 }
 
-static int run(struct nk_cmd_ctx *ctx)
+/* LISTEN exists once: there is nothing to reload while its only connection lasts. */
+static int run_once(struct nk_cmd_ctx *ctx)
 {
     struct net_forward_conf conf = *(const struct net_forward_conf *)ctx->conf;
     const struct nk_app_conf app_conf = {
         .log = ctx->log, .launcher = ctx->launcher, .state_dir = ctx->globals->state_dir};
     struct nk_app *app;
-    conf.listen = ctx->argv[0];
-    conf.connect = ctx->argv[1];
+    fill(ctx, &conf);
     int rc = nk_app_new(&app, &app_conf, &ctx->diag);
     if (rc < 0) {
         return rc;
     }
-    if (net_forward_can_listen(conf.listen)) {
-        const struct nk_service_args args = {.app = app, .conf = &conf, .ini = ctx->ini};
-        rc = nk_service_run(app, &net_forward_service, &args, DRAIN_MS, &ctx->diag);
-    } else {
-        rc = run_once(app, &conf, &ctx->diag);
-    }
+    rc = net_forward_once(app, &conf, &ctx->diag);
+    rc = rc < 0 ? rc : nk_app_run(app);
     nk_app_free(app);
     return rc;
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    return net_forward_can_listen(ctx->argv[0])
+               ? nk_service_run_cmd_with(ctx, &net_forward_service, DRAIN_MS, fill)
+               : run_once(ctx);
 }
 
 const struct nk_cmd nk_cmd_forward = {

@@ -117,6 +117,7 @@ static const struct nk_opt relay_opts[] = {
      .def = "65536",
      .min = 1,
      .max = INT32_MAX,
+     .flags = NK_OPT_RELOAD,
      .help = "Groups at one time"},
     {.name = "accept-groups",
      .type = NK_OPT_ENUM,
@@ -124,6 +125,7 @@ static const struct nk_opt relay_opts[] = {
      .arg = "auto|any|listed",
      .def = "auto",
      .choices = accept_choices,
+     .flags = NK_OPT_RELOAD,
      .help =
          "Which groups exist: any name, or those with a [group NAME] section only; auto: listed "
          "when there is such a section"},
@@ -177,6 +179,7 @@ static const struct nk_opt group_opts[] = {
      .type = NK_OPT_STRING,
      GROUP_ROW(match),
      .arg = "TEXT",
+     .flags = NK_OPT_RELOAD,
      .help = "The group's real name, where it is not NAME"},
     {.name = "max-count",
      .type = NK_OPT_INT,
@@ -185,6 +188,7 @@ static const struct nk_opt group_opts[] = {
      .def = "-1",
      .min = -1,
      .max = INT32_MAX,
+     .flags = NK_OPT_RELOAD,
      .help = "Endpoints that may be in it at one time; -1: no limit"},
     {.name = "max-consumables",
      .type = NK_OPT_INT,
@@ -193,6 +197,7 @@ static const struct nk_opt group_opts[] = {
      .def = "-1",
      .min = -1,
      .max = INT64_MAX,
+     .flags = NK_OPT_RELOAD,
      .help =
          "Produced objects that may wait in it; beyond it the oldest are dropped; -1: no limit"},
     NK_OPT_END};
@@ -210,6 +215,7 @@ const struct nk_section relay_group_section = {
     .summary = "A group of the relay, with limits",
     .opts = group_opts,
     .conf_size = sizeof(struct relay_group_conf),
+    .reload = true,
 };
 
 static const struct nk_section *const more_sections[] = {&relay_group_section, NULL};

@@ -13,6 +13,7 @@ struct relay_groups {
     size_t nbuckets, count;
     uint64_t serial;
     uint32_t next_id;
+    unsigned round; /* of the configuration, from 1 */
     /* names come from peers: a keyed hash keeps them from choosing collisions */
     unsigned char key[crypto_shorthash_KEYBYTES];
 };
@@ -30,6 +31,7 @@ struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf)
     }
     gs->conf = *conf;
     gs->nbuckets = BUCKETS_MIN;
+    gs->round = 1;
     crypto_shorthash_keygen(gs->key);
     return gs;
 }
@@ -121,16 +123,41 @@ int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len
 {
     uint64_t hash = hash_of(gs, name, len);
     struct relay_group *g = lookup(gs, hash, name, len);
-    if (g) {
+    if (g && g->round == gs->round) {
         return -EEXIST;
     }
-    int rc = create(gs, hash, name, len, &g); /* its reference is ours for ever */
-    if (rc < 0) {
-        return rc;
+    if (!g) {
+        int rc = create(gs, hash, name, len, &g); /* its reference is the configuration's */
+        if (rc < 0) {
+            return rc;
+        }
+    } else if (g->round == 0) {
+        g->refs++;
     }
+    g->round = gs->round;
     g->max_count = max_count;
     g->max_consumables = max_consumables;
     return 0;
+}
+
+void relay_groups_renew(struct relay_groups *gs, const struct relay_groups_conf *conf)
+{
+    gs->conf = *conf;
+    gs->round++;
+}
+
+void relay_groups_sweep(struct relay_groups *gs)
+{
+    for (size_t i = 0; i < gs->nbuckets; i++) {
+        for (struct relay_group *g = gs->bucket[i], *next; g; g = next) {
+            next = g->next;
+            if (g->round != 0 && g->round != gs->round) {
+                g->round = 0;
+                g->max_count = g->max_consumables = RELAY_UNLIMITED;
+                relay_group_unref(g);
+            }
+        }
+    }
 }
 
 struct relay_group *relay_groups_find(const struct relay_groups *gs, const void *name, size_t len)
@@ -143,11 +170,14 @@ int relay_groups_get(struct relay_groups *gs, const void *name, size_t len,
 {
     uint64_t hash = hash_of(gs, name, len);
     struct relay_group *g = lookup(gs, hash, name, len);
+    if (gs->conf.listed_only && !(g && g->round)) {
+        return NK_EAUTH;
+    }
     if (g) {
         *out = relay_group_ref(g);
         return 0;
     }
-    return gs->conf.listed_only ? NK_EAUTH : create(gs, hash, name, len, out);
+    return create(gs, hash, name, len, out);
 }
 
 size_t relay_groups_count(const struct relay_groups *gs)

@@ -24,6 +24,7 @@ struct relay_group {
     uint64_t serial;         /* order of creation */
     int64_t max_count;       /* members at one time, or RELAY_UNLIMITED */
     int64_t max_consumables; /* queued copies, or RELAY_UNLIMITED */
+    unsigned round;          /* of the configuration that lists it; 0: none does */
     uint32_t full;           /* members whose connection holds as much as it may: broadcasts wait */
     void *state;             /* the engine's, NULL when it has none */
     uint32_t refs;           /* private from here on */
@@ -36,7 +37,7 @@ struct relay_group {
 
 struct relay_groups_conf {
     size_t max_groups; /* more are refused with NK_ELIMIT */
-    bool listed_only;  /* names that were not configured are refused with NK_EAUTH */
+    bool listed_only;  /* names that are not configured are refused with NK_EAUTH */
 };
 
 /* relay_groups_new - NULL when memory is missing. relay_groups_free - every group must have been
@@ -45,9 +46,21 @@ struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf);
 void relay_groups_free(struct relay_groups *gs);
 
 /* relay_groups_configure - a group that always exists, with limits (RELAY_UNLIMITED for none).
- * 0, -EEXIST when that name was configured before, -ENOMEM. */
+ * 0, -EEXIST when that name was configured since the last relay_groups_renew, NK_ELIMIT, -ENOMEM.
+ */
 int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len, int64_t max_count,
                            int64_t max_consumables);
+
+/*
+ * relay_groups_renew - begin a new configuration: conf holds from now on, and what is configured
+ * until relay_groups_sweep gets new limits, also where the group exists. Members and objects beyond
+ * them stay; the next ones meet them.
+ */
+void relay_groups_renew(struct relay_groups *gs, const struct relay_groups_conf *conf);
+
+/* relay_groups_sweep - groups that were not configured since the last relay_groups_renew are like
+ * any other from now on: without limits, and gone with their last reference. */
+void relay_groups_sweep(struct relay_groups *gs);
 
 /* relay_groups_find - the group of that name (borrowed), or NULL. */
 struct relay_group *relay_groups_find(const struct relay_groups *gs, const void *name, size_t len);

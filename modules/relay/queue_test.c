@@ -387,6 +387,45 @@ static void test_groups_are_forgotten(void **state)
     assert_null(relay_groups_find(w->gs, "tmp", 3));
 }
 
+/* New limits meet members and groups that are there; what is not listed any more is like any. */
+static void test_groups_configured_again(void **state)
+{
+    (void)state;
+    struct relay_groups_conf conf = {.max_groups = 3, .listed_only = true};
+    struct relay_groups *gs = relay_groups_new(&conf);
+    struct relay_group *a, *b, *none;
+    assert_int_equal(relay_groups_configure(gs, "a", 1, 1, 2), 0);
+    assert_int_equal(relay_groups_configure(gs, "b", 1, 3, 4), 0);
+    assert_int_equal(relay_groups_get(gs, "a", 1, &a), 0);
+    assert_int_equal(relay_groups_get(gs, "b", 1, &b), 0);
+    relay_groups_renew(gs, &conf);
+    assert_int_equal(relay_groups_configure(gs, "a", 1, 5, 6), 0);
+    assert_int_equal(relay_groups_configure(gs, "a", 1, 5, 6), -EEXIST);
+    assert_int_equal(relay_groups_configure(gs, "c", 1, 7, 8), 0);
+    assert_int_equal(relay_groups_configure(gs, "d", 1, 7, 8), NK_ELIMIT);
+    relay_groups_sweep(gs);
+    assert_int_equal(a->max_count, 5);
+    assert_int_equal(a->max_consumables, 6);
+    assert_int_equal(b->max_count, RELAY_UNLIMITED);
+    assert_int_equal(relay_groups_get(gs, "b", 1, &none), NK_EAUTH); /* used, but not listed */
+    assert_int_equal(relay_groups_count(gs), 3);
+    relay_group_unref(b);
+    assert_null(relay_groups_find(gs, "b", 1));
+    /* everybody may come, and what comes may be listed while it is used */
+    conf.listed_only = false;
+    relay_groups_renew(gs, &conf);
+    assert_int_equal(relay_groups_get(gs, "b", 1, &b), 0);
+    assert_int_equal(relay_groups_configure(gs, "b", 1, 9, 9), 0);
+    relay_groups_sweep(gs);
+    relay_group_unref(b);
+    assert_ptr_equal(relay_groups_find(gs, "b", 1), b);
+    assert_int_equal(b->max_count, 9);
+    assert_null(relay_groups_find(gs, "c", 1));
+    relay_group_unref(a);
+    assert_null(relay_groups_find(gs, "a", 1));
+    relay_groups_free(gs);
+}
+
 static void test_group_limits(void **state)
 {
     (void)state;
@@ -485,6 +524,7 @@ int nk_test_relay_queue(void)
         T(test_death_requeues_in_order),
         T(test_death_serves_the_next),
         T(test_groups_are_forgotten),
+        cmocka_unit_test(test_groups_configured_again),
         cmocka_unit_test(test_group_limits),
         cmocka_unit_test(test_fifo_model),
     };

@@ -16,7 +16,8 @@ enum { ADDRESS_TEXT = 256 };
 
 struct nk_service {
     struct nk_service_args args;
-    const struct relay_conf *conf;
+    const struct relay_conf *conf; /* both: in force */
+    const struct nk_conf *ini;
     struct relay_credential_paths paths;
     struct tls_creds *creds; /* NULL: connection = TCP */
     struct relay_login *login;
@@ -179,9 +180,21 @@ static int open_credentials(struct nk_service *s, struct nk_diag *diag)
     return rc;
 }
 
-static int configure_group(struct nk_service *s, const char *name, struct nk_diag *diag)
+static struct relay_groups_conf groups_conf(const struct relay_conf *conf,
+                                            const struct nk_conf *ini)
 {
-    const struct relay_group_conf *g = nk_conf_get(s->args.ini, relay_group_section.name, name);
+    bool any = nk_conf_name_at(ini, relay_group_section.name, 0) != NULL;
+    return (struct relay_groups_conf){
+        .max_groups = (size_t)conf->max_groups,
+        .listed_only = conf->accept_groups == RELAY_GROUPS_LISTED ||
+                       (conf->accept_groups == RELAY_GROUPS_AUTO && any),
+    };
+}
+
+static int configure_group(struct nk_service *s, const struct nk_conf *ini, const char *name,
+                           struct nk_diag *diag)
+{
+    const struct relay_group_conf *g = nk_conf_get(ini, relay_group_section.name, name);
     const char *real = g->match ? g->match : name;
     int rc =
         relay_groups_configure(s->groups, real, strlen(real), g->max_count, g->max_consumables);
@@ -192,30 +205,49 @@ static int configure_group(struct nk_service *s, const char *name, struct nk_dia
     return rc < 0 ? nk_fail_sys(diag, rc, "[group %s]", name) : 0;
 }
 
+static int configure_groups(struct nk_service *s, const struct nk_conf *ini, struct nk_diag *diag)
+{
+    const char *name;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && (name = nk_conf_name_at(ini, relay_group_section.name, i)); i++) {
+        rc = configure_group(s, ini, name, diag);
+    }
+    return rc;
+}
+
 static int open_groups(struct nk_service *s, struct nk_diag *diag)
 {
-    const char *first = nk_conf_name_at(s->args.ini, relay_group_section.name, 0), *name;
-    int accept = s->conf->accept_groups;
-    struct relay_groups_conf conf = {
-        .max_groups = (size_t)s->conf->max_groups,
-        .listed_only = accept == RELAY_GROUPS_LISTED || (accept == RELAY_GROUPS_AUTO && first),
-    };
+    const struct relay_groups_conf conf = groups_conf(s->conf, s->ini);
     s->groups = relay_groups_new(&conf);
     if (!s->groups) {
         return nk_fail_sys(diag, -ENOMEM, "relay");
     }
-    for (size_t i = 0; (name = nk_conf_name_at(s->args.ini, relay_group_section.name, i)); i++) {
-        int rc = configure_group(s, name, diag);
-        if (rc < 0) {
-            return rc;
-        }
-    }
-    if (conf.listed_only && !first) {
+    int rc = configure_groups(s, s->ini, diag);
+    if (rc == 0 && conf.listed_only && !nk_conf_name_at(s->ini, relay_group_section.name, 0)) {
         nk_warn(log_of(s), "relay",
                 "accept_groups = listed, but there is no [group NAME]: nobody can "
                 "join or send anything");
     }
-    return 0;
+    return rc;
+}
+
+/* New sections, limits and names; or the old ones again, which have been in force and fit. */
+static int reload_groups(struct nk_service *s, const struct relay_conf *conf,
+                         const struct nk_conf *ini, struct nk_diag *diag)
+{
+    struct relay_groups_conf next = groups_conf(conf, ini);
+    relay_groups_renew(s->groups, &next);
+    int rc = configure_groups(s, ini, diag);
+    if (rc < 0) {
+        next = groups_conf(s->conf, s->ini);
+        relay_groups_renew(s->groups, &next);
+        int old = configure_groups(s, s->ini, NULL);
+        if (old < 0) {
+            nk_error(log_of(s), "relay", "going back to the old groups: %s", nk_strerror(old));
+        }
+    }
+    relay_groups_sweep(s->groups);
+    return rc;
 }
 
 static void on_drained(void *owner)
@@ -307,6 +339,7 @@ static int relay_start(const struct nk_service_args *args, struct nk_service **o
     }
     s->args = *args;
     s->conf = args->conf;
+    s->ini = args->ini;
     s->lock = -1;
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     int rc = check_conf(s->conf, diag);
@@ -331,14 +364,14 @@ static void relay_drain(struct nk_service *s)
     relay_hub_drain(s->hub);
 }
 
-/* Certificates and password are read again; everything else takes a restart. */
+/* Certificates and password are read again, and groups take their new limits; everything else takes
+ * a restart, which the rows' flags say. */
 static int relay_reload(struct nk_service *s, const void *conf, const struct nk_conf *ini,
                         struct nk_diag *diag)
 {
     const struct relay_conf *new_conf = conf;
     struct relay_credential_paths paths;
     struct nk_secret password = {0};
-    (void)ini;
     int rc = relay_credentials_find(&paths, new_conf, nk_app_state_dir(s->args.app), diag);
     rc = rc < 0 ? rc : relay_credentials_password(&paths, log_of(s), &password, diag);
     struct tls_creds *creds = NULL;
@@ -349,8 +382,10 @@ static int relay_reload(struct nk_service *s, const void *conf, const struct nk_
     if (rc == 0 && !login) {
         rc = nk_fail_sys(diag, -ENOMEM, "relay");
     }
+    rc = rc < 0 ? rc : reload_groups(s, new_conf, ini, diag);
     if (rc < 0) {
         nk_secret_clear(&password);
+        relay_login_unref(login);
         tls_creds_unref(creds);
         return rc;
     }
@@ -362,6 +397,7 @@ static int relay_reload(struct nk_service *s, const void *conf, const struct nk_
     relay_login_unref(s->login);
     s->login = login;
     s->conf = new_conf;
+    s->ini = ini;
     s->paths = paths;
     return 0;
 }

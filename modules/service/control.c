@@ -13,6 +13,7 @@
 #include "core/app.h"
 #include "core/listener.h"
 #include "core/service.h"
+#include "core/service_changes.h"
 #include "core/stream.h"
 #include "core/timer.h"
 
@@ -73,12 +74,39 @@ static int answer_error(struct client *c, int code, const char *text)
     return nk_buf_printf(&c->answer, "error %d %s\n", nk_exit_code(code), text);
 }
 
-static int answer_reload(struct client *c)
+static int put_changes(struct nk_buf *out, const struct nk_changes *changes)
+{
+    char text[NK_CHANGE_TEXT];
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < changes->n; i++) {
+        rc = nk_buf_printf(out, "%s\n", nk_change_format(text, &changes->v[i]));
+    }
+    return rc < 0 || !changes->more ? rc : nk_buf_printf(out, "%zu more changes\n", changes->more);
+}
+
+static int put_changes_json(struct nk_buf *out, const struct nk_changes *changes)
+{
+    struct nk_json json;
+    nk_json_init(&json, out, true);
+    nk_json_object(&json);
+    nk_changes_json(changes, &json);
+    nk_json_close(&json);
+    int rc = nk_json_end(&json);
+    return rc < 0 ? rc : nk_buf_puts(out, "\n");
+}
+
+static int answer_reload(struct client *c, bool json)
 {
     struct nk_diag diag = {0};
+    const struct nk_changes *changes = nk_services_changes(c->control->group);
     int rc = nk_services_reload(c->control->group, &diag);
-    return rc < 0 ? answer_error(c, rc, diag.text[0] ? diag.text : "see the log")
-                  : nk_buf_puts(&c->answer, "ok\n");
+    if (rc < 0) {
+        return answer_error(c, rc, diag.text[0] ? diag.text : "see the log");
+    }
+    rc = nk_buf_puts(&c->answer, "ok\n");
+    return rc < 0 ? rc
+           : json ? put_changes_json(&c->answer, changes)
+                  : put_changes(&c->answer, changes);
 }
 
 static int answer_stop(struct client *c)
@@ -115,8 +143,8 @@ static int answer_request(struct client *c)
     if (n == 1 && strcmp(words[0], "health") == 0) {
         return answer_health(c);
     }
-    if (n == 1 && strcmp(words[0], "reload") == 0) {
-        return answer_reload(c);
+    if (strcmp(words[0], "reload") == 0 && (n == 1 || (n == 2 && strcmp(words[1], "json") == 0))) {
+        return answer_reload(c, n == 2);
     }
     if (n == 1 && strcmp(words[0], "stop") == 0) {
         return answer_stop(c);

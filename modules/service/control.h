@@ -9,7 +9,8 @@
  *
  *     status            a JSON object
  *     health            starting, ready or draining
- *     reload            nothing; comes when the reload is over
+ *     reload [json]     a line, or in a JSON object, for each change that was applied or needs a
+ *                       restart; comes when the reload is over
  *     stop              nothing; the stream ends when the process does
  *     loglevel [M] L    nothing; L of module M, or of all
  *

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/file.h"
 #include "core/app.h"
 #include "core/service.h"
@@ -20,9 +21,9 @@ struct loaded {
 /* One section that becomes a service. Names are ours, as a reload may free those of the first load.
  */
 struct planned {
-    const struct nk_section *section;
-    char *label; /* "tunnel db" */
-    char *name;  /* "db", inside label; NULL for unnamed sections */
+    const struct nk_cmd *cmd; /* that serves it */
+    char *label;              /* "tunnel db" */
+    char *name;               /* "db", inside label; NULL for unnamed sections */
 };
 
 struct supervisor {
@@ -30,6 +31,7 @@ struct supervisor {
     struct planned *plan;
     struct nk_service_unit *units;
     size_t n;
+    const struct nk_section *sections[NK_CLI_MAX_SECTIONS + 1]; /* what reloads tell changes of */
     struct loaded *loaded;
     int lock;
     struct nk_app *app;
@@ -85,12 +87,13 @@ static int add(struct supervisor *s, const struct nk_cmd *cmd, const char *name)
         return out_of_memory(s);
     }
     char *own_name = name ? label + strlen(cmd->section->name) + 1 : NULL;
-    s->plan[s->n] = (struct planned){cmd->section, label, own_name};
+    s->plan[s->n] = (struct planned){cmd, label, own_name};
     s->units[s->n] = (struct nk_service_unit){
         .label = label,
         .type = cmd->service,
         .name = own_name,
         .conf = nk_conf_get(s->ctx->ini, cmd->section->name, name),
+        .opts = cmd->section->opts,
     };
     s->n++;
     return 0;
@@ -119,7 +122,8 @@ static bool is_service(const struct nk_cmd *cmd)
 static bool matches_any(const struct supervisor *s, const char *word)
 {
     for (size_t i = 0; i < s->n; i++) {
-        if (strcmp(s->plan[i].label, word) == 0 || strcmp(s->plan[i].section->name, word) == 0) {
+        if (strcmp(s->plan[i].label, word) == 0 ||
+            strcmp(s->plan[i].cmd->section->name, word) == 0) {
             return true;
         }
     }
@@ -182,10 +186,36 @@ static int reload(void *owner, const struct nk_conf **ini, struct nk_diag *diag)
     return 0;
 }
 
+static void add_told(struct supervisor *s, const struct nk_section *section)
+{
+    size_t i = 0;
+    while (s->sections[i] && s->sections[i] != section) {
+        i++;
+    }
+    s->sections[i] = section;
+}
+
+/* Every section when all that there is was started; else those of what was asked for. */
+static void choose_told(struct supervisor *s)
+{
+    if (s->ctx->argc == 0) {
+        const struct nk_cmds all = {nk_cmd_table, nk_cmd_count};
+        nk_cli_sections(all, s->sections);
+        return;
+    }
+    for (size_t i = 0; i < s->n; i++) {
+        const struct nk_cmd *cmd = s->plan[i].cmd;
+        add_told(s, cmd->section);
+        for (size_t k = 0; cmd->sections && cmd->sections[k]; k++) {
+            add_told(s, cmd->sections[k]);
+        }
+    }
+}
+
 static const void *pick(void *owner, const struct nk_conf *ini, size_t i)
 {
     const struct supervisor *s = owner;
-    return nk_conf_get(ini, s->plan[i].section->name, s->plan[i].name);
+    return nk_conf_get(ini, s->plan[i].cmd->section->name, s->plan[i].name);
 }
 
 /* The first configuration belongs to whoever called us; the others are ours. */
@@ -238,8 +268,10 @@ static int run_services(struct supervisor *s, uint64_t drain_ms)
     if (rc < 0) {
         return rc;
     }
+    choose_told(s);
     struct nk_services conf = {.app = s->app,
                                .ini = s->ctx->ini,
+                               .sections = s->sections,
                                .drain_ms = drain_ms,
                                .owner = s,
                                .on_open = open_control,

@@ -74,9 +74,20 @@ def test_reload(programs, work):
     port = s.port("exec:/bin/sh")
     s.ini.write_text(section("a", answers("new")))
     done = ask(work, "reload")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0, "[forward a] connect changed: applied\n", "")
     assert talk(port) == b"new\nhello\n"
     assert NEW in s.program.stderr()
+    done = ask(work, "reload")
+    assert (done.returncode, done.stdout) == (0, "")
+    s.ini.write_text(section("a", answers("newer")) + section("b", ECHO))
+    done = ask(work, "reload", "--json")
+    assert json.loads(done.stdout) == {"changes": [
+        {"section": "forward", "name": "a", "key": "connect", "change": "changed",
+         "effect": "applied"},
+        {"section": "forward", "name": "b", "key": None, "change": "added", "effect": "restart"}]}
+    s.ini.write_text(section("a", answers("new")))
+    assert ask(work, "reload", "-q").returncode == 0
     s.ini.write_text("[nonsense]\n")
     done = ask(work, "reload")
     assert done.returncode == 78

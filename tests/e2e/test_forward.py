@@ -136,6 +136,27 @@ def test_activation_for_another_process():
     assert "LISTEN_FDS names is for process 1" in done.stderr
 
 
+def test_foreground_reload(programs, work):
+    """HUP loads the configuration again; the words of the command line stay."""
+    ini = work / "netkit.ini"
+    ini.write_text("")
+    with Echo(b"") as echo:
+        p = programs([NETKIT, "forward", "-c", ini, "--max-connections", "1", "tcp:127.0.0.1:0",
+                      f"tcp:127.0.0.1:{echo.port}"])
+        port = int(p.wait_line(LISTENING)[1])
+        for text, said in (("[forward other]\nlisten = tcp:127.0.0.1:0\nconnect = tcp:[::1]:1\n",
+                            "new configuration is in force"),
+                           ("nonsense\n", "old configuration stays in force"),
+                           ("", "new configuration is in force")):
+            ini.write_text(text)
+            mark = p.mark()
+            p.proc.send_signal(signal.SIGHUP)
+            assert said in p.wait_line(r".*event=reload.*", mark)[0]
+            assert exchange(port, b"x") == b"x"
+        assert "needs a restart" not in p.stderr() and "applied" not in p.stderr()
+        assert p.stop() == 0
+
+
 def test_run_reload_and_drain(programs, work):
     ini = work / "netkit.ini"
     with Echo(b"old ") as old, Echo(b"new ") as new:

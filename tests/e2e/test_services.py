@@ -176,7 +176,7 @@ def test_section_that_disappears(programs, work):
     s = Services(programs, work, section("a", answers("a")) + section("b", ECHO)).ready()
     port = s.port("exec:/bin/cat")
     said = s.replace(section("a", answers("a")))
-    assert "forward b: no longer in the configuration" in said
+    assert "[forward b] removed: needs a restart" in said and NEW in said
     assert talk(port) == b"hello\n"
     assert s.program.stop() == 0
 
@@ -195,6 +195,29 @@ def test_reload_of_a_foreground_command(programs, work):
         s.proc.send_signal(signal.SIGHUP)
         assert said in s.wait_line(r".*event=reload", mark)[0]
     assert s.stop() == 0
+
+
+def test_what_needs_a_restart(programs, work):
+    """Groups change at once; what a relay cannot change is told at every reload, not ignored."""
+    def relay(listen, size, groups):
+        return f"[relay]\nlisten = {listen}\nheader_size = {size}\nmax_groups = 100\n" + groups
+
+    here = "tcp:127.0.0.1:0"
+    s = Services(programs, work, relay(here, 10, "[group x]\nmax_count = 1\n")).ready()
+    said = s.replace(relay(here, 12, "[group x]\nmax_count = 2\n[group y]\n") + section("a", ECHO))
+    for line in ("[relay] header_size changed: needs a restart",
+                 "[group x] max_count changed: applied", "[group y] added: applied",
+                 "[forward a] added: needs a restart", "except for what needs a restart"):
+        assert line in said
+    assert said.count("[group") == 2
+    said = s.replace(relay(here, 12, "[group y]\n"))
+    assert "[relay] header_size changed: needs a restart" in said
+    assert "[group x] removed: applied" in said and "[forward" not in said
+    said = s.replace(relay(here, 10, "[group y]\n"))
+    assert "[relay]" not in said and "restart" not in said
+    said = s.replace(relay(here, 10, "[group y]\n[group z]\nmatch = y\n"))
+    assert OLD in said and "another section" in said
+    assert s.program.stop() == 0
 
 
 def test_the_shipped_configuration(programs, work):
