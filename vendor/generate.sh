@@ -126,7 +126,7 @@ gen_commands() {
         name=${name%.c}
         rows+="${name//_/ }|$f|nk_cmd_${name//-/_}"$'\n'
     done
-    rows=$(printf '%s' "$rows" | LC_ALL=C sort)
+    rows=$(printf '%s' "$rows" | LC_ALL=C sort -t'|' -k1,1)
     {
         printf '#include "base/cmd.h"\n\n'
         [ -z "$rows" ] || awk -F'|' '{print "extern const struct nk_cmd " $3 ";"}' <<<"$rows"

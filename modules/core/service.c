@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "core/app.h"
 #include "core/clock.h"
+#include "core/control.h"
 #include "core/notify.h"
 #include "core/service.h"
 #include "core/service_changes.h"
@@ -25,6 +27,7 @@ enum { WATCHED = sizeof(watched) / sizeof(watched[0]) };
 struct unit {
     struct nk_service_group *group;
     struct nk_service *service; /* NULL: not started, or closed */
+    struct nk_control *control; /* of its verbs; NULL: none */
     const void *conf;
     bool ready, ended;
     int status;
@@ -132,6 +135,18 @@ static void on_unit_end(void *owner, int status, const struct nk_diag *diag)
     nk_app_defer(g->conf->app, &g->advance);
 }
 
+/* The socket goes first: its calls must not be answered any more. */
+static void close_unit(struct nk_service_group *g, size_t i)
+{
+    struct unit *u = &g->units[i];
+    if (u->service) {
+        nk_control_close(u->control);
+        u->control = NULL;
+        g->specs[i].type->close(u->service);
+        u->service = NULL;
+    }
+}
+
 /* Close what has ended. Returns how many are still there. */
 static size_t close_ended(struct nk_service_group *g)
 {
@@ -139,8 +154,7 @@ static size_t close_ended(struct nk_service_group *g)
     for (size_t i = 0; i < g->n; i++) {
         struct unit *u = &g->units[i];
         if (u->service && u->ended) {
-            g->specs[i].type->close(u->service);
-            u->service = NULL;
+            close_unit(g, i);
             nk_debug(group_log(g), "service", "%s: ended", g->specs[i].label);
         }
         left += u->service != NULL;
@@ -459,6 +473,55 @@ static void on_signal(void *owner, int signum)
     }
 }
 
+/* --- verbs ------------------------------------------------------------------------------------ */
+
+int nk_service_dir(char *out, size_t max, const char *state_dir, const char *section,
+                   const char *name)
+{
+    char dir[NK_PATH_MAX];
+    if (!name) {
+        return nk_path_join(out, max, state_dir, section);
+    }
+    int rc = nk_path_join(dir, sizeof(dir), state_dir, section);
+    return rc < 0 ? rc : nk_path_join(out, max, dir, name);
+}
+
+static void on_verb(void *owner, struct nk_control_call *call, size_t n, char *const *words)
+{
+    struct unit *u = owner;
+    struct nk_diag diag = {0};
+    const struct nk_service_verb *v = u->group->specs[u - u->group->units].type->verbs;
+    while (v->name && strcmp(v->name, words[0]) != 0) {
+        v++;
+    }
+    if (v->name) {
+        v->run(u->service, call, n, words);
+    } else {
+        nk_control_done(call, nk_fail(&diag, NK_EUSAGE, "no such request"), &diag);
+    }
+}
+
+/* Without its socket (the path is too long for one) a service does everything else. */
+static void open_verbs(struct nk_service_group *g, struct unit *u,
+                       const struct nk_service_unit *spec)
+{
+    char dir[NK_PATH_MAX];
+    struct nk_diag diag = {0};
+    const char *state = nk_app_state_dir(g->conf->app);
+    if (!spec->type->verbs || !state) {
+        return;
+    }
+    int rc = nk_service_dir(dir, sizeof(dir), state, spec->type->section, spec->name);
+    if (rc < 0) {
+        nk_fail_sys(&diag, rc, "control socket");
+    } else {
+        rc = nk_control_open(g->conf->app, dir, on_verb, u, &u->control, &diag);
+    }
+    if (rc < 0) {
+        nk_log_diag(group_log(g), "service", NK_LOG_WARN, &diag);
+    }
+}
+
 /* --- the run ---------------------------------------------------------------------------------- */
 
 static int start_units(struct nk_service_group *g)
@@ -481,6 +544,7 @@ static int start_units(struct nk_service_group *g)
             name_unit(g, i);
             return rc;
         }
+        open_verbs(g, u, spec);
     }
     return 0;
 }
@@ -510,9 +574,7 @@ static int group_open(struct nk_service_group *g)
 static void group_close(struct nk_service_group *g)
 {
     for (size_t i = g->n; i-- > 0;) {
-        if (g->units[i].service) {
-            g->specs[i].type->close(g->units[i].service);
-        }
+        close_unit(g, i);
     }
     for (size_t i = 0; i < WATCHED; i++) {
         nk_signal_close(g->signals[i]);

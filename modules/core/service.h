@@ -38,6 +38,15 @@ struct nk_service_args {
     const struct nk_section *const *sections;
 };
 
+struct nk_control_call; /* core/control.h */
+
+/* What a running service can be asked at its control socket. */
+struct nk_service_verb {
+    const char *name; /* NULL ends a list */
+    /* Answer (nk_control_done) now or later, but not from inside `close`. words[0] is the name. */
+    void (*run)(struct nk_service *s, struct nk_control_call *call, size_t n, char *const *words);
+};
+
 struct nk_service_type {
     const char *section; /* "relay" */
     /* create and begin; callbacks come later. On failure everything is undone. */
@@ -51,7 +60,15 @@ struct nk_service_type {
     void (*status)(const struct nk_service *s, struct nk_json *out);
     /* end now and free. */
     void (*close)(struct nk_service *s);
+    /* A service with verbs is asked at STATE_DIR/SECTION[/NAME]/control.sock, in the folder that it
+     * has locked, from its start to its close. Without a state directory there is no socket. */
+    const struct nk_service_verb *verbs;
 };
+
+/* nk_service_dir - the folder of a service, below state_dir: "relay", "endpoint/NAME". out has max
+ * bytes. 0 or NK_ETOOBIG. */
+int nk_service_dir(char *out, size_t max, const char *state_dir, const char *section,
+                   const char *name);
 
 /*
  * nk_service_run - run one service in the foreground: creates it, handles TERM/INT (drain; a second

@@ -144,10 +144,10 @@ static void fake_close(struct nk_service *s)
     free(s);
 }
 
-static const struct nk_service_type fake = {"fake",      fake_start,  fake_drain,
-                                            fake_reload, fake_status, fake_close};
-static const struct nk_service_type fixed = {"fixed", fake_start, fake_drain,
-                                             NULL,    NULL,       fake_close};
+static const struct nk_service_type fake = {"fake",      fake_start, fake_drain, fake_reload,
+                                            fake_status, fake_close, NULL};
+static const struct nk_service_type fixed = {"fixed", fake_start, fake_drain, NULL,
+                                             NULL,    fake_close, NULL};
 
 static void on_all_ready(void *owner)
 {

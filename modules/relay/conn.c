@@ -483,6 +483,8 @@ void relay_conn_open(struct relay_hub *h, struct nk_stream *take_s, bool encrypt
         return;
     }
     c->hub = h;
+    c->id = h->count.accepted;
+    c->since_s = nk_wall_s(h->conf.app);
     c->s = take_s;
     c->wire = &relay_wire_tlspyo;
     c->encrypted = encrypted;

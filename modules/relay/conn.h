@@ -40,12 +40,19 @@ struct relay_wire {
     /* logged in and greeted; nothing that was read still waits for the engine */
     bool (*established)(const struct relay_conn *c);
     bool (*settled)(const struct relay_conn *c);
+    /* for administrators: call fn for each group it is a member of; the deliveries that it has not
+     * acknowledged */
+    void (*groups)(const struct relay_conn *c, void (*fn)(void *arg, const struct relay_group *g),
+                   void *arg);
+    uint64_t (*unacked)(const struct relay_conn *c);
     /* free the session; must leave c->session NULL */
     void (*close)(struct relay_conn *c);
 };
 
 struct relay_conn {
     struct relay_hub *hub;
+    uint64_t id;     /* for administrators: 1, 2, 3 .. in the order of their coming */
+    int64_t since_s; /* when it came, UTC */
     struct nk_stream *s;
     const struct relay_wire *wire;
     void *session;

@@ -49,7 +49,7 @@ static int parse_connect(struct relay_endpoint_session *s, const struct relay_en
                          "%s: name the transport only; endpoints add TLS "
                          "themselves",
                          s->target.connect);
-        nk_hint(diag, "use --ca, --pin and --name, and tcp: instead of tls:");
+        nk_hint(diag, "use --ca, --pin and --server-name, and tcp: instead of tls:");
         return status;
     }
     if (!s->target.tls && !conf->allow_plain && !stays_here(s->connect)) {

@@ -69,7 +69,7 @@ extern const char *const relay_endpoint_connections[];
          .flags = NK_OPT_REPEAT,                                                                   \
          .help =                                                                                   \
              "Trust the relay whose certificate or public key has this hash, instead of --ca"},    \
-        {.name = "name",                                                                           \
+        {.name = "server-name",                                                                    \
          .type = NK_OPT_STRING,                                                                    \
          .offset = NK_FIELD(struct relay_endpoint_conf, name),                                     \
          .arg = "HOST",                                                                            \

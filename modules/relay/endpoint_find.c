@@ -166,7 +166,7 @@ static int check_options(const struct relay_endpoint_conf *conf, bool tls, struc
         return nk_fail(diag, NK_EUSAGE, "--pin and --ca exclude each other");
     }
     if (!tls && (conf->pin.n > 0 || conf->ca || conf->name)) {
-        return nk_fail(diag, NK_EUSAGE, "--ca, --pin and --name need TLS");
+        return nk_fail(diag, NK_EUSAGE, "--ca, --pin and --server-name need TLS");
     }
     return 0;
 }

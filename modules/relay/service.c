@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include "core/app.h"
+#include "core/control.h"
 #include "core/listener.h"
 #include "core/registry.h"
 #include "core/resolve.h"
+#include "relay/admin.h"
 #include "relay/credentials.h"
 #include "relay/hub.h"
 #include "tls/tls.h"
@@ -416,6 +418,33 @@ static void relay_status(const struct nk_service *s, struct nk_json *out)
     relay_hub_status(s->hub, out);
 }
 
+/* --- the control socket ----------------------------------------------------------------------- */
+
+static void answer_status(struct nk_service *s, struct nk_control_call *call, size_t n,
+                          char *const *words)
+{
+    struct nk_json j;
+    (void)n, (void)words;
+    nk_json_init(&j, nk_control_body(call), true);
+    nk_json_object(&j);
+    relay_status(s, &j);
+    nk_json_close(&j);
+    int rc = nk_json_end(&j);
+    nk_control_done(call, rc < 0 ? rc : nk_buf_u8(nk_control_body(call), '\n'), NULL);
+}
+
+static void answer_hub(struct nk_service *s, struct nk_control_call *call, size_t n,
+                       char *const *words)
+{
+    relay_admin_answer(s->hub, call, n, words);
+}
+
+static const struct nk_service_verb verbs[] = {{"status", answer_status},
+                                               {"groups", answer_hub},
+                                               {"endpoints", answer_hub},
+                                               {"kick", answer_hub},
+                                               {NULL, NULL}};
+
 const struct nk_service_type relay_service = {
     .section = "relay",
     .start = relay_start,
@@ -423,4 +452,5 @@ const struct nk_service_type relay_service = {
     .reload = relay_reload,
     .status = relay_status,
     .close = relay_close,
+    .verbs = verbs,
 };

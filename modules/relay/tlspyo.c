@@ -610,6 +610,20 @@ static void on_close(struct relay_conn *c)
     c->session = NULL;
 }
 
+static void each_group(const struct relay_conn *c,
+                       void (*fn)(void *arg, const struct relay_group *g), void *arg)
+{
+    const struct relay_session *s = session_of(c);
+    for (size_t i = 0; i < s->ngroups; i++) {
+        fn(arg, s->groups[i]);
+    }
+}
+
+static uint64_t unacked(const struct relay_conn *c)
+{
+    return session_of(c)->stamps.open;
+}
+
 const struct relay_wire relay_wire_tlspyo = {
     .name = "tlspyo",
     .open = on_open,
@@ -621,5 +635,7 @@ const struct relay_wire relay_wire_tlspyo = {
     .ping = on_ping,
     .established = on_established,
     .settled = on_settled,
+    .groups = each_group,
+    .unacked = unacked,
     .close = on_close,
 };

@@ -27,13 +27,14 @@ static const struct nk_opt opts[] = {
 static int run(struct nk_cmd_ctx *ctx)
 {
     const struct health_conf *conf = ctx->conf;
+    const char *const words[] = {"health"};
     struct nk_buf out;
     uint64_t limit = ctx->globals->timeout_ms ? ctx->globals->timeout_ms : TIMEOUT_MS;
     if (conf->live && conf->ready) {
         return nk_fail(&ctx->diag, NK_EUSAGE, "either --live or --ready");
     }
-    nk_buf_init(&out, SERVICE_CONTROL_ANSWER);
-    int rc = service_control_ask(ctx, "health", limit, &out);
+    nk_buf_init(&out, NK_CONTROL_ANSWER);
+    int rc = service_control_ask(ctx, words, 1, limit, &out);
     if (rc == 0) {
         const char *state = nk_buf_str(&out);
         nk_cli_print(&out);

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdio.h>
-
 #include "service/control.h"
 
 enum { TIMEOUT_MS = 10 * 1000 };
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    char request[SERVICE_CONTROL_REQUEST];
-    int n = snprintf(request, sizeof(request), "loglevel %s%s%s", ctx->argv[0],
-                     ctx->argc > 1 ? " " : "", ctx->argc > 1 ? ctx->argv[1] : "");
-    if (n < 0 || (size_t)n >= sizeof(request)) {
-        return nk_fail(&ctx->diag, NK_EUSAGE, "too long");
-    }
-    return service_control_run(ctx, request, TIMEOUT_MS);
+    const char *const words[] = {"loglevel", ctx->argv[0], ctx->argv[ctx->argc - 1]};
+    return service_control_run(ctx, words, (size_t)ctx->argc + 1, TIMEOUT_MS);
 }
 
 const struct nk_cmd nk_cmd_loglevel = {

@@ -5,7 +5,8 @@ enum { TIMEOUT_MS = 60 * 1000 };
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    return service_control_run(ctx, ctx->globals->json ? "reload json" : "reload", TIMEOUT_MS);
+    const char *const words[] = {"reload", "json"};
+    return service_control_run(ctx, words, ctx->globals->json ? 2 : 1, TIMEOUT_MS);
 }
 
 const struct nk_cmd nk_cmd_reload = {

@@ -5,7 +5,8 @@ enum { TIMEOUT_MS = 10 * 1000 };
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    return service_control_run(ctx, "status", TIMEOUT_MS);
+    const char *const words[] = {"status"};
+    return service_control_run(ctx, words, 1, TIMEOUT_MS);
 }
 
 const struct nk_cmd nk_cmd_status = {

@@ -5,7 +5,8 @@ enum { TIMEOUT_MS = 0 }; /* as long as it takes */
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    return service_control_run(ctx, "stop", TIMEOUT_MS);
+    const char *const words[] = {"stop"};
+    return service_control_run(ctx, words, 1, TIMEOUT_MS);
 }
 
 const struct nk_cmd nk_cmd_stop = {

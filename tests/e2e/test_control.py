@@ -145,7 +145,7 @@ def test_bad_requests(programs, work):
     for data in (b"\n", b" \n", b"nonsense\n", b"status now\n", b"loglevel\n", b"loglevel a b c d\n",
                  b"\0\n", b"GET / HTTP/1.1\r\n"):
         assert re.match(rb"error 2 [ -~]*\n$", raw(work, data)), data
-    assert raw(work, b"x" * 256).startswith(b"error ")
+    assert raw(work, b"x" * (16 * 1024 + 1)).startswith(b"error ")
     assert raw(work, b"stat", half_close=True) == b""
     # more connections than it keeps, all of them silent: the next ones are refused, others go on
     silent = []

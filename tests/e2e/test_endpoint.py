@@ -549,7 +549,7 @@ def test_wrong_certificate(netkit_relay, work):
 
 
 def test_wrong_name(netkit_relay):
-    done = endpoint(netkit_relay, "broadcast", "--to", "g", "--text", "x", "--name", "example.org")
+    done = endpoint(netkit_relay, "broadcast", "--to", "g", "--text", "x", "--server-name", "example.org")
     check_error(done, 77, "example.org")
 
 
