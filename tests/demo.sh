@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export LC_ALL=C
 unset "${!NETKIT_@}" CREDENTIALS_DIRECTORY STATE_DIRECTORY
 NETKIT=${NETKIT:-./netkit}
-PYTHON=/usr/bin/python3
+PYTHON=${PYTHON:-/usr/bin/python3}
 PATIENCE=30 # seconds after which something that must come is given up
 
 BROADCAST="I HAVE BEEN BROADCAST"

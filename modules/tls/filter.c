@@ -54,7 +54,8 @@ static int update_keys(struct tls_stream *f)
     if (f->shut || f->write_error || !tls_keyupdate_due(&f->ssl, &f->ku)) {
         return 0;
     }
-    return tls_keyupdate_send(&f->ssl, &f->ku, false);
+    return unpark(f) < 0 ? MBEDTLS_ERR_SSL_ALLOC_FAILED
+                         : tls_keyupdate_send(&f->ssl, &f->ku, false);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
@@ -102,30 +103,44 @@ static int between_data(struct tls_stream *f, int rc)
         return 0; /* a ticket waits to be handled: no input is needed */
     }
     int taken = tls_keyupdate_take(&f->ssl, &f->ku, rc);
-    if (taken == 0) {
-        return update_keys(f);
-    }
-    if (taken != MBEDTLS_ERR_SSL_WANT_READ && rc == MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE) {
-        mbedtls_ssl_send_alert_message(&f->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
-                                       MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE);
-    }
-    return taken;
+    return taken == 0 ? update_keys(f) : taken;
 }
 
-/* One attempt at plaintext: > 0 bytes, or an mbedTLS code. */
-static int read_some(struct tls_stream *f, uint8_t *p, size_t n)
+/* One attempt at plaintext: > 0 bytes, or an mbedTLS code. more: some was read just before. */
+static int read_some(struct tls_stream *f, uint8_t *p, size_t n, bool more)
 {
     int rc;
     do {
-        rc = mbedtls_ssl_read(&f->ssl, p, n);
+        rc = tls_open_data(f, p, n, more);
+        if (rc == 0) {
+            rc = unpark(f) < 0 ? MBEDTLS_ERR_SSL_ALLOC_FAILED : mbedtls_ssl_read(&f->ssl, p, n);
+            rc = rc == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : rc;
+        }
         if (rc > 0) {
             tls_keyupdate_count_in(&f->ku, (size_t)rc);
             f->tickets = 0;
             return rc;
         }
-        rc = rc == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : between_data(f, rc);
+        rc = between_data(f, rc);
     } while (rc == 0);
     return rc;
+}
+
+/* Reading ended: by close_notify, or by something that the peer is told about (RFC 8446 §6.2). */
+static void end_reading(struct tls_stream *f, int rc)
+{
+    if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+        f->ended = true;
+        return;
+    }
+    int alert = tls_rec_alert_for(&f->ssl, rc);
+    if (alert >= 0 && !f->shut && unpark(f) == 0) {
+        mbedtls_ssl_send_alert_message(&f->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                       (unsigned char)alert);
+        tls_flush(f); /* as far as it goes: after a write error nothing is flushed any more */
+    }
+    f->read_error = read_failure(f, rc);
+    f->write_error = f->write_error ? f->write_error : -EPIPE;
 }
 
 static ssize_t tls_read(struct nk_stream *s, void *p, size_t n)
@@ -137,25 +152,12 @@ static ssize_t tls_read(struct nk_stream *s, void *p, size_t n)
     if (f->read_error || f->ended || f->state != TLS_OPEN) {
         return f->read_error ? f->read_error : f->ended ? 0 : NK_EAGAIN;
     }
-    if (f->park.parked && !tls_fill(f) && !f->lower_ended && !f->lower_error) {
-        nk_app_defer(s->app, &f->settle);
-        tls_update_lower(f);
-        return NK_EAGAIN;
-    }
-    if (unpark(f) < 0) {
-        return -ENOMEM;
-    }
-    while (got < n && (rc = read_some(f, to + got, n - got)) > 0) {
+    while (got < n && (rc = read_some(f, to + got, n - got, got > 0)) > 0) {
         got += (size_t)rc;
     }
     nk_app_defer(s->app, &f->settle);
     if (rc < 0 && rc != MBEDTLS_ERR_SSL_WANT_READ && rc != MBEDTLS_ERR_SSL_WANT_WRITE) {
-        if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
-            f->ended = true;
-        } else {
-            f->read_error = read_failure(f, rc);
-            f->write_error = f->write_error ? f->write_error : -EPIPE;
-        }
+        end_reading(f, rc);
     }
     /* what came before the end or an error goes first; core repeats READABLE for the rest */
     if (f->ended || f->read_error || tls_rec_pending(&f->ssl) || tls_has_record(f)) {
@@ -190,7 +192,11 @@ static ssize_t write_records(struct tls_stream *f, const struct iovec *iov, size
         size_t n = total - done < TLS_RECORD_MAX ? total - done : TLS_RECORD_MAX;
         int rc = update_keys(f);
         if (rc == 0) {
-            rc = tls_rec_write(&f->ssl, iov, skip, n);
+            rc = f->data_here ? tls_seal_data(f, iov, skip, n)
+                              : tls_rec_write(&f->ssl, iov, skip, n);
+        }
+        if (rc == MBEDTLS_ERR_SSL_WANT_WRITE && f->data_here) {
+            break; /* nothing was written */
         }
         if (rc != 0) {
             return f->write_error = tls_check(rc, NK_EPROTO, NULL, "TLS");
@@ -217,7 +223,7 @@ static ssize_t tls_writev(struct nk_stream *s, const struct iovec *iov, int n)
         f->want_write = total > 0;
         return total > 0 ? NK_EAGAIN : 0;
     }
-    if (unpark(f) < 0) {
+    if (!f->data_here && unpark(f) < 0) {
         return -ENOMEM;
     }
     ssize_t put = write_records(f, iov, total);

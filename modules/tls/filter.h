@@ -8,6 +8,7 @@
 #include "core/stream.h"
 #include "core/timer.h"
 #include "tls/internal.h"
+#include "tls/ssl_data.h"
 #include "tls/ssl_keyupdate.h"
 
 /* X(name) - what the stream waits for. */
@@ -55,7 +56,9 @@ struct tls_stream {
     struct tls_park park;
     uint8_t state;
     uint8_t tickets; /* received without data in between */
-    bool lower_ended, ended, shut, shut_below, has_ssl, tls13, want_write;
+    uint8_t empty;   /* empty records received in a row */
+    bool data_here;  /* application data goes through ssl_data.h */
+    bool lower_ended, ended, shut, shut_below, has_ssl, want_write;
 };
 
 /* tls_stream_set_state - the only way a state changes; logged at debug level. */
@@ -67,6 +70,22 @@ void tls_stream_set_state(struct tls_stream *f, enum tls_stream_state to);
  * come. */
 int tls_send(void *arg, const unsigned char *p, size_t n);
 int tls_recv(void *arg, unsigned char *p, size_t n);
+
+/* Empty records that a peer may send in a row (RFC 8446 §5.1 allows them); more is an attack. */
+#define TLS_EMPTY_MAX 32
+
+/*
+ * tls_open_data - the next record's application data to p, if it has room (n bytes) for all of it.
+ * > 0: bytes. MBEDTLS_ERR_SSL_WANT_READ: nothing is there (with `more`, also: no room).
+ * MBEDTLS_ERR_SSL_CONN_EOF, MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE (too many empty records). 0: it is
+ * for mbedTLS to look at what is there.
+ */
+int tls_open_data(struct tls_stream *f, uint8_t *p, size_t n, bool more);
+
+/* tls_seal_data - a record of n (1..TLS_RECORD_MAX) bytes of iov from byte skip on, behind what
+ * waits for the lower stream. 0; MBEDTLS_ERR_SSL_WANT_WRITE: no room; or how the connection ends.
+ */
+int tls_seal_data(struct tls_stream *f, const struct iovec *iov, size_t skip, size_t n);
 
 /* tls_fill - read ahead until a whole record is there (true), or nothing more comes now or ever. */
 bool tls_fill(struct tls_stream *f);

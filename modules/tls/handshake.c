@@ -157,13 +157,13 @@ static int explain(struct tls_stream *f, int rc, struct nk_diag *why)
 static void open_stream(struct tls_stream *f)
 {
     mbedtls_ssl_set_verify(&f->ssl, NULL, NULL); /* its argument ends here */
-    f->tls13 = mbedtls_ssl_get_version_number(&f->ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
+    f->data_here = tls_data_usable(&f->ssl);
     if (mbedtls_ssl_get_peer_cert(&f->ssl) || !f->attempt->resuming) {
         free(f->peer); /* the offered session was not used */
         f->peer = NULL;
     }
     tls_attempt_free(f);
-    if (!f->tls13) {
+    if (mbedtls_ssl_get_version_number(&f->ssl) != MBEDTLS_SSL_VERSION_TLS1_3) {
         tls_keep_session(f); /* in TLS 1.3 tickets come later */
     }
     tls_drop_handshake(&f->ssl);

@@ -158,9 +158,12 @@ struct tls_park_pool *tls_io_parking(struct tls_io *io);
 /* --- inside mbedTLS (record.c; see also ssl_park.h and ssl_keyupdate.h) --------------------------
  */
 
-/* tls_rec_write - one record of n (1..TLS_RECORD_MAX) bytes gathered from iov, starting at byte
- * skip of the first one. An mbedTLS code. */
+/* tls_rec_write - TLS 1.2: one record of n (1..TLS_RECORD_MAX) bytes gathered from iov, starting at
+ * byte skip of the first one. An mbedTLS code. */
 int tls_rec_write(mbedtls_ssl_context *ssl, const struct iovec *iov, size_t skip, size_t n);
+
+/* tls_rec_flush - send what mbedTLS still holds of earlier records. An mbedTLS code. */
+int tls_rec_flush(mbedtls_ssl_context *ssl);
 
 /* tls_rec_ready - no message of the (post-)handshake is being worked on. mbedTLS's own question
  * says yes also while it has a ticket in hand. */
@@ -174,6 +177,10 @@ void tls_rec_alert_keys(mbedtls_ssl_context *ssl);
 
 /* tls_rec_pending - plaintext is left from the last record. */
 bool tls_rec_pending(const mbedtls_ssl_context *ssl);
+
+/* tls_rec_alert_for - the alert that tells the peer why reading failed with rc (RFC 8446 §6.2), or
+ * -1 when it has nothing to do with what it sent, or was told already. */
+int tls_rec_alert_for(const mbedtls_ssl_context *ssl, int rc);
 
 /* tls_rec_alert - description of the last alert received (RFC 8446 §6). */
 int tls_rec_alert(const mbedtls_ssl_context *ssl);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Between mbedTLS and the lower stream. Reading: up to 64 KiB in one read below, from which mbedTLS
- * fetches record by record, and only whole ones, so that it never sits in the middle of a record
- * and can be parked. Writing: records gather in one block that goes down in one write per turn.
+ * Between records and the lower stream. Reading: up to 64 KiB in one read below, from which whole
+ * records are taken: application data of TLS 1.3 is opened from there (ssl_data.h), all else is
+ * fetched by mbedTLS, which so never sits in the middle of a record and can be parked. Writing:
+ * records of both kinds gather in one block that goes down in one write per turn.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -95,6 +96,49 @@ bool tls_fill(struct tls_stream *f)
     return true;
 }
 
+/* The first n bytes of the read-ahead are done with. */
+static void consume(struct tls_stream *f, size_t n)
+{
+    f->in.off += n;
+    f->in.len -= n;
+}
+
+/* Nothing to open is there now: what that means. */
+static int no_record(const struct tls_stream *f)
+{
+    if (!f->park.parked) {
+        return 0; /* mbedTLS knows what it still has */
+    }
+    return f->lower_ended || f->lower_error ? MBEDTLS_ERR_SSL_CONN_EOF : MBEDTLS_ERR_SSL_WANT_READ;
+}
+
+int tls_open_data(struct tls_stream *f, uint8_t *p, size_t n, bool more)
+{
+    if (f->record_left > 0 || !f->data_here) {
+        return 0;
+    }
+    while (tls_fill(f)) {
+        const uint8_t *record = f->in.p + f->in.off;
+        size_t len = whole_record(&f->in), room = tls_data_room(record, len);
+        if (room > n && more) {
+            return MBEDTLS_ERR_SSL_WANT_READ;
+        }
+        if (room == 0 || room > n || !tls_park(&f->ssl, &f->park, tls_io_parking(f->io))) {
+            return 0;
+        }
+        int got = tls_data_open(&f->ssl, &f->park, record, len, p);
+        if (got == TLS_DATA_OTHER) {
+            return 0;
+        }
+        consume(f, len);
+        f->empty = got == 0 ? (uint8_t)(f->empty + 1) : 0;
+        if (got > 0 || f->empty > TLS_EMPTY_MAX) {
+            return got > 0 ? got : MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
+        }
+    }
+    return no_record(f);
+}
+
 int tls_recv(void *arg, unsigned char *p, size_t n)
 {
     struct tls_stream *f = arg;
@@ -112,30 +156,56 @@ int tls_recv(void *arg, unsigned char *p, size_t n)
         n = f->record_left;
     }
     memcpy(p, f->in.p + f->in.off, n);
-    f->in.off += n;
-    f->in.len -= n;
+    consume(f, n);
     f->record_left -= n;
     return (int)n;
+}
+
+/* Where the next bytes for the lower stream go, n of them if that can be. NULL without memory. */
+static uint8_t *out_end(struct tls_stream *f, size_t n, size_t *room)
+{
+    bool crowded = f->out.off > 0 && f->out.off + f->out.len + n > TLS_BLOCK;
+    if ((!f->out.p || crowded) && !as_block(f, &f->out)) {
+        return NULL;
+    }
+    *room = TLS_BLOCK - f->out.off - f->out.len;
+    return f->out.p + f->out.off + f->out.len;
+}
+
+int tls_seal_data(struct tls_stream *f, const struct iovec *iov, size_t skip, size_t n)
+{
+    size_t room;
+    int rc = f->park.parked ? 0 : tls_rec_flush(&f->ssl); /* the older records first */
+    uint8_t *to = rc == 0 ? out_end(f, n + TLS_DATA_ADDED, &room) : NULL;
+    if (!to) {
+        return rc ? rc : MBEDTLS_ERR_SSL_ALLOC_FAILED;
+    }
+    if (room < n + TLS_DATA_ADDED) {
+        return MBEDTLS_ERR_SSL_WANT_WRITE;
+    }
+    rc = tls_data_seal(&f->ssl, to, iov, skip, n);
+    if (rc == 0) {
+        f->out.len += n + TLS_DATA_ADDED;
+    }
+    return rc;
 }
 
 int tls_send(void *arg, const unsigned char *p, size_t n)
 {
     struct tls_stream *f = arg;
+    size_t room;
     if (f->write_error) {
         return (int)n; /* nobody is there: what is sent to nobody is sent */
     }
-    if (!f->out.p && !as_block(f, &f->out)) {
+    uint8_t *to = out_end(f, n, &room);
+    if (!to) {
         return MBEDTLS_ERR_SSL_ALLOC_FAILED;
     }
-    if (f->out.off + f->out.len + n > TLS_BLOCK && f->out.off > 0 && !as_block(f, &f->out)) {
-        return MBEDTLS_ERR_SSL_ALLOC_FAILED;
-    }
-    size_t room = TLS_BLOCK - f->out.off - f->out.len;
     if (room == 0) {
         return MBEDTLS_ERR_SSL_WANT_WRITE;
     }
     n = n < room ? n : room;
-    memcpy(f->out.p + f->out.off + f->out.len, p, n);
+    memcpy(to, p, n);
     f->out.len += n;
     return (int)n;
 }

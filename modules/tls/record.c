@@ -58,3 +58,49 @@ int tls_rec_alert(const mbedtls_ssl_context *ssl)
 {
     return ssl->in_msg && ssl->in_msgtype == MBEDTLS_SSL_MSG_ALERT ? ssl->in_msg[1] : -1;
 }
+
+int tls_rec_flush(mbedtls_ssl_context *ssl)
+{
+    return mbedtls_ssl_flush_output(ssl);
+}
+
+/* Why mbedTLS calls a record invalid, which it does not tell: its header is still there. */
+static int alert_for_record(const mbedtls_ssl_context *ssl)
+{
+    const unsigned char *header = ssl->in_buf ? ssl->in_hdr : NULL;
+    if (!header) {
+        return -1;
+    }
+    if (header[0] < MBEDTLS_SSL_MSG_CHANGE_CIPHER_SPEC ||
+        header[0] > MBEDTLS_SSL_MSG_APPLICATION_DATA) {
+        return MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE; /* RFC 8446 §5 */
+    }
+    if (MBEDTLS_GET_UINT16_BE(ssl->in_len, 0) > TLS_RECORD_MAX) {
+        return MBEDTLS_SSL_ALERT_MSG_RECORD_OVERFLOW; /* §5.1, §5.2 */
+    }
+    return ssl->in_msgtype == MBEDTLS_SSL_MSG_ALERT
+               ? MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR
+               : MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE; /* §5.4: no content type inside */
+}
+
+int tls_rec_alert_for(const mbedtls_ssl_context *ssl, int rc)
+{
+    if (!tls_rec_ready(ssl)) {
+        return -1; /* mbedTLS alerts by itself while it works on a message */
+    }
+    switch (rc) {
+    case MBEDTLS_ERR_SSL_INVALID_MAC:
+        return MBEDTLS_SSL_ALERT_MSG_BAD_RECORD_MAC;
+    case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
+        return MBEDTLS_SSL_ALERT_MSG_UNEXPECTED_MESSAGE;
+    case MBEDTLS_ERR_SSL_BAD_INPUT_DATA: /* more than its buffer holds */
+    case MBEDTLS_ERR_SSL_INVALID_RECORD:
+        return alert_for_record(ssl);
+    case MBEDTLS_ERR_SSL_DECODE_ERROR:
+        return MBEDTLS_SSL_ALERT_MSG_DECODE_ERROR;
+    case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
+        return MBEDTLS_SSL_ALERT_MSG_ILLEGAL_PARAMETER;
+    default:
+        return -1;
+    }
+}

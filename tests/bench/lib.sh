@@ -38,6 +38,17 @@ bench_end() {
     printf '  -> build/bench/%s.json\n' "$BENCH_AREA"
 }
 
+# bench_python: a Python that sees Debian's packages, which one in PATH of another origin does not
+bench_python() {
+    if [ -n "${PYTHON:-}" ]; then
+        printf '%s\n' "$PYTHON"
+    elif [ -x /usr/bin/python3 ]; then
+        printf '%s\n' /usr/bin/python3
+    else
+        printf '%s\n' python3
+    fi
+}
+
 # median VALUE..
 median() { printf '%s\n' "$@" | sort -n | sed -n "$((($# + 1) / 2))p"; }
 

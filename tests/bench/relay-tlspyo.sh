@@ -5,13 +5,14 @@
 #
 #   TLSPYO   a checkout of tlspyo (with what it needs to run): its relay is measured in the same run,
 #            and the latency between its unmodified Endpoints through both relays
+#   PYTHON   a Python with tlspyo's requirements; by default Debian's own, whatever PATH says
 #   SECONDS_EACH   length of one measurement (2)
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
 netkit=${NETKIT:-./netkit}
 seconds=${SECONDS_EACH:-2}
-python=${PYTHON:-python3}
+python=$(bench_python)
 dir=$(mktemp -d)
 pids=()
 stop_all() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; }
