@@ -251,6 +251,9 @@ static int read_params(struct nk_endpoint *ep, struct nk_diag *diag)
 /* The host that a filter talks to is the one of the nearest layer below that knows one. */
 static void find_hosts(struct nk_endpoint *ep)
 {
+    for (size_t i = 0; i < ep->n; i++) {
+        ep->layers[i].whole = ep->text;
+    }
     for (size_t i = ep->n - 1; i-- > 0;) {
         const struct nk_ep_layer *below = &ep->layers[i + 1];
         if (below->driver->host &&

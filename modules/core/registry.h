@@ -35,6 +35,7 @@ struct nk_ep_layer {
     const char *body;      /* transports: raw body; filters: "" */
     const void *conf;      /* the driver's parameters, conf_size bytes */
     const char *peer_host; /* host of the transport below (for certificate names), or NULL */
+    const char *whole;     /* the endpoint string that the layer is of */
 };
 
 struct nk_ep_driver {

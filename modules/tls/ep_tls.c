@@ -119,9 +119,9 @@ static int prepare(struct nk_app *app, const struct nk_ep_layer *layer, enum nk_
         .tls12 = c->min_version == 1,
         .handshake_ms = c->handshake_ms,
     };
-    (void)app;
     struct tls_creds *creds;
-    int rc = tls_creds_new(&creds, &conf, diag);
+    int rc = role == NK_EP_LISTEN ? tls_creds_new(&creds, &conf, diag)
+                                  : tls_creds_shared(app, &creds, &conf, diag);
     if (rc == 0) {
         *state = creds;
     }
@@ -137,9 +137,9 @@ static int wrap(struct nk_app *app, const struct nk_ep_layer *layer, void *state
                 enum nk_ep_role role, struct nk_stream *take_lower, struct nk_stream **out,
                 struct nk_diag *diag)
 {
-    return role == NK_EP_LISTEN
-               ? tls_wrap_server(app, state, take_lower, out, diag)
-               : tls_wrap_client(app, state, layer->peer_host, take_lower, out, diag);
+    return role == NK_EP_LISTEN ? tls_wrap_server(app, state, take_lower, out, diag)
+                                : tls_wrap_client_to(app, state, layer->peer_host, layer->whole,
+                                                     take_lower, out, diag);
 }
 
 extern const struct nk_ep_driver nk_ep_tls;

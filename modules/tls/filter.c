@@ -87,8 +87,8 @@ void tls_keep_session(struct tls_stream *f)
         tls_crt_subject(peer.identity, sizeof(peer.identity), &crt->subject);
         peer.known = true;
     }
-    if (f->host && f->creds->sessions && peer.known) {
-        tls_sessions_put(f->creds->sessions, f->host, &f->ssl, &peer);
+    if (f->target && f->creds->sessions && peer.known) {
+        tls_sessions_put(f->creds->sessions, f->target, &f->ssl, &peer);
     }
 }
 
@@ -281,6 +281,7 @@ static void tls_close(struct nk_stream *s)
     tls_state_unref(f->creds);
     free(f->peer);
     free(f->host);
+    free(f->target);
     nk_stream_done(s);
 }
 
@@ -430,22 +431,24 @@ static void on_first_turn(void *owner)
     }
 }
 
-static int wrap(struct nk_app *app, struct tls_creds *creds, const char *host,
+static int wrap(struct nk_app *app, struct tls_creds *creds, const char *host, const char *target,
                 struct nk_stream *take_lower, struct nk_stream **out, struct nk_diag *diag)
 {
     struct tls_stream *f = calloc(1, sizeof(*f));
     struct tls_io *io = tls_io_get(app);
-    char *copy = host ? strdup(host) : NULL;
-    if (!f || !io || (host && !copy)) {
+    char *host_copy = host ? strdup(host) : NULL, *target_copy = target ? strdup(target) : NULL;
+    if (!f || !io || (host && !host_copy) || (target && !target_copy)) {
         free(f);
-        free(copy);
+        free(host_copy);
+        free(target_copy);
         nk_stream_close(take_lower);
         return nk_fail_sys(diag, -ENOMEM, "TLS");
     }
     nk_stream_init(&f->s, &tls_ops, app);
     f->lower = take_lower;
     f->io = io;
-    f->host = copy;
+    f->host = host_copy;
+    f->target = target_copy;
     f->creds = tls_creds_state(creds);
     f->settle.owner = f;
     f->settle.fn = take_lower->connected ? on_first_turn : on_settle;
@@ -463,20 +466,28 @@ static int refuse(struct nk_stream *take_lower, struct nk_diag *diag, const char
     return nk_fail(diag, NK_ECONFIG, "%s", why);
 }
 
-int tls_wrap_client(struct nk_app *app, struct tls_creds *creds, const char *host,
-                    struct nk_stream *take_lower, struct nk_stream **out, struct nk_diag *diag)
+int tls_wrap_client_to(struct nk_app *app, struct tls_creds *creds, const char *host,
+                       const char *target, struct nk_stream *take_lower, struct nk_stream **out,
+                       struct nk_diag *diag)
 {
     struct tls_state *s = tls_creds_state(creds);
     bool client = s->role == TLS_CLIENT, pinned = s->pins.n > 0;
     const char *name = s->name ? s->name : host;
+    name = name && *name ? name : NULL;
     int rc = !client ? refuse(take_lower, diag, "these TLS credentials are a server's")
-             : !pinned && (!name || !*name)
+             : !pinned && !name
                  ? refuse(take_lower, diag,
                           "no host name to verify the TLS server's certificate "
                           "with: give name= or pin=")
-                 : wrap(app, creds, name && *name ? name : NULL, take_lower, out, diag);
+                 : wrap(app, creds, name, target ? target : name, take_lower, out, diag);
     tls_state_unref(s);
     return rc;
+}
+
+int tls_wrap_client(struct nk_app *app, struct tls_creds *creds, const char *host,
+                    struct nk_stream *take_lower, struct nk_stream **out, struct nk_diag *diag)
+{
+    return tls_wrap_client_to(app, creds, host, NULL, take_lower, out, diag);
 }
 
 int tls_wrap_server(struct nk_app *app, struct tls_creds *creds, struct nk_stream *take_lower,
@@ -485,6 +496,6 @@ int tls_wrap_server(struct nk_app *app, struct tls_creds *creds, struct nk_strea
     struct tls_state *s = tls_creds_state(creds);
     bool server = s->role == TLS_SERVER;
     tls_state_unref(s);
-    return server ? wrap(app, creds, NULL, take_lower, out, diag)
+    return server ? wrap(app, creds, NULL, NULL, take_lower, out, diag)
                   : refuse(take_lower, diag, "these TLS credentials are a client's");
 }

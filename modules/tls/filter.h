@@ -46,6 +46,7 @@ struct tls_stream {
     struct tls_attempt *attempt; /* NULL once open or failed */
     struct tls_peer *peer;       /* client, resumed session: who it was */
     char *host;                  /* client */
+    char *target;                /* client: what sessions are kept by; NULL: not at all */
     mbedtls_ssl_context ssl;
     struct tls_bytes in, out; /* records from and to the lower stream */
     size_t record_left;       /* bytes of the current record that mbedTLS may fetch */

@@ -224,8 +224,8 @@ static int set_up_client(struct tls_stream *f)
     const struct tls_verify *v = &f->attempt->verify;
     /* an address is compared by us and not sent as SNI; see verify.c */
     int rc = mbedtls_ssl_set_hostname(&f->ssl, v->ip_len ? NULL : v->host);
-    if (rc == 0 && f->host && (f->peer = calloc(1, sizeof(*f->peer))) != NULL) {
-        f->attempt->resuming = tls_sessions_take(f->creds->sessions, f->host, &f->ssl, f->peer);
+    if (rc == 0 && f->target && (f->peer = calloc(1, sizeof(*f->peer))) != NULL) {
+        f->attempt->resuming = tls_sessions_take(f->creds->sessions, f->target, &f->ssl, f->peer);
     }
     return rc;
 }

@@ -70,6 +70,15 @@ struct tls_creds_conf {
  */
 int tls_creds_new(struct tls_creds **out, const struct tls_creds_conf *conf, struct nk_diag *diag);
 
+/*
+ * tls_creds_shared - as tls_creds_new, for a client: the same object for everybody in this app who
+ * asks for the same options, as long as the files hold the same (they are read at each call). So
+ * sessions are resumed, but never under other trust settings. The app keeps a few of them until it
+ * ends; the caller gets a reference of its own.
+ */
+int tls_creds_shared(struct nk_app *app, struct tls_creds **out, const struct tls_creds_conf *conf,
+                     struct nk_diag *diag);
+
 /* tls_creds_ref - one more reference; returns c. */
 struct tls_creds *tls_creds_ref(struct tls_creds *c);
 
@@ -107,6 +116,13 @@ bool tls_creds_warnings(const struct tls_creds *c, int64_t now, char *out, size_
  */
 int tls_wrap_client(struct nk_app *app, struct tls_creds *creds, const char *host,
                     struct nk_stream *take_lower, struct nk_stream **out, struct nk_diag *diag);
+
+/* tls_wrap_client_to - the same; a session is resumed only when it is one with this `target`
+ * (borrowed; NULL: the name that is verified): whatever tells one way to a server from another, as
+ * a ticket shows its server that two connections come from one client. */
+int tls_wrap_client_to(struct nk_app *app, struct tls_creds *creds, const char *host,
+                       const char *target, struct nk_stream *take_lower, struct nk_stream **out,
+                       struct nk_diag *diag);
 
 /* tls_wrap_server - TLS server over take_lower; as above. Until the whole first record has come it
  * costs a few hundred bytes, then TLS_HANDSHAKE_BYTES of the pool of unauthenticated connections.

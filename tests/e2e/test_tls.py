@@ -257,6 +257,41 @@ def test_resumption(server, openssl, work, version):
     assert b"Reused, TLSv1" in again.stdout
 
 
+def reused(s_server_program, port):
+    """One connection through a forward; whether OpenSSL's server says that it resumed a session."""
+    out, seen = s_server_program.proc.stdout, []
+    with socket.create_connection(("127.0.0.1", port), PATIENCE) as sock:
+        sock.sendall(b"one line\n")
+        while b"one line" not in (seen[-1] if seen else b""):
+            seen.append(out.readline())
+            assert seen[-1], seen
+        s_server_program.proc.stdin.write(b"an answer\n")
+        s_server_program.proc.stdin.flush()
+        assert sock.recv(100)  # tickets come before it
+    assert any(b"CIPHER is" in line for line in seen), seen
+    return any(b"Reused session-id" in line for line in seen)
+
+
+@pytest.mark.parametrize("version", ["-tls1_3", "-tls1_2"])
+def test_dials_resume(programs, s_server, creds, work, version):
+    """Each dial of a string resumes the last one's session, until the file of CAs is another one."""
+    server, port = s_server(version)
+    ca = work / "ca.pem"
+    first, second = ((creds / name / "certificate.pem").read_bytes() for name in ("ca", "other"))
+    ca.write_bytes(first)
+    p = programs([NETKIT, "forward", "tcp:127.0.0.1:0",
+                  f"tls:127.0.0.1:{port},ca={ca},name=srv.test,min_version=1.2"])
+    listen = int(p.wait_line(r"listening on tcp:127\.0\.0\.1:(\d+)").group(1))
+    assert [reused(server, listen) for _ in range(3)] == [False, True, True]
+    ca.write_bytes(first + second)
+    assert [reused(server, listen) for _ in range(2)] == [False, True]
+    ca.write_bytes(second)
+    with socket.create_connection(("127.0.0.1", listen), PATIENCE) as sock:
+        assert not sock.recv(1)
+    p.wait_line("trust|verif|unknown|author")
+    assert p.stop() == 0
+
+
 def test_plain_http_is_refused(server):
     port = server()
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as conn:
