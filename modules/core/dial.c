@@ -149,11 +149,23 @@ static int filter_listener_local(struct nk_listener *l, char *out, size_t max)
     return nk_listener_local(f->lower, out + len, max - len);
 }
 
+static int filter_listener_refresh(struct nk_listener *l, struct nk_diag *diag)
+{
+    struct filter_listener *f = (struct filter_listener *)l;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < f->filters.prepared; i++) {
+        const struct nk_ep_driver *d = f->ep->layers[i].driver;
+        rc = d->refresh && f->filters.state[i] ? d->refresh(f->filters.state[i], diag) : 0;
+    }
+    return rc;
+}
+
 static const struct nk_listener_ops filter_listener_ops = {
     .name = "filter",
     .close = filter_listener_close,
     .pause = filter_listener_pause,
     .local = filter_listener_local,
+    .refresh = filter_listener_refresh,
 };
 
 static void on_lower_accept(void *owner, struct nk_listener *lower, struct nk_stream *take_s)

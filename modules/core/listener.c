@@ -239,3 +239,8 @@ int nk_listener_from_fd(struct nk_app *app, int fd, nk_accept_fn *fn, void *owne
     static const struct nk_listener_fd_conf plain = {.name = "fd"};
     return nk_listener_over_fd(app, fd, &plain, fn, owner, out, diag);
 }
+
+int nk_listener_refresh(struct nk_listener *l, struct nk_diag *diag)
+{
+    return l->ops->refresh ? l->ops->refresh(l, diag) : 0;
+}

@@ -24,6 +24,7 @@ struct nk_listener_ops {
     void (*close)(struct nk_listener *l);
     void (*pause)(struct nk_listener *l, int paused);
     int (*local)(struct nk_listener *l, char *out, size_t max);
+    int (*refresh)(struct nk_listener *l, struct nk_diag *diag); /* NULL: nothing to read again */
 };
 
 /* Embedded first in every implementation. */
@@ -43,6 +44,10 @@ void nk_listener_pause(struct nk_listener *l, int paused);
 /* nk_listener_local - the bound address as an endpoint string ("tcp:127.0.0.1:40123"). 0 or error.
  */
 int nk_listener_local(struct nk_listener *l, char *out, size_t max);
+
+/* nk_listener_refresh - read again the files that it was made from (certificates), for connections
+ * to come. On error everything stays as it was. */
+int nk_listener_refresh(struct nk_listener *l, struct nk_diag *diag);
 
 /* nk_listener_from_fd - listen on a bound, listening socket, owned from then on
  * (closed also on failure). O_NONBLOCK is set on it. */

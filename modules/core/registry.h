@@ -63,6 +63,9 @@ struct nk_ep_driver {
     int (*prepare)(struct nk_app *app, const struct nk_ep_layer *layer, enum nk_ep_role role,
                    void **state, struct nk_diag *diag);
     void (*release)(void *state);
+    /* filters: read the files of a listener's state again; on error it stays as it was. May be
+     * NULL. */
+    int (*refresh)(void *state, struct nk_diag *diag);
     /* filters: put a stream over take_lower (owned from then on, also on failure). */
     int (*wrap)(struct nk_app *app, const struct nk_ep_layer *layer, void *state,
                 enum nk_ep_role role, struct nk_stream *take_lower, struct nk_stream **out,

@@ -297,7 +297,8 @@ static void forward_drain(struct nk_service *f)
     end_when_drained(f);
 }
 
-/* New connections use the new values; a listener with the same name stays open. */
+/* New connections use the new values; a listener with the same name stays open, and its files are
+ * read again. */
 static int forward_reload(struct nk_service *f, const void *conf, const struct nk_conf *ini,
                           struct nk_diag *diag)
 {
@@ -311,6 +312,8 @@ static int forward_reload(struct nk_service *f, const void *conf, const struct n
     }
     if (!f->draining && strcmp(fresh->listen, f->conf->listen) != 0) {
         rc = nk_listen(f->app, listen, on_accept, f, &l, diag);
+    } else if (!f->draining) {
+        rc = nk_listener_refresh(f->listener, diag);
     }
     nk_endpoint_free(listen);
     if (rc < 0) {

@@ -133,6 +133,11 @@ static void release(void *state)
     tls_creds_unref(state);
 }
 
+static int refresh(void *state, struct nk_diag *diag)
+{
+    return tls_creds_reload(state, diag);
+}
+
 static int wrap(struct nk_app *app, const struct nk_ep_layer *layer, void *state,
                 enum nk_ep_role role, struct nk_stream *take_lower, struct nk_stream **out,
                 struct nk_diag *diag)
@@ -154,5 +159,6 @@ const struct nk_ep_driver nk_ep_tls = {
     .check = check,
     .prepare = prepare,
     .release = release,
+    .refresh = refresh,
     .wrap = wrap,
 };

@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import signal
 import socket
 import ssl
 import subprocess
@@ -290,6 +291,41 @@ def test_dials_resume(programs, s_server, creds, work, version):
         assert not sock.recv(1)
     p.wait_line("trust|verif|unknown|author")
     assert p.stop() == 0
+
+
+def served_certificate(port):
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=PATIENCE)
+
+
+def test_reload_of_a_listeners_certificate(programs, creds, work):
+    """HUP reads the files again, though the listener's text is the same; a broken one changes
+    nothing."""
+    key, cert = work / "key.pem", work / "certificate.pem"
+
+    def use(name):
+        key.unlink(missing_ok=True)
+        key.touch(0o600)
+        key.write_bytes((creds / name / "key.pem").read_bytes())
+        cert.write_bytes((creds / name / "certificate.pem").read_bytes())
+
+    def reload(said):
+        mark = p.mark()
+        p.proc.send_signal(signal.SIGHUP)
+        assert said in p.wait_line(r".*event=reload.*", mark)[0]
+        return served_certificate(port)
+
+    use("leaf")
+    with Echo() as echo:
+        p = programs([NETKIT, "forward", f"tls:127.0.0.1:0,cert={cert},key={key}",
+                      f"tcp:127.0.0.1:{echo.port}"])
+        port = int(p.wait_line(LISTENING).group(1))
+        first = served_certificate(port)
+        use("rsa")
+        second = reload("new configuration is in force")
+        assert second != first
+        cert.write_bytes((creds / "leaf" / "certificate.pem").read_bytes())
+        assert reload("old configuration stays in force") == second
+        assert p.stop() == 0
 
 
 def test_plain_http_is_refused(server):
