@@ -57,8 +57,8 @@ static void group_json(struct nk_json *j, const struct relay_group *g)
     nk_json_kv_u64(j, "delivered", n.delivered);
     nk_json_kv_u64(j, "dropped", n.dropped);
     nk_json_kv_u64(j, "requeued", n.returned);
-    limit_json(j, "max_count", g->max_count);
-    limit_json(j, "max_consumables", g->max_consumables);
+    limit_json(j, "max_count", g->set.max_count);
+    limit_json(j, "max_consumables", g->set.max_consumables);
     nk_json_close(j);
 }
 

@@ -23,7 +23,7 @@
 struct nk_app;
 struct relay_engine;
 
-/* What an engine can do beyond the tlspyo semantics; configuration that needs more is refused. */
+/* What an engine can do beyond the memory engine; configuration that needs more is refused. */
 enum relay_engine_caps {
     RELAY_CAP_DURABLE = 1 /* what was completed survives the end of the process */
 };
@@ -36,17 +36,20 @@ struct relay_engine_ops {
                   struct relay_member **out);
     void (*detach)(struct relay_engine *e, struct relay_member *m);
     int (*watch)(struct relay_engine *e, struct relay_member *m, struct relay_group *const *g,
-                 size_t n, uint64_t token);
+                 const struct relay_known *known, size_t n, uint64_t token);
+    int (*unwatch)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                   uint64_t token);
     int (*retain)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                   struct relay_object *o, uint64_t token);
     int (*enqueue)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
-                   struct relay_object *o, uint64_t copies, uint64_t token);
+                   struct relay_object *o, const struct relay_put *put, uint64_t token);
     int (*demand)(struct relay_engine *e, struct relay_member *m, struct relay_group *g, int64_t n,
                   uint64_t token);
     int (*cancel)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                   uint64_t token);
-    int (*settle)(struct relay_engine *e, struct relay_member *m, uint64_t lease,
-                  enum relay_settle how, uint64_t token);
+    int (*settle)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                  uint64_t first, uint32_t count, enum relay_settle how, uint64_t ms,
+                  uint64_t token);
     void (*pause)(struct relay_engine *e, struct relay_member *m, bool paused);
 };
 
@@ -78,26 +81,38 @@ static inline void relay_engine_detach(struct relay_engine *e, struct relay_memb
 }
 
 /* relay_engine_watch - join n groups, or none if one is full (NK_ELIMIT); after done(0) come the
- * retained objects, then everything else. */
+ * retained objects, except those that are known[i] (known may be NULL) already, then everything
+ * else. A group that m is in already only gets its retained object again, by the same rule. */
 static inline int relay_engine_watch(struct relay_engine *e, struct relay_member *m,
-                                     struct relay_group *const *g, size_t n, uint64_t token)
+                                     struct relay_group *const *g, const struct relay_known *known,
+                                     size_t n, uint64_t token)
 {
-    return e->ops->watch(e, m, g, n, token);
+    return e->ops->watch(e, m, g, known, n, token);
 }
 
-/* relay_engine_retain - broadcast o and keep it as the group's last. Done means stored. */
+/* relay_engine_unwatch - leave one group; what m had not settled goes back. -ENOENT: not in it. */
+static inline int relay_engine_unwatch(struct relay_engine *e, struct relay_member *m,
+                                       struct relay_group *g, uint64_t token)
+{
+    return e->ops->unwatch(e, m, g, token);
+}
+
+/* relay_engine_retain - broadcast o (an object or a run) and keep it, or its last frame, as the
+ * group's last. It goes out at once; done means stored. The versions of a run are written into it.
+ */
 static inline int relay_engine_retain(struct relay_engine *e, struct relay_member *m,
                                       struct relay_group *g, struct relay_object *o, uint64_t token)
 {
     return e->ops->retain(e, m, g, o, token);
 }
 
-/* relay_engine_enqueue - put copies (>= 1) of o into the group's queue. Done means stored. */
+/* relay_engine_enqueue - put copies of o into the group's queue. Done means stored: 0, NK_ELIMIT
+ * the queue is full. */
 static inline int relay_engine_enqueue(struct relay_engine *e, struct relay_member *m,
                                        struct relay_group *g, struct relay_object *o,
-                                       uint64_t copies, uint64_t token)
+                                       const struct relay_put *put, uint64_t token)
 {
-    return e->ops->enqueue(e, m, g, o, copies, token);
+    return e->ops->enqueue(e, m, g, o, put, token);
 }
 
 /* relay_engine_demand - n > 0: standing credit; n < 0: what is queued now. */
@@ -114,11 +129,13 @@ static inline int relay_engine_cancel(struct relay_engine *e, struct relay_membe
     return e->ops->cancel(e, m, g, token);
 }
 
-/* relay_engine_settle - end a lease of m. */
+/* relay_engine_settle - end m's leases on [first, first + count) of g, see relay_queue_settle.
+ * -ENOENT when one of them is not m's; nothing happens to that one. */
 static inline int relay_engine_settle(struct relay_engine *e, struct relay_member *m,
-                                      uint64_t lease, enum relay_settle how, uint64_t token)
+                                      struct relay_group *g, uint64_t first, uint32_t count,
+                                      enum relay_settle how, uint64_t ms, uint64_t token)
 {
-    return e->ops->settle(e, m, lease, how, token);
+    return e->ops->settle(e, m, g, first, count, how, ms, token);
 }
 
 /* relay_engine_pause - while paused m gets no consumables (what is already under way excepted); its

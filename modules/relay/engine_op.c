@@ -37,25 +37,28 @@ bool relay_ops_pop(struct relay_ops *r, struct relay_op *out)
     return true;
 }
 
-struct relay_group **relay_op_groups(struct relay_group *const *g, size_t n)
+struct relay_watch *relay_op_watch(struct relay_group *const *g, const struct relay_known *known,
+                                   size_t n)
 {
-    struct relay_group **v = n ? malloc(n * sizeof(struct relay_group *)) : NULL;
+    struct relay_watch *v = n ? malloc(n * sizeof(*v)) : NULL;
     for (size_t i = 0; v && i < n; i++) {
-        v[i] = relay_group_ref(g[i]);
+        v[i] = (struct relay_watch){.group = relay_group_ref(g[i])};
+        if (known) {
+            v[i].known = known[i];
+        }
     }
     return v;
 }
 
-static void release(struct relay_op *op)
+void relay_op_release(struct relay_op *op)
 {
     relay_object_unref(op->obj);
+    relay_group_unref(op->g);
     if (op->kind == RELAY_OP_WATCH) {
-        for (size_t i = 0; i < op->u.groups.n; i++) {
-            relay_group_unref(op->u.groups.v[i]);
+        for (size_t i = 0; i < op->u.watch.n; i++) {
+            relay_group_unref(op->u.watch.v[i].group);
         }
-        free(op->u.groups.v);
-    } else {
-        relay_group_unref(op->u.g);
+        free(op->u.watch.v);
     }
     if (op->kind == RELAY_OP_LEAVE) {
         free(op->m);
@@ -65,7 +68,7 @@ static void release(struct relay_op *op)
 void relay_ops_clear(struct relay_ops *r)
 {
     for (; r->n; r->n--) {
-        release(&r->v[r->head]);
+        relay_op_release(&r->v[r->head]);
         r->head = (r->head + 1) & (r->cap - 1);
     }
     free(r->v);
@@ -82,22 +85,25 @@ static void tell(const struct relay_op *op, int status)
 static int execute(struct relay_queue *q, const struct relay_op *op)
 {
     switch (op->kind) {
-    case RELAY_OP_WATCH:
-        return relay_queue_join(q, op->m, op->u.groups.v, op->u.groups.n);
     case RELAY_OP_RETAIN:
-        return relay_queue_retain(q, op->u.g, op->obj);
+        return relay_queue_retain(q, op->g, op->obj);
     case RELAY_OP_ENQUEUE:
-        return relay_queue_enqueue(q, op->u.g, op->obj, op->n);
+        return relay_queue_enqueue(q, op->g, op->obj, &op->u.put);
     case RELAY_OP_DEMAND:
-        relay_queue_demand(q, op->m, op->u.g, (int64_t)op->n);
+        relay_queue_demand(q, op->m, op->g, op->u.n);
         return 0;
     case RELAY_OP_CANCEL:
-        relay_queue_cancel(q, op->m, op->u.g);
+        relay_queue_cancel(q, op->m, op->g);
         return 0;
     case RELAY_OP_SETTLE:
-        return relay_queue_settle(q, op->n, op->how);
-    case RELAY_OP_RESUME:
-        relay_queue_resume(q, op->m);
+        return relay_queue_settle(q, op->m, op->g, op->u.settle.first, op->count, op->how,
+                                  op->u.settle.ms);
+    case RELAY_OP_UNWATCH:
+        return relay_queue_unwatch(q, op->m, op->g);
+    case RELAY_OP_WATCH:
+        return relay_queue_join(q, op->m, op->u.watch.v, op->u.watch.n);
+    case RELAY_OP_UNPAUSE:
+        relay_queue_unpause(q, op->m);
         return 0;
     case RELAY_OP_LEAVE:
         relay_queue_leave(q, op->m);
@@ -111,13 +117,13 @@ static void follow_up(struct relay_queue *q, const struct relay_op *op)
 {
     switch (op->kind) {
     case RELAY_OP_WATCH:
-        relay_queue_replay(q, op->m);
+        relay_queue_replay(q, op->m, op->u.watch.v, op->u.watch.n);
         break;
     case RELAY_OP_RETAIN:
-        relay_queue_publish(q, op->u.g);
+        relay_queue_publish(q, op->g, op->obj);
         break;
     case RELAY_OP_ENQUEUE:
-        relay_queue_dispatch(q, op->u.g);
+        relay_queue_dispatch(q, op->g);
         break;
     default:
         break;
@@ -129,18 +135,19 @@ void relay_op_run(struct relay_queue *q, struct relay_op *op)
     bool pointless = op->kind == RELAY_OP_WATCH && op->m->gone;
     int rc = pointless ? NK_ECLOSED : execute(q, op);
     tell(op, rc);
-    if (rc == 0) {
+    if (rc >= 0) {
         follow_up(q, op);
     }
-    release(op);
+    relay_op_release(op);
 }
 
 void relay_op_fail(struct relay_queue *q, struct relay_op *op, int status)
 {
-    if (op->kind == RELAY_OP_RESUME || op->kind == RELAY_OP_LEAVE) {
+    if (op->kind == RELAY_OP_UNPAUSE || op->kind == RELAY_OP_UNWATCH ||
+        op->kind == RELAY_OP_LEAVE) {
         relay_op_run(q, op);
         return;
     }
     tell(op, status);
-    release(op);
+    relay_op_release(op);
 }

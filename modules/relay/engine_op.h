@@ -9,31 +9,38 @@
 #include "relay/engine.h"
 
 enum relay_op_kind {
-    RELAY_OP_WATCH,
     RELAY_OP_RETAIN,
     RELAY_OP_ENQUEUE,
     RELAY_OP_DEMAND,
     RELAY_OP_CANCEL,
     RELAY_OP_SETTLE,
-    RELAY_OP_RESUME,
+    RELAY_OP_UNWATCH,
+    /* about the member as a whole; op.g is NULL */
+    RELAY_OP_WATCH,
+    RELAY_OP_UNPAUSE,
     RELAY_OP_LEAVE /* the member is freed */
 };
 
 /* Holds references to its group(s) and object. */
 struct relay_op {
     enum relay_op_kind kind;
-    enum relay_settle how;
+    enum relay_settle how; /* SETTLE */
+    uint32_t count;        /* SETTLE */
     struct relay_member *m;
-    union {
-        struct relay_group *g;
-        struct {
-            struct relay_group **v; /* heap */
-            size_t n;
-        } groups; /* WATCH */
-    } u;
-    struct relay_object *obj;
-    uint64_t n; /* copies; credit (int64_t); lease */
+    struct relay_group *g;
+    struct relay_object *obj; /* RETAIN, ENQUEUE */
     uint64_t token;
+    union {
+        struct relay_put put; /* ENQUEUE */
+        int64_t n;            /* DEMAND */
+        struct {
+            uint64_t first, ms;
+        } settle;
+        struct {
+            struct relay_watch *v; /* heap, with references to the groups */
+            size_t n;
+        } watch;
+    } u;
 };
 
 /* A first-in first-out ring of operations. */
@@ -52,12 +59,16 @@ void relay_ops_clear(struct relay_ops *r);
 /* relay_op_run - carry op out on q, tell its member, and release it. */
 void relay_op_run(struct relay_queue *q, struct relay_op *op);
 
-/* relay_op_fail - do not carry it out: tell its member `status` and release it. RESUME and LEAVE
- * cannot fail and are carried out. */
+/* relay_op_fail - do not carry it out: tell its member `status` and release it. UNPAUSE, UNWATCH
+ * and LEAVE cannot fail and are carried out. */
 void relay_op_fail(struct relay_queue *q, struct relay_op *op, int status);
 
-/* relay_op_groups - a copy of n group pointers with references, for WATCH. NULL when memory is
- * missing (or n is 0). */
-struct relay_group **relay_op_groups(struct relay_group *const *g, size_t n);
+/* relay_op_release - give back what op refers to; the member is freed by LEAVE. */
+void relay_op_release(struct relay_op *op);
+
+/* relay_op_watch - for WATCH: n groups with references, and what is known of them (NULL: nothing).
+ * NULL when memory is missing (or n is 0). */
+struct relay_watch *relay_op_watch(struct relay_group *const *g, const struct relay_known *known,
+                                   size_t n);
 
 #endif

@@ -20,25 +20,29 @@ struct relay_engine_queue {
  * loses a member: when `submit` fails, it leaves its groups at once. */
 #define RELAY_ENGINE_QUEUE_OPS                                                                     \
     .attach = relay_eq_attach, .detach = relay_eq_detach, .watch = relay_eq_watch,                 \
-    .retain = relay_eq_retain, .enqueue = relay_eq_enqueue, .demand = relay_eq_demand,             \
-    .cancel = relay_eq_cancel, .settle = relay_eq_settle, .pause = relay_eq_pause
+    .unwatch = relay_eq_unwatch, .retain = relay_eq_retain, .enqueue = relay_eq_enqueue,           \
+    .demand = relay_eq_demand, .cancel = relay_eq_cancel, .settle = relay_eq_settle,               \
+    .pause = relay_eq_pause
 
 /* The functions behind RELAY_ENGINE_QUEUE_OPS; documented in engine.h. */
 int relay_eq_attach(struct relay_engine *e, const struct relay_member_ops *ops, void *owner,
                     struct relay_member **out);
 void relay_eq_detach(struct relay_engine *e, struct relay_member *m);
 int relay_eq_watch(struct relay_engine *e, struct relay_member *m, struct relay_group *const *g,
-                   size_t n, uint64_t token);
+                   const struct relay_known *known, size_t n, uint64_t token);
+int relay_eq_unwatch(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                     uint64_t token);
 int relay_eq_retain(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                     struct relay_object *o, uint64_t token);
 int relay_eq_enqueue(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
-                     struct relay_object *o, uint64_t copies, uint64_t token);
+                     struct relay_object *o, const struct relay_put *put, uint64_t token);
 int relay_eq_demand(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                     int64_t n, uint64_t token);
 int relay_eq_cancel(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                     uint64_t token);
-int relay_eq_settle(struct relay_engine *e, struct relay_member *m, uint64_t lease,
-                    enum relay_settle how, uint64_t token);
+int relay_eq_settle(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                    uint64_t first, uint32_t count, enum relay_settle how, uint64_t ms,
+                    uint64_t token);
 void relay_eq_pause(struct relay_engine *e, struct relay_member *m, bool paused);
 
 #endif

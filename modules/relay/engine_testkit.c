@@ -29,10 +29,10 @@ static unsigned roll(struct chaos *c, unsigned bound)
 static bool touches(const struct relay_op *op, const struct relay_group *g)
 {
     if (op->kind != RELAY_OP_WATCH) {
-        return op->u.g == g;
+        return op->g == g;
     }
-    for (size_t i = 0; i < op->u.groups.n; i++) {
-        if (op->u.groups.v[i] == g) {
+    for (size_t i = 0; i < op->u.watch.n; i++) {
+        if (op->u.watch.v[i].group == g) {
             return true;
         }
     }
@@ -43,20 +43,18 @@ static bool touches(const struct relay_op *op, const struct relay_group *g)
  * groups differ and none of the two is about the member as a whole. */
 static bool independent(const struct relay_op *a, const struct relay_op *b)
 {
-    bool whole_a = a->kind == RELAY_OP_WATCH || a->kind >= RELAY_OP_SETTLE;
-    bool whole_b = b->kind == RELAY_OP_WATCH || b->kind >= RELAY_OP_SETTLE;
-    if (a->m == b->m && (whole_a || whole_b)) {
+    if (a->m == b->m && (!a->g || !b->g)) {
         return false;
     }
     if (a->kind == RELAY_OP_WATCH) {
-        for (size_t i = 0; i < a->u.groups.n; i++) {
-            if (touches(b, a->u.groups.v[i])) {
+        for (size_t i = 0; i < a->u.watch.n; i++) {
+            if (touches(b, a->u.watch.v[i].group)) {
                 return false;
             }
         }
         return true;
     }
-    return !a->u.g || !touches(b, a->u.g);
+    return !a->g || !touches(b, a->g);
 }
 
 static bool can_fail(const struct relay_op *op)

@@ -10,7 +10,8 @@ enum {
     LOG_LINES = 20, /* about single connections, in each LOG_MS */
     LOG_MS = 1000,
     POOL_CHUNKS = 32, /* output chunks kept for the next burst: 512 KiB */
-    TRIM_MS = 2000    /* without a large object for so long: memory goes back */
+    TRIM_MS = 2000,   /* with fewer than TRIM_BUSY objects in that time: memory goes back */
+    TRIM_BUSY = 64
 };
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -66,8 +67,9 @@ static void on_trim(void *owner)
 {
     struct relay_hub *h = owner;
     struct relay_memory *m = h->conf.memory;
-    if (m->taken != h->trim_taken) {
-        h->trim_taken = m->taken;
+    uint64_t taken = m->taken - h->trim_taken;
+    h->trim_taken = m->taken;
+    if (taken >= TRIM_BUSY) {
         nk_timer_start(&h->trim, TRIM_MS);
         return;
     }
@@ -78,7 +80,7 @@ static void on_trim(void *owner)
 static void look_after_memory(struct relay_hub *h)
 {
     const struct relay_memory *m = h->conf.memory;
-    if (m->nspares && !h->trim.armed) {
+    if (!h->trim.armed && relay_memory_spare(m)) {
         nk_timer_start(&h->trim, TRIM_MS);
     }
     if (h->memory_warned && m->used < h->limits.max_memory / 2) {

@@ -116,15 +116,17 @@ void relay_out_commit(struct relay_out *o, size_t n)
 
 int relay_out_object(struct relay_out *o, struct relay_object *obj)
 {
-    if (obj->len == 0) {
-        return 0;
+    for (; obj; obj = obj->more) {
+        int rc = obj->len ? piece_add(o, obj, 0, obj->len) : 0;
+        if (rc < 0) {
+            return rc;
+        }
+        if (obj->len) {
+            relay_object_ref(obj);
+            o->bytes += obj->len;
+        }
     }
-    int rc = piece_add(o, obj, obj->off, obj->len);
-    if (rc == 0) {
-        relay_object_ref(obj);
-        o->bytes += obj->len;
-    }
-    return rc;
+    return 0;
 }
 
 int relay_out_iov(const struct relay_out *o, struct iovec *iov, int max)
@@ -135,7 +137,7 @@ int relay_out_iov(const struct relay_out *o, struct iovec *iov, int max)
     for (uint32_t i = 0; i < o->n && n < max; i++) {
         const struct relay_out_piece *p = piece_at(o, i);
         if (p->obj) {
-            iov[n++] = (struct iovec){.iov_base = p->obj->data + p->off, .iov_len = p->len};
+            iov[n++] = (struct iovec){.iov_base = p->obj->bytes + p->off, .iov_len = p->len};
             continue;
         }
         for (size_t left = p->len; left && n < max;) {

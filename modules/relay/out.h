@@ -55,7 +55,8 @@ void relay_out_pool_clear(struct relay_out_pool *p);
 uint8_t *relay_out_reserve(struct relay_out *o, size_t n);
 void relay_out_commit(struct relay_out *o, size_t n);
 
-/* relay_out_object - append an object's bytes by reference. 0 or -ENOMEM. */
+/* relay_out_object - append an object's bytes, all its fragments, by reference. 0 or -ENOMEM (then
+ * some fragments may have been appended). */
 int relay_out_object(struct relay_out *o, struct relay_object *obj);
 
 /* relay_out_iov - describe the first bytes in at most max buffers; returns how many. */

@@ -46,9 +46,9 @@ static void put_object(struct relay_out *o, struct model *m, size_t n, uint8_t b
 {
     struct relay_object *obj = relay_object_new(mem, n + 7);
     assert_non_null(obj);
-    memset(obj->data, b, n + 7);
-    obj->off = 3;
-    obj->len = n;
+    memset(obj->bytes, b, n + 7);
+    obj->bytes += 3;
+    obj->len = obj->total = n;
     assert_int_equal(relay_out_object(o, obj), 0);
     relay_object_unref(obj);
     memset(m->v + m->to, b, n);

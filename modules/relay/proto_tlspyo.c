@@ -115,13 +115,14 @@ static bool grow(struct relay_stamps *s)
     return true;
 }
 
-uint32_t relay_stamps_issue(struct relay_stamps *s, uint64_t lease)
+uint32_t relay_stamps_issue(struct relay_stamps *s, void *group, uint64_t lease)
 {
     if (lease) {
         if (s->n == s->cap && !grow(s)) {
             return 0;
         }
-        *entry(s, s->n) = (struct relay_stamp){.serial = s->last + 1, .lease = lease};
+        *entry(s, s->n) =
+            (struct relay_stamp){.serial = s->last + 1, .lease = lease, .group = group};
         s->n++;
         s->open++;
     }
@@ -140,7 +141,7 @@ static uint64_t serial_of(const struct relay_stamps *s, int64_t stamp)
     return back < s->last ? s->last - back : 0;
 }
 
-uint64_t relay_stamps_settle(struct relay_stamps *s, int64_t stamp)
+uint64_t relay_stamps_settle(struct relay_stamps *s, int64_t stamp, void **group)
 {
     uint64_t serial = serial_of(s, stamp);
     uint32_t lo = 0, hi = s->n;
@@ -159,8 +160,11 @@ uint64_t relay_stamps_settle(struct relay_stamps *s, int64_t stamp)
         return 0;
     }
     uint64_t lease = entry(s, lo)->lease;
-    entry(s, lo)->lease = 0;
-    s->open -= lease != 0;
+    if (lease) {
+        *group = entry(s, lo)->group;
+        entry(s, lo)->lease = 0;
+        s->open--;
+    }
     while (s->n && entry(s, 0)->lease == 0) {
         s->head = (s->head + 1) & (s->cap - 1);
         s->n--;

@@ -65,18 +65,20 @@ struct relay_stamps {
     struct relay_stamp {
         uint64_t serial;
         uint64_t lease; /* 0: settled already */
+        void *group;    /* of the lease; not looked at here */
     } * v;              /* ring; cap is a power of two */
     uint32_t head, n, cap;
     uint32_t open; /* entries with a lease */
 };
 
-/* relay_stamps_issue - the next stamp; lease (0: none) is remembered with it. 0 when memory is
- * missing (only possible with a lease). */
-uint32_t relay_stamps_issue(struct relay_stamps *s, uint64_t lease);
+/* relay_stamps_issue - the next stamp; lease (0: none) and its group are remembered with it. 0 when
+ * memory is missing (only possible with a lease). */
+uint32_t relay_stamps_issue(struct relay_stamps *s, void *group, uint64_t lease);
 
-/* relay_stamps_settle - the endpoint acknowledged this stamp: the lease behind it, or 0 when there
- * is none (unknown, without lease, acknowledged before). */
-uint64_t relay_stamps_settle(struct relay_stamps *s, int64_t stamp);
+/* relay_stamps_settle - the endpoint acknowledged this stamp: the lease behind it and its group, or
+ * 0 when there is none (unknown, without lease, acknowledged before; then *group is not touched).
+ */
+uint64_t relay_stamps_settle(struct relay_stamps *s, int64_t stamp, void **group);
 
 /* relay_stamps_clear - free the memory. */
 void relay_stamps_clear(struct relay_stamps *s);

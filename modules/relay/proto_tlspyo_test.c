@@ -70,19 +70,23 @@ static void test_stamps(void **state)
 {
     (void)state;
     struct relay_stamps s = {0};
-    assert_int_equal(relay_stamps_issue(&s, 0), 1); /* HELLO */
+    int mine;
+    void *g = NULL;
+    assert_int_equal(relay_stamps_issue(&s, &mine, 0), 1); /* HELLO */
     for (uint32_t i = 2; i < 1000; i++) {
-        assert_int_equal(relay_stamps_issue(&s, i % 3 ? i : 0), i);
+        assert_int_equal(relay_stamps_issue(&s, &mine, i % 3 ? i : 0), i);
     }
-    assert_int_equal(relay_stamps_settle(&s, 1), 0);
-    assert_int_equal(relay_stamps_settle(&s, 500), 500); /* out of order */
-    assert_int_equal(relay_stamps_settle(&s, 500), 0);   /* twice */
-    assert_int_equal(relay_stamps_settle(&s, 1000), 0);  /* never issued */
-    assert_int_equal(relay_stamps_settle(&s, 0), 0);
-    assert_int_equal(relay_stamps_settle(&s, -5), 0);
-    assert_int_equal(relay_stamps_settle(&s, INT64_MAX), 0);
+    assert_int_equal(relay_stamps_settle(&s, 1, &g), 0);
+    assert_null(g);
+    assert_int_equal(relay_stamps_settle(&s, 500, &g), 500); /* out of order */
+    assert_ptr_equal(g, &mine);
+    assert_int_equal(relay_stamps_settle(&s, 500, &g), 0);  /* twice */
+    assert_int_equal(relay_stamps_settle(&s, 1000, &g), 0); /* never issued */
+    assert_int_equal(relay_stamps_settle(&s, 0, &g), 0);
+    assert_int_equal(relay_stamps_settle(&s, -5, &g), 0);
+    assert_int_equal(relay_stamps_settle(&s, INT64_MAX, &g), 0);
     for (uint32_t i = 2; i < 1000; i++) {
-        assert_int_equal(relay_stamps_settle(&s, i), i % 3 && i != 500 ? i : 0);
+        assert_int_equal(relay_stamps_settle(&s, i, &g), i % 3 && i != 500 ? i : 0);
     }
     assert_int_equal(s.open, 0);
     assert_int_equal(s.n, 0);
@@ -93,14 +97,16 @@ static void test_stamps_wrap(void **state)
 {
     (void)state;
     struct relay_stamps s = {.last = RELAY_STAMP_MAX - 2};
-    assert_int_equal(relay_stamps_issue(&s, 11), RELAY_STAMP_MAX - 1);
-    assert_int_equal(relay_stamps_issue(&s, 12), RELAY_STAMP_MAX);
-    assert_int_equal(relay_stamps_issue(&s, 13), 1);
-    assert_int_equal(relay_stamps_issue(&s, 14), 2);
-    assert_int_equal(relay_stamps_settle(&s, RELAY_STAMP_MAX), 12);
-    assert_int_equal(relay_stamps_settle(&s, 2), 14);
-    assert_int_equal(relay_stamps_settle(&s, RELAY_STAMP_MAX - 1), 11);
-    assert_int_equal(relay_stamps_settle(&s, 1), 13);
+    int mine;
+    void *g = NULL;
+    assert_int_equal(relay_stamps_issue(&s, &mine, 11), RELAY_STAMP_MAX - 1);
+    assert_int_equal(relay_stamps_issue(&s, &mine, 12), RELAY_STAMP_MAX);
+    assert_int_equal(relay_stamps_issue(&s, &mine, 13), 1);
+    assert_int_equal(relay_stamps_issue(&s, &mine, 14), 2);
+    assert_int_equal(relay_stamps_settle(&s, RELAY_STAMP_MAX, &g), 12);
+    assert_int_equal(relay_stamps_settle(&s, 2, &g), 14);
+    assert_int_equal(relay_stamps_settle(&s, RELAY_STAMP_MAX - 1, &g), 11);
+    assert_int_equal(relay_stamps_settle(&s, 1, &g), 13);
     assert_int_equal(s.n, 0);
     relay_stamps_clear(&s);
 }

@@ -7,6 +7,9 @@
 
 enum { BUCKETS_MIN = 16 };
 
+static const struct relay_group_settings no_limits = {.max_count = RELAY_UNLIMITED,
+                                                      .max_consumables = RELAY_UNLIMITED};
+
 struct relay_groups {
     struct relay_groups_conf conf;
     struct relay_group **bucket; /* nbuckets is a power of two, at least the number of groups */
@@ -36,6 +39,12 @@ struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf)
     return gs;
 }
 
+static void group_free(struct relay_group *g)
+{
+    free(g->dead_letter);
+    free(g);
+}
+
 void relay_groups_free(struct relay_groups *gs)
 {
     if (!gs) {
@@ -45,7 +54,7 @@ void relay_groups_free(struct relay_groups *gs)
         while (gs->bucket[i]) {
             struct relay_group *g = gs->bucket[i];
             gs->bucket[i] = g->next;
-            free(g);
+            group_free(g);
         }
     }
     free(gs->bucket);
@@ -104,7 +113,7 @@ static int create(struct relay_groups *gs, uint64_t hash, const void *name, size
     }
     g->id = ++gs->next_id;
     g->serial = ++gs->serial;
-    g->max_count = g->max_consumables = RELAY_UNLIMITED;
+    g->set = no_limits;
     g->refs = 1;
     g->owner = gs;
     g->hash = hash;
@@ -118,25 +127,39 @@ static int create(struct relay_groups *gs, uint64_t hash, const void *name, size
     return 0;
 }
 
-int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len, int64_t max_count,
-                           int64_t max_consumables)
+static void take_settings(struct relay_group *g, const struct relay_group_settings *set,
+                          char *take_dead_letter)
+{
+    free(g->dead_letter);
+    g->dead_letter = take_dead_letter;
+    g->set = *set;
+    g->set.dead_letter = take_dead_letter;
+}
+
+int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len,
+                           const struct relay_group_settings *set)
 {
     uint64_t hash = hash_of(gs, name, len);
     struct relay_group *g = lookup(gs, hash, name, len);
+    char *dead = NULL;
     if (g && g->round == gs->round) {
         return -EEXIST;
+    }
+    set = set ? set : &no_limits;
+    if (set->dead_letter && (dead = strdup(set->dead_letter)) == NULL) {
+        return -ENOMEM;
     }
     if (!g) {
         int rc = create(gs, hash, name, len, &g); /* its reference is the configuration's */
         if (rc < 0) {
+            free(dead);
             return rc;
         }
     } else if (g->round == 0) {
         g->refs++;
     }
     g->round = gs->round;
-    g->max_count = max_count;
-    g->max_consumables = max_consumables;
+    take_settings(g, set, dead);
     return 0;
 }
 
@@ -153,7 +176,7 @@ void relay_groups_sweep(struct relay_groups *gs)
             next = g->next;
             if (g->round != 0 && g->round != gs->round) {
                 g->round = 0;
-                g->max_count = g->max_consumables = RELAY_UNLIMITED;
+                take_settings(g, &no_limits, NULL);
                 relay_group_unref(g);
             }
         }
@@ -207,5 +230,5 @@ void relay_group_unref(struct relay_group *g)
     }
     *at = g->next;
     gs->count--;
-    free(g);
+    group_free(g);
 }

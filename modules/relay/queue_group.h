@@ -19,15 +19,38 @@ struct relay_groups;
 
 #define RELAY_UNLIMITED (-1)
 
-struct relay_group {
-    uint32_t id;             /* from 1 */
-    uint64_t serial;         /* order of creation */
+/* What happens to broadcasts for a member that does not keep up, and to a queue that is full. */
+enum relay_policy {
+    RELAY_POLICY_AUTO,        /* broadcasts: block; queue: drop the oldest, as tlspyo's deque */
+    RELAY_POLICY_BLOCK,       /* producers wait */
+    RELAY_POLICY_CONFLATE,    /* only the newest broadcast waits; queue: drop the oldest */
+    RELAY_POLICY_DROP_OLDEST, /* the oldest go */
+    RELAY_POLICY_DISCONNECT   /* the slow member goes; queue: the producer is refused */
+};
+
+/* [group NAME] */
+struct relay_group_settings {
     int64_t max_count;       /* members at one time, or RELAY_UNLIMITED */
     int64_t max_consumables; /* queued copies, or RELAY_UNLIMITED */
-    unsigned round;          /* of the configuration that lists it; 0: none does */
-    uint32_t full;           /* members whose connection holds as much as it may: broadcasts wait */
-    void *state;             /* the engine's, NULL when it has none */
-    uint32_t refs;           /* private from here on */
+    uint64_t max_bytes;      /* of queued objects, 0 = no limit */
+    enum relay_policy policy;
+    uint64_t backlog_count;  /* broadcasts that may wait for one member, 0 = no limit */
+    uint64_t backlog_bytes;  /* their bytes, 0 = the relay's max_backlog */
+    uint64_t ttl_ms;         /* of consumables that come without their own, 0 = for ever */
+    uint64_t lease_ms;       /* after which a copy that was handed out goes back, 0 = never */
+    uint32_t max_deliveries; /* of one copy, then it is dead; 0 = no limit */
+    const char *dead_letter; /* group of dead copies, or NULL: they are dropped */
+};
+
+struct relay_group {
+    uint32_t id;     /* from 1 */
+    uint64_t serial; /* order of creation */
+    struct relay_group_settings set;
+    unsigned round; /* of the configuration that lists it; 0: none does */
+    uint32_t full;  /* members whose connection holds as much as it may: broadcasts wait */
+    void *state;    /* the engine's, NULL when it has none */
+    uint32_t refs;  /* private from here on */
+    char *dead_letter;
     struct relay_groups *owner;
     struct relay_group *next;
     uint64_t hash;
@@ -45,11 +68,10 @@ struct relay_groups_conf {
 struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf);
 void relay_groups_free(struct relay_groups *gs);
 
-/* relay_groups_configure - a group that always exists, with limits (RELAY_UNLIMITED for none).
- * 0, -EEXIST when that name was configured since the last relay_groups_renew, NK_ELIMIT, -ENOMEM.
- */
-int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len, int64_t max_count,
-                           int64_t max_consumables);
+/* relay_groups_configure - a group that always exists, with settings (copied; NULL: no limits). 0,
+ * -EEXIST when that name was configured since the last relay_groups_renew, NK_ELIMIT, -ENOMEM. */
+int relay_groups_configure(struct relay_groups *gs, const void *name, size_t len,
+                           const struct relay_group_settings *set);
 
 /*
  * relay_groups_renew - begin a new configuration: conf holds from now on, and what is configured

@@ -476,7 +476,10 @@ static void test_refused_groups(void **state)
     (void)state;
     struct world *w = world_new(default_limits(), true);
     static const char *const some[] = {"A", "nope"};
-    assert_int_equal(relay_groups_configure(w->groups, "A", 1, 1, RELAY_UNLIMITED), 0);
+    assert_int_equal(relay_groups_configure(
+                         w->groups, "A", 1,
+                         &(struct relay_group_settings){.max_count = 1, .max_consumables = -1}),
+                     0);
     connect_peer(w, 0);
     expect(w, 0, RELAY_WIRE_HELLO);
     hello(w, 0, some, 2);

@@ -198,8 +198,9 @@ static int configure_group(struct nk_service *s, const struct nk_conf *ini, cons
 {
     const struct relay_group_conf *g = nk_conf_get(ini, relay_group_section.name, name);
     const char *real = g->match ? g->match : name;
-    int rc =
-        relay_groups_configure(s->groups, real, strlen(real), g->max_count, g->max_consumables);
+    const struct relay_group_settings set = {.max_count = g->max_count,
+                                             .max_consumables = g->max_consumables};
+    int rc = relay_groups_configure(s->groups, real, strlen(real), &set);
     if (rc == -EEXIST) {
         return nk_fail(diag, NK_ECONFIG, "[group %s]: another section is about '%s' too", name,
                        real);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "relay/tlspyo.h"
+#include "relay/wire_native.h"
 
 /* A payload from this size on is read into its own memory, and that becomes the object. */
 #define DIRECT_MIN ((size_t)32 * 1024)
@@ -73,17 +74,17 @@ static void send_tail(struct relay_conn *c)
 static void send_object(struct relay_conn *c, struct relay_object *o, uint32_t stamp)
 {
     unsigned header = c->hub->limits.header_size;
-    bool small = o->len <= RELAY_OUT_INLINE;
-    size_t here = small ? o->len + RELAY_OBJ_TAIL_LEN : 0;
+    bool small = o->total <= RELAY_OUT_INLINE;
+    size_t here = small ? (size_t)o->total + RELAY_OBJ_TAIL_LEN : 0;
     uint8_t *p = frame_begin(c, RELAY_OBJ_HEAD_MAX + here);
     if (!p) {
         return;
     }
-    size_t n = relay_pickle_obj_head(p + header, stamp, o->len);
-    uint64_t payload = n + o->len + RELAY_OBJ_TAIL_LEN;
+    size_t n = relay_pickle_obj_head(p + header, stamp, o->total);
+    uint64_t payload = n + o->total + RELAY_OBJ_TAIL_LEN;
     if (small) {
-        memcpy(p + header + n, relay_object_bytes(o), o->len);
-        memcpy(p + header + n + o->len, RELAY_OBJ_TAIL, RELAY_OBJ_TAIL_LEN);
+        relay_object_read(o, 0, p + header + n, (size_t)o->total);
+        memcpy(p + header + n + o->total, RELAY_OBJ_TAIL, RELAY_OBJ_TAIL_LEN);
     }
     frame_end(c, p, n + here, payload);
     if (small) {
@@ -144,19 +145,19 @@ static void resume_if_ahead(struct relay_conn *c)
 /* --- from the engine -------------------------------------------------------------------------- */
 
 static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
-                       enum relay_delivery kind, uint64_t lease)
+                       enum relay_delivery kind, const struct relay_mark *mark)
 {
     struct relay_conn *c = owner;
     struct relay_session *s = session_of(c);
-    (void)g, (void)kind;
+    uint64_t lease = kind == RELAY_ITEM ? mark->seq : 0;
     if (c->ending || c->penalty) { /* nobody will acknowledge it */
         pause_if_behind(c);
         if (lease) {
-            relay_engine_settle(c->hub->conf.engine, s->member, lease, RELAY_NACK, 0);
+            relay_engine_settle(c->hub->conf.engine, s->member, g, lease, 1, RELAY_NACK, 0, 0);
         }
         return;
     }
-    uint32_t stamp = relay_stamps_issue(&s->stamps, lease);
+    uint32_t stamp = relay_stamps_issue(&s->stamps, g, lease);
     if (!stamp) {
         no_memory(c); /* which gives the lease back */
         return;
@@ -270,8 +271,9 @@ static int submit(struct relay_conn *c, const struct relay_dest *d, struct relay
     if (rc < 0) {
         return rc;
     }
+    const struct relay_put put = {.copies = (uint64_t)d->n};
     rc = d->n < 0 ? relay_engine_retain(engine, s->member, g, o, token)
-                  : relay_engine_enqueue(engine, s->member, g, o, (uint64_t)d->n, token);
+                  : relay_engine_enqueue(engine, s->member, g, o, &put, token);
     relay_group_unref(g);
     return rc < 0 ? rc : 1;
 }
@@ -321,11 +323,12 @@ static void do_demand(struct relay_conn *c, const struct relay_envelope *e)
 static void do_settle(struct relay_conn *c, int64_t stamp)
 {
     struct relay_session *s = session_of(c);
-    uint64_t lease = relay_stamps_settle(&s->stamps, stamp);
+    void *g;
+    uint64_t lease = relay_stamps_settle(&s->stamps, stamp, &g);
     if (!lease) {
         return;
     }
-    if (relay_engine_settle(c->hub->conf.engine, s->member, lease, RELAY_ACK, 0) < 0) {
+    if (relay_engine_settle(c->hub->conf.engine, s->member, g, lease, 1, RELAY_ACK, 0, 0) < 0) {
         no_memory(c);
         return;
     }
@@ -347,12 +350,18 @@ static bool must_wait(struct relay_conn *c, const struct relay_envelope *e, bool
 static struct relay_object *make_object(struct relay_conn *c, const struct relay_envelope *e,
                                         const uint8_t *payload, struct relay_object *in_place)
 {
-    if (!in_place) {
-        return relay_object_copy(c->hub->conf.memory, payload + e->obj_off, e->obj_len);
+    struct relay_object *o;
+    if (in_place) {
+        in_place->bytes += e->obj_off;
+        in_place->len = in_place->total = e->obj_len;
+        o = relay_object_ref(in_place);
+    } else {
+        o = relay_object_copy(c->hub->conf.memory, payload + e->obj_off, e->obj_len);
     }
-    in_place->off = e->obj_off;
-    in_place->len = e->obj_len;
-    return relay_object_ref(in_place);
+    if (o) {
+        o->flags = RELAY_CONTENT_PICKLE << RELAY_N_CONTENT_SHIFT;
+    }
+    return o;
 }
 
 static void act(struct relay_conn *c, const struct relay_envelope *e, const uint8_t *payload,
@@ -440,7 +449,7 @@ static bool begin_big(struct relay_conn *c, const uint8_t *p, size_t have, uint6
         no_memory(c);
         return false;
     }
-    memcpy(s->big->data, p, have);
+    memcpy(s->big->bytes, p, have);
     s->big_have = have;
     return true;
 }
@@ -495,14 +504,14 @@ static uint8_t *on_direct(struct relay_conn *c, size_t *room)
         return NULL;
     }
     *room = s->big->len - s->big_have;
-    return s->big->data + s->big_have;
+    return s->big->bytes + s->big_have;
 }
 
 static void big_complete(struct relay_conn *c)
 {
     struct relay_session *s = session_of(c);
     struct relay_object *o = s->big;
-    if (take_payload(c, o->data, o->len, o) && !c->closed) {
+    if (take_payload(c, o->bytes, o->len, o) && !c->closed) {
         s->big = NULL;
         relay_object_unref(o);
     }
@@ -529,7 +538,7 @@ static bool on_ready(struct relay_conn *c)
         struct relay_envelope e;
         const char *why;
         bool wait =
-            relay_envelope_parse(c->hub->pickle, s->big->data, s->big->len, &e, &why) == 0 &&
+            relay_envelope_parse(c->hub->pickle, s->big->bytes, s->big->len, &e, &why) == 0 &&
             must_wait(c, &e, true);
         if (wait) {
             return false;
@@ -552,7 +561,7 @@ static void on_ping(struct relay_conn *c)
     struct relay_session *s = session_of(c);
     uint8_t *p = frame_begin(c, RELAY_PING_LEN);
     if (p) {
-        uint32_t stamp = relay_stamps_issue(&s->stamps, 0);
+        uint32_t stamp = relay_stamps_issue(&s->stamps, NULL, 0);
         size_t n = relay_pickle_ping(p + c->hub->limits.header_size, stamp);
         frame_end(c, p, n, n);
     }
@@ -587,7 +596,8 @@ static int on_open(struct relay_conn *c)
     s->frames.max_payload = most < limit ? most : limit;
     c->session = s;
     relay_tlspyo_init(&s->p);
-    size_t n = relay_pickle_hello(p + h->limits.header_size, relay_stamps_issue(&s->stamps, 0));
+    size_t n =
+        relay_pickle_hello(p + h->limits.header_size, relay_stamps_issue(&s->stamps, NULL, 0));
     frame_end(c, p, n, n);
     return 0;
 }

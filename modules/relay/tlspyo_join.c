@@ -89,7 +89,7 @@ void relay_session_join(struct relay_conn *c, const struct relay_envelope *e)
     struct relay_session *s = c->session;
     int rc = resolve_groups(c, e);
     if (rc == 0) {
-        rc = relay_engine_watch(c->hub->conf.engine, s->member, s->groups, s->ngroups,
+        rc = relay_engine_watch(c->hub->conf.engine, s->member, s->groups, NULL, s->ngroups,
                                 RELAY_JOIN_TOKEN);
     }
     if (rc == -ENOMEM) {

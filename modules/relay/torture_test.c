@@ -32,6 +32,7 @@ struct world {
     struct relay_groups *gs;
     struct relay_group *g;
     struct relay_member m[2];
+    struct relay_member *holder; /* of the leases below */
     unsigned delivered[OBJECTS]; /* how often each number came as an item and was settled */
     uint64_t lease[OBJECTS * 2];
     unsigned number[OBJECTS * 2];
@@ -42,7 +43,7 @@ struct world {
 };
 
 static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
-                       enum relay_delivery kind, uint64_t lease)
+                       enum relay_delivery kind, const struct relay_mark *mark)
 {
     struct world *w = owner;
     (void)g;
@@ -51,8 +52,8 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
         return;
     }
     unsigned number;
-    memcpy(&number, relay_object_bytes(o), sizeof(number));
-    w->lease[w->nleases] = lease;
+    memcpy(&number, o->bytes, sizeof(number));
+    w->lease[w->nleases] = mark->seq;
     w->number[w->nleases++] = number;
 }
 
@@ -69,7 +70,7 @@ static int produce(struct world *w, unsigned number)
     if (!o) {
         return -ENOMEM;
     }
-    int rc = relay_queue_enqueue(w->q, w->g, o, 1);
+    int rc = relay_queue_enqueue(w->q, w->g, o, &(struct relay_put){.copies = 1});
     relay_queue_dispatch(w->q, w->g);
     relay_object_unref(o);
     w->accepted[number] = rc == 0;
@@ -81,7 +82,7 @@ static int broadcast(struct world *w)
     struct relay_object *o = relay_object_copy(&w->memory, "x", 1);
     int rc = o ? relay_queue_retain(w->q, w->g, o) : -ENOMEM;
     if (rc == 0) {
-        relay_queue_publish(w->q, w->g);
+        relay_queue_publish(w->q, w->g, o);
     }
     relay_object_unref(o);
     return rc;
@@ -93,7 +94,7 @@ static int settle(struct world *w)
     int rc = 0;
     size_t kept = 0;
     for (size_t i = 0; i < w->nleases; i++) {
-        int r = relay_queue_settle(w->q, w->lease[i], RELAY_ACK);
+        int r = relay_queue_settle(w->q, w->holder, w->g, w->lease[i], 1, RELAY_ACK, 0);
         if (r == 0) {
             w->delivered[w->number[i]]++;
             continue;
@@ -126,7 +127,8 @@ static int traffic(struct world *w)
         int rc = produce(w, i);
         first = first ? first : rc;
     }
-    int rc = relay_queue_join(w->q, &w->m[0], &w->g, 1);
+    struct relay_watch watch = {.group = w->g};
+    int rc = relay_queue_join(w->q, &w->m[0], &watch, 1);
     first = first ? first : rc;
     rc = broadcast(w);
     first = first ? first : rc;
@@ -139,7 +141,9 @@ static int traffic(struct world *w)
 /* With memory again: everything that was accepted comes, once. */
 static bool recover(struct world *w)
 {
-    bool joined = relay_queue_join(w->q, &w->m[1], &w->g, 1) == 0;
+    struct relay_watch watch = {.group = w->g};
+    bool joined = relay_queue_join(w->q, &w->m[1], &watch, 1) == 0;
+    w->holder = &w->m[1];
     relay_queue_demand(w->q, &w->m[1], w->g, OBJECTS);
     bool ok = joined && settle(w) == 0;
     relay_queue_leave(w->q, &w->m[1]);
@@ -165,6 +169,7 @@ static int queue_once(void *arg)
     relay_queue_free(w.q);
     relay_group_unref(w.g);
     relay_groups_free(w.gs);
+    relay_memory_trim(&w.memory);
     return w.memory.used == 0 ? rc : WRONG;
 }
 
@@ -325,6 +330,7 @@ static int out_once(void *arg)
     relay_out_consume(&o, o.bytes / 2);
     relay_out_clear(&o);
     relay_out_pool_clear(&pool);
+    relay_memory_trim(&memory);
     return memory.used == 0 ? rc : WRONG;
 }
 
