@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* The connection: dialling, states, time, reading and writing. The owner's side is client_api.c. */
 #include "relay/client.h"
 
 #include <stdio.h>
@@ -6,11 +7,10 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "core/app.h"
 #include "core/clock.h"
 #include "core/registry.h"
 #include "core/stream.h"
-#include "core/timer.h"
+#include "relay/client_wire.h"
 
 #define LOGIN_MS 15000       /* default of conf->login_ms */
 #define BACKOFF_FIRST_MS 250 /* first pause before another attempt, doubled each time */
@@ -19,62 +19,19 @@
 #define IDLE_PROBE_MS 30000   /* nothing heard for so long: ask for a sign of life */
 #define IDLE_GIVE_UP_MS 20000 /* and wait so long for it */
 #define CLOSE_WAIT_MS 1000    /* after our end-of-stream, for the relay's */
+#define FINISH_RETRY_MS 10000 /* who only owes acknowledgements tries so long to deliver them */
 #define READ_SMALL ((size_t)64 << 10)
 #define READ_LARGE ((size_t)1 << 20) /* room reserved at once while a large frame arrives */
+#define WRITE_TURN ((size_t)2 << 20) /* bytes written before the loop polls again */
 #define ENVELOPE_MAX 64              /* bytes of a delivery's frame around the object */
-
-#define CLIENT_STATES(X)                                                                           \
-    X(DIAL)     /* connection and TLS handshake */                                                 \
-    X(GREETING) /* the relay's HELLO */                                                            \
-    X(LOGIN)    /* acknowledgement of our HELLO */                                                 \
-    X(PROBE)    /* acknowledgement of the notify of nothing */                                     \
-    X(ALIVE)                                                                                       \
-    X(FINISH)  /* like ALIVE, but the last acknowledgements are awaited */                         \
-    X(BYE)     /* our end of stream is sent, the relay's is awaited */                             \
-    X(BACKOFF) /* waiting before another attempt */                                                \
-    X(ENDED)
-
-#define AS_ENUM(name) CLIENT_##name,
-enum client_state { CLIENT_STATES(AS_ENUM) };
-#undef AS_ENUM
 
 #define AS_TEXT(name) #name,
 static const char *const state_names[] = {CLIENT_STATES(AS_TEXT)};
 #undef AS_TEXT
 
-struct relay_client {
-    struct nk_app *app;
-    const struct relay_client_conf *conf;
-    const struct relay_client_ops *ops;
-    void *owner;
-    enum client_state state;
-    struct nk_stream *stream;
-    struct nk_timer timer;  /* of the state: login, idle, backoff, bye */
-    struct nk_defer flush;  /* write what this turn gathered */
-    struct nk_defer report; /* on_progress */
-    struct relay_client_out out;
-    struct nk_buf in;
-    struct relay_value_doc doc;
-    struct relay_wire_format format;
-    int64_t awaited;     /* stamp whose acknowledgement moves LOGIN and PROBE on */
-    uint64_t connection; /* how many connections there have been */
-    uint64_t opened_ms;  /* when relay_client_open was called */
-    uint64_t backoff_ms; /* next pause */
-    uint64_t heard_ms;   /* when the relay last sent something */
-    unsigned depth;      /* callbacks we are inside of */
-    bool been_alive;
-    bool demanded;   /* asked for objects on this connection */
-    bool owes_probe; /* acknowledgements were sent whose arrival nothing has proved */
-    bool probing;    /* a sign of life was asked for */
-    bool finishing;
-    bool paused;
-    bool closed; /* free when depth is 0 */
-};
-
 static void dial(struct relay_client *c);
-static void advance(struct relay_client *c);
 
-static void set_state(struct relay_client *c, enum client_state state)
+void client_set_state(struct relay_client *c, enum client_state state)
 {
     if (c->state != state) {
         nk_debug(nk_app_log(c->app), "relay", "client %s -> %s", state_names[c->state],
@@ -83,29 +40,34 @@ static void set_state(struct relay_client *c, enum client_state state)
     c->state = state;
 }
 
-static bool in_session(const struct relay_client *c)
+bool client_in_session(const struct relay_client *c)
 {
     return c->state == CLIENT_ALIVE || c->state == CLIENT_FINISH;
 }
 
-/* The owner takes no objects now: nothing is read. Whoever finishes reads on for its last ACKs. */
-static bool holding(const struct relay_client *c)
+bool client_holding(const struct relay_client *c)
 {
-    return c->paused && !c->finishing && in_session(c);
+    return c->paused && !c->finishing && client_in_session(c);
 }
 
-static void set_interest(struct relay_client *c)
+void client_set_interest(struct relay_client *c)
 {
-    nk_stream_interest(c->stream, holding(c) ? NK_WRITABLE : NK_READABLE | NK_WRITABLE);
+    nk_stream_interest(c->stream, client_holding(c) ? NK_WRITABLE : NK_READABLE | NK_WRITABLE);
 }
 
 /* --- life ------------------------------------------------------------------------------------ */
 
 static void free_client(struct relay_client *c)
 {
-    relay_client_out_clear(&c->out);
+    static const struct client_wire *const wires[] = CLIENT_WIRES;
+    for (size_t i = 0; i < sizeof(wires) / sizeof(wires[0]); i++) {
+        if (c->sessions[wires[i]->kind]) {
+            wires[i]->destroy(c, c->sessions[wires[i]->kind]);
+        }
+    }
+    client_groups_clear(c);
+    client_spool_clear(&c->spool);
     nk_buf_clear(&c->in);
-    relay_value_doc_clear(&c->doc);
     free(c);
 }
 
@@ -114,7 +76,7 @@ static void enter(struct relay_client *c)
     c->depth++;
 }
 
-/* Every path from the loop into this file ends here. */
+/* Every path from the loop into the client ends here. */
 static void leave(struct relay_client *c)
 {
     if (--c->depth == 0 && c->closed) {
@@ -150,7 +112,7 @@ static void end(struct relay_client *c, int status, const struct nk_diag *why)
     }
     drop_stream(c);
     nk_app_defer_cancel(c->app, &c->report);
-    set_state(c, CLIENT_ENDED);
+    client_set_state(c, CLIENT_ENDED);
     c->ops->on_end(c->owner, status, why);
 }
 
@@ -161,47 +123,71 @@ static uint64_t next_backoff(struct relay_client *c)
     return base - spread + nk_random_u32((uint32_t)(2 * spread + 1));
 }
 
-/* May this failure be followed by another attempt, and is there time for one? */
-static bool may_retry(const struct relay_client *c, int status, bool refused_group)
+static uint64_t in_doubt(const struct relay_client *c)
 {
-    if (c->out.objects_in_flight > 0 || c->out.active) {
+    return c->wire ? c->wire->doubt(c) : 0;
+}
+
+/* Is there anything for which a client that finishes should come back? */
+static bool worth_finishing(const struct relay_client *c)
+{
+    return relay_client_unsettled(c) > 0 || (c->wire && c->wire->kind == RELAY_CLIENT_NATIVE &&
+                                             nk_now_ms(c->app) - c->finish_ms < FINISH_RETRY_MS);
+}
+
+/* May this failure be followed by another attempt, and is there time for one? */
+static bool may_retry(const struct relay_client *c, int status, bool retry_refusal)
+{
+    bool denied = nk_exit_code(status) == NK_EXIT_DENIED;
+    if (c->conf->doubt == RELAY_CLIENT_DOUBT_ENDS && in_doubt(c) > 0) {
         return false; /* what was sent may have arrived: only the user can decide to repeat it */
     }
     if (c->been_alive) {
-        /* our own dead connection may still fill the group at the relay */
-        return c->conf->reconnect && !c->finishing &&
-               (nk_exit_code(status) != NK_EXIT_DENIED || refused_group);
+        return c->conf->reconnect && (!denied || retry_refusal) &&
+               (!c->finishing || worth_finishing(c));
     }
-    return nk_exit_code(status) != NK_EXIT_DENIED &&
-           nk_now_ms(c->app) - c->opened_ms < c->conf->retry_ms;
+    return !denied && nk_now_ms(c->app) - c->opened_ms < c->conf->retry_ms;
 }
 
-static void count_unacked(const struct relay_client *c, struct nk_diag *why)
+static void count_unsettled(const struct relay_client *c, struct nk_diag *why)
 {
-    uint64_t waiting = c->out.objects_in_flight;
-    if (waiting > 0) {
+    uint64_t doubt = in_doubt(c);
+    if (doubt > 0) {
         nk_hint(why,
                 "up to %llu of %llu objects were not acknowledged: they may have arrived or not",
-                (unsigned long long)waiting, (unsigned long long)c->out.objects);
-    } else if (c->out.first && !why->hint[0]) {
-        nk_hint(why, "nothing of what waits was sent");
+                (unsigned long long)doubt, (unsigned long long)c->spool.objects);
+    } else if (relay_client_unsettled(c) > 0 && !why->hint[0]) {
+        if (c->wire && c->wire->kind == RELAY_CLIENT_NATIVE) {
+            nk_hint(why, "%llu objects are not confirmed by the relay",
+                    (unsigned long long)relay_client_unsettled(c));
+        } else {
+            nk_hint(why, "nothing of what waits was sent");
+        }
     }
 }
 
-static void fail(struct relay_client *c, struct nk_diag *why, bool refused_group)
+void client_fail(struct relay_client *c, struct nk_diag *why, bool retry_refusal)
 {
     if (c->closed || c->state == CLIENT_ENDED) {
         return;
     }
-    if (!may_retry(c, why->code, refused_group)) {
-        count_unacked(c, why);
+    if (!may_retry(c, why->code, retry_refusal)) {
+        count_unsettled(c, why);
         end(c, why->code, why);
         return;
     }
     drop_stream(c);
-    relay_client_out_restart(&c->out);
+    client_set_state(c, CLIENT_BACKOFF);
+    uint64_t lost = c->wire ? c->wire->lost(c) : 0;
+    if (c->closed) {
+        return;
+    }
+    c->wire = NULL;
     nk_buf_reset(&c->in);
-    set_state(c, CLIENT_BACKOFF);
+    if (lost > 0) {
+        nk_hint(why, "%llu objects may have arrived or not; they are not sent again",
+                (unsigned long long)lost);
+    }
     uint64_t pause = next_backoff(c);
     nk_timer_start(&c->timer, pause);
     if (c->ops->on_lost) {
@@ -220,39 +206,30 @@ static void lost(struct relay_client *c, int status)
 {
     struct nk_diag why = {0};
     const char *where = c->conf->where;
-    bool refused_group = false;
+    bool retry = false;
     if (!is_refusal(status)) {
         (void)nk_fail_sys(&why, status, "%s: connection lost", where);
-    } else if (c->state == CLIENT_GREETING) {
-        (void)nk_fail(&why, NK_ECLOSED, "%s closed the connection without a greeting", where);
-        nk_hint(&why, "is this a relay's address, and do both sides agree on TLS (--connection)?");
-    } else if (c->state == CLIENT_LOGIN) {
-        (void)nk_fail(&why, NK_EAUTH, "%s refused the login: wrong password", where);
-        nk_hint(&why, "check --password-file (and --header-size, which must be the relay's)");
-    } else if (c->state == CLIENT_PROBE) {
-        refused_group = true;
-        (void)nk_fail(&why, NK_EAUTH, "%s refused a group: it is not accepted there, or full",
-                      where);
-        nk_hint(&why, "the relay's log says which one");
-    } else {
+    } else if (client_in_session(c)) {
         (void)nk_fail(&why, NK_ECLOSED, "%s: the relay closed the connection", where);
+    } else {
+        c->wire->refused(c, &why, &retry);
     }
-    fail(c, &why, refused_group);
+    client_fail(c, &why, retry);
 }
 
-static void broken(struct relay_client *c, int code, const char *what)
+void client_broken(struct relay_client *c, int code, const char *what)
 {
     struct nk_diag why = {0};
     (void)nk_fail(&why, code, "%s: %s", c->conf->where, what);
     if (c->state == CLIENT_GREETING) {
         nk_hint(&why, "is this a relay's address, and is --header-size the relay's?");
     }
-    fail(c, &why, false);
+    client_fail(c, &why, false);
 }
 
 /* --- writing --------------------------------------------------------------------------------- */
 
-static void changed(struct relay_client *c)
+void client_changed(struct relay_client *c)
 {
     if (c->ops->on_progress && !c->closed) {
         nk_app_defer(c->app, &c->report);
@@ -269,34 +246,57 @@ static void on_report(void *owner)
     }
 }
 
+/* What is due once everything gathered so far is with the kernel. */
+static void advance(struct relay_client *c)
+{
+    if (c->state != CLIENT_FINISH || relay_client_unsettled(c) > 0 || !c->wire->done(c)) {
+        return;
+    }
+    client_set_state(c, CLIENT_BYE);
+    (void)nk_stream_shutdown(c->stream);
+    nk_timer_start(&c->timer, CLOSE_WAIT_MS);
+}
+
+/* Everything gathered is written, or the kernel takes no more. True: ask again. */
+static bool write_some(struct relay_client *c, size_t *written)
+{
+    struct iovec iov[CLIENT_IOV];
+    int n = c->wire->iov(c, iov);
+    if (n < 0) {
+        client_broken(c, n,
+                      n == NK_ETOOBIG ? "the object is too long for the frame's header"
+                                      : "out of memory");
+        return false;
+    }
+    if (n == 0) {
+        advance(c);
+        return false;
+    }
+    ssize_t done = nk_stream_writev(c->stream, iov, n);
+    if (done < 0) {
+        /* the reason, or the last words of the relay, may still be readable */
+        if (done != NK_EAGAIN && c->paused) {
+            lost(c, (int)done);
+        }
+        return false;
+    }
+    c->wire->sent(c, (size_t)done);
+    *written += (size_t)done;
+    client_changed(c);
+    return true;
+}
+
 static void write_more(struct relay_client *c)
 {
-    struct iovec iov[RELAY_CLIENT_IOV];
-    while (c->stream && c->state != CLIENT_DIAL && c->state != CLIENT_BYE) {
-        int n = relay_client_out_iov(&c->out, &c->format, in_session(c), iov);
-        if (n < 0) {
-            broken(c, n,
-                   n == NK_ETOOBIG ? "the object is too long for the frame's header"
-                                   : "out of memory");
+    size_t written = 0;
+    while (c->stream && c->wire && c->state != CLIENT_BYE) {
+        if (written > WRITE_TURN) {
+            client_flush_later(c);
             return;
         }
-        if (n == 0) {
-            advance(c);
+        if (!write_some(c, &written)) {
             return;
         }
-        ssize_t done = nk_stream_writev(c->stream, iov, n);
-        if (done == NK_EAGAIN) {
-            return;
-        }
-        if (done < 0) {
-            /* the reason, or the last words of the relay, may still be readable */
-            if (c->paused) {
-                lost(c, (int)done);
-            }
-            return;
-        }
-        relay_client_out_sent(&c->out, (size_t)done);
-        changed(c);
     }
 }
 
@@ -308,179 +308,47 @@ static void on_flush(void *owner)
     leave(c);
 }
 
-static void flush_later(struct relay_client *c)
+void client_flush_later(struct relay_client *c)
 {
     nk_app_defer(c->app, &c->flush);
 }
 
-/* A frame could not be appended: the connection cannot go on. */
-static void check_put(struct relay_client *c, int status)
-{
-    if (status < 0) {
-        broken(c, status, "the relay does not read what it is sent");
-    } else {
-        flush_later(c);
-    }
-}
-
-/* Send a notify of nothing: an echo request that stock relays answer, too. */
-static bool send_probe(struct relay_client *c)
-{
-    int64_t stamp = relay_client_out_stamp(&c->out);
-    if (stamp == 0) {
-        return false;
-    }
-    c->awaited = stamp;
-    check_put(c,
-              relay_wire_put_notify(relay_client_out_frames(&c->out), &c->format, stamp, NULL, 0));
-    return true;
-}
-
-/* What is due once everything gathered so far is with the kernel. */
-static void advance(struct relay_client *c)
-{
-    if (c->state != CLIENT_FINISH || !relay_client_out_empty(&c->out) ||
-        relay_client_out_waiting(&c->out) > 0) {
-        return;
-    }
-    if (c->owes_probe) {
-        c->owes_probe = false;
-        (void)send_probe(c);
-        return;
-    }
-    set_state(c, CLIENT_BYE);
-    (void)nk_stream_shutdown(c->stream);
-    nk_timer_start(&c->timer, CLOSE_WAIT_MS);
-}
-
 /* --- reading --------------------------------------------------------------------------------- */
 
-static void got_hello(struct relay_client *c)
-{
-    int64_t stamp = relay_client_out_stamp(&c->out);
-    c->awaited = stamp;
-    set_state(c, CLIENT_LOGIN);
-    check_put(c, relay_wire_put_hello(relay_client_out_frames(&c->out), &c->format, stamp,
-                                      c->conf->groups, c->conf->ngroups));
-}
-
-static void become_alive(struct relay_client *c)
+void client_become_alive(struct relay_client *c)
 {
     bool again = c->been_alive;
     c->been_alive = true;
+    c->logins++;
     c->backoff_ms = BACKOFF_FIRST_MS;
-    set_state(c, c->finishing ? CLIENT_FINISH : CLIENT_ALIVE);
-    set_interest(c); /* the owner may have paused before */
+    client_set_state(c, c->finishing ? CLIENT_FINISH : CLIENT_ALIVE);
+    client_set_interest(c); /* the owner may have paused before */
     nk_timer_start(&c->timer, IDLE_PROBE_MS);
-    flush_later(c);
+    client_flush_later(c);
     c->ops->on_alive(c->owner, again);
 }
 
-static void got_ack(struct relay_client *c, int64_t stamp)
+static void input(struct relay_client *c, size_t *missing)
 {
-    if (!relay_client_out_ack(&c->out, stamp)) {
-        nk_debug(nk_app_log(c->app), "relay", "acknowledgement of unknown stamp %lld",
-                 (long long)stamp);
-        return;
-    }
-    if (c->state == CLIENT_LOGIN && stamp == c->awaited) {
-        set_state(c, CLIENT_PROBE);
-        (void)send_probe(c);
-    } else if (c->state == CLIENT_PROBE && stamp == c->awaited) {
-        become_alive(c);
-    } else {
-        changed(c);
-        flush_later(c); /* room in the window, or the last one of FINISH */
-    }
-}
-
-static void send_ack(struct relay_client *c, int64_t stamp)
-{
-    c->owes_probe = true;
-    check_put(c, relay_wire_put_ack(relay_client_out_frames(&c->out), &c->format, stamp));
-}
-
-static void got_object(struct relay_client *c, const struct relay_wire_message *m)
-{
-    if (c->finishing || !c->ops->on_object) {
-        return; /* not ours to keep: without an acknowledgement it goes to somebody else */
-    }
-    struct relay_delivery d = {.pickle = m->obj,
-                               .len = m->obj_len,
-                               .stamp = m->stamp,
-                               .connection = c->connection,
-                               .before_demand = !c->demanded};
-    c->ops->on_object(c->owner, &d);
-}
-
-static void got_message(struct relay_client *c, const struct relay_wire_message *m)
-{
-    if ((c->state == CLIENT_GREETING) != (m->cmd == RELAY_WIRE_HELLO)) {
-        broken(c, NK_EPROTO, "not what a relay says at this point");
-        return;
-    }
-    switch (m->cmd) {
-    case RELAY_WIRE_HELLO:
-        send_ack(c, m->stamp);
-        got_hello(c);
-        break;
-    case RELAY_WIRE_ACK:
-        got_ack(c, m->stamp);
-        break;
-    case RELAY_WIRE_OBJ:
-        got_object(c, m);
-        break;
-    case RELAY_WIRE_OTHER:
-        send_ack(c, m->stamp); /* as stock endpoints do: relays use it to see whether we live */
-        break;
-    }
-}
-
-/* Handle the whole frames in c->in; the length of an incomplete one is in *missing. */
-static void parse(struct relay_client *c, size_t *missing)
-{
-    *missing = 0;
-    while (c->stream && !c->closed && !holding(c)) {
-        struct relay_wire_message m;
-        size_t total;
-        unsigned header = c->format.header_size;
-        int status = relay_wire_frame_length(nk_buf_ptr(&c->in), nk_buf_len(&c->in), header,
-                                             c->conf->max_object + ENVELOPE_MAX, &total);
-        if (status < 0) {
-            broken(c, status,
-                   status == NK_ETOOBIG ? "an object is larger than --max-object"
-                                        : "this is not a frame of a relay");
-            return;
-        }
-        if (total == 0 || total > nk_buf_len(&c->in)) {
-            *missing = total > 0 ? total - nk_buf_len(&c->in) : 0;
-            return;
-        }
-        uint64_t connection = c->connection;
-        status = relay_wire_parse(&c->doc, nk_buf_ptr(&c->in) + header, total - header, &m);
-        if (status < 0) {
-            broken(c, status, "a frame holds something else than a relay's message");
-            return;
-        }
-        got_message(c, &m);
-        if (c->closed || !c->stream || connection != c->connection) {
-            return;
-        }
-        nk_buf_consume(&c->in, total);
-    }
+    const struct client_wire *wire;
+    do { /* again when it has changed: the rest is for the other one */
+        wire = c->wire;
+        *missing = 0;
+        wire->input(c, missing);
+    } while (c->stream && !c->closed && c->wire != wire);
 }
 
 static void read_more(struct relay_client *c)
 {
     size_t missing = 0;
-    parse(c, &missing); /* what a pause left over */
-    while (c->stream && !c->closed && !holding(c)) {
+    input(c, &missing); /* what a pause left over */
+    while (c->stream && !c->closed && !client_holding(c)) {
         uint8_t *room;
         size_t want = missing > READ_SMALL ? missing : READ_SMALL;
         want = want > READ_LARGE ? READ_LARGE : want;
         int status = nk_buf_reserve(&c->in, want, &room);
         if (status < 0) {
-            broken(c, status, "no memory for an object");
+            client_broken(c, status, "no memory for an object");
             return;
         }
         ssize_t n = nk_stream_read(c->stream, room, want);
@@ -501,20 +369,36 @@ static void read_more(struct relay_client *c)
         if (c->state == CLIENT_BYE) {
             nk_buf_reset(&c->in); /* nothing is of interest any more but the end */
         } else {
-            parse(c, &missing);
+            input(c, &missing);
         }
     }
 }
 
 /* --- the loop's side --- */
 
+int client_use_wire(struct relay_client *c, const struct client_wire *wire)
+{
+    int status = c->sessions[wire->kind] ? 0 : wire->create(c, &c->sessions[wire->kind]);
+    if (status < 0) {
+        client_broken(c, status, "out of memory");
+        return status;
+    }
+    c->wire = wire;
+    c->kind = wire->kind;
+    c->session = c->sessions[wire->kind];
+    client_set_state(c, CLIENT_GREETING);
+    wire->begin(c);
+    return 0;
+}
+
 static void connected(struct relay_client *c)
 {
     c->connection++;
-    c->demanded = c->owes_probe = c->probing = false;
+    c->asked = c->probing = false;
     c->heard_ms = nk_now_ms(c->app);
-    set_state(c, CLIENT_GREETING);
-    set_interest(c);
+    if (client_use_wire(c, client_choose_wire(c)) == 0) {
+        client_set_interest(c);
+    }
 }
 
 static void on_stream(void *owner, struct nk_stream *s, unsigned events)
@@ -528,15 +412,15 @@ static void on_stream(void *owner, struct nk_stream *s, unsigned events)
         if (!why.text[0]) {
             (void)nk_fail_sys(&why, why.code, "%s", c->conf->where);
         }
-        fail(c, &why, false);
+        client_fail(c, &why, false);
     } else {
         if (events & NK_CONNECTED) {
             connected(c);
         }
-        if (events & NK_WRITABLE) {
+        if (events & NK_WRITABLE && c->stream == s) {
             write_more(c);
         }
-        if (events & NK_READABLE && !c->closed && c->stream == s) {
+        if (events & NK_READABLE && !c->closed && c->stream == s && c->wire) {
             read_more(c);
         }
     }
@@ -547,34 +431,39 @@ static void on_stream(void *owner, struct nk_stream *s, unsigned events)
 static void idle(struct relay_client *c)
 {
     uint64_t silent = nk_now_ms(c->app) - c->heard_ms;
-    if (holding(c) || !relay_client_out_empty(&c->out)) {
+    if (client_holding(c) || !c->wire->idle(c)) {
         c->probing = false; /* our own doing, or the kernel's timeouts apply */
         nk_timer_start(&c->timer, IDLE_PROBE_MS);
     } else if (c->probing && silent >= IDLE_GIVE_UP_MS) {
         lost(c, -ETIMEDOUT);
     } else if (silent >= IDLE_PROBE_MS) {
-        c->probing = send_probe(c);
+        c->probing = c->wire->probe(c);
         nk_timer_start(&c->timer, IDLE_GIVE_UP_MS);
     } else {
         nk_timer_start(&c->timer, IDLE_PROBE_MS - silent);
     }
 }
 
+static void no_login(struct relay_client *c)
+{
+    struct nk_diag why = {0};
+    uint64_t ms = c->conf->login_ms ? c->conf->login_ms : LOGIN_MS;
+    (void)nk_fail(&why, -ETIMEDOUT, "%s: no login within %llu s (%s)", c->conf->where,
+                  (unsigned long long)(ms / 1000),
+                  c->state == CLIENT_DIAL ? "still connecting" : "connected");
+    client_fail(c, &why, false);
+}
+
 static void on_timer(void *owner)
 {
     struct relay_client *c = owner;
-    struct nk_diag why = {0};
     enter(c);
     switch (c->state) {
     case CLIENT_DIAL:
     case CLIENT_GREETING:
     case CLIENT_LOGIN:
     case CLIENT_PROBE:
-        (void)nk_fail(
-            &why, -ETIMEDOUT, "%s: no login within %llu s (%s)", c->conf->where,
-            (unsigned long long)((c->conf->login_ms ? c->conf->login_ms : LOGIN_MS) / 1000),
-            c->state == CLIENT_DIAL ? "still connecting" : "connected");
-        fail(c, &why, false);
+        no_login(c);
         break;
     case CLIENT_ALIVE:
     case CLIENT_FINISH:
@@ -595,7 +484,7 @@ static void on_timer(void *owner)
 static void dial(struct relay_client *c)
 {
     struct nk_diag why = {0};
-    set_state(c, CLIENT_DIAL);
+    client_set_state(c, CLIENT_DIAL);
     nk_timer_start(&c->timer, c->conf->login_ms ? c->conf->login_ms : LOGIN_MS);
     int status = nk_dial(c->app, c->conf->connect, on_stream, c, &c->stream, &why);
     if (status == 0 && c->conf->secure) {
@@ -608,7 +497,7 @@ static void dial(struct relay_client *c)
     if (status < 0) {
         c->stream = NULL;
         why.code = status;
-        fail(c, &why, false);
+        client_fail(c, &why, false);
     }
 }
 
@@ -616,105 +505,32 @@ int relay_client_open(struct nk_app *app, const struct relay_client_conf *conf,
                       const struct relay_client_ops *ops, void *owner, struct relay_client **out)
 {
     struct relay_client *c = calloc(1, sizeof(*c));
+    int status = c ? 0 : -ENOMEM;
     if (!c) {
-        return -ENOMEM;
+        return status;
     }
     c->app = app;
     c->conf = conf;
     c->ops = ops;
     c->owner = owner;
-    c->format =
-        (struct relay_wire_format){.header_size = conf->header_size, .password = conf->password};
     c->opened_ms = nk_now_ms(app);
     c->backoff_ms = BACKOFF_FIRST_MS;
     c->flush = (struct nk_defer){.fn = on_flush, .owner = c};
     c->report = (struct nk_defer){.fn = on_report, .owner = c};
-    relay_client_out_init(&c->out);
-    nk_buf_init(&c->in, conf->max_object + ENVELOPE_MAX + conf->header_size + READ_LARGE);
+    client_spool_init(&c->spool);
+    nk_buf_init(&c->in, conf->max_object + ENVELOPE_MAX + conf->header_size + READ_LARGE +
+                            RELAY_NATIVE_FRAGMENT);
     nk_timer_init(&c->timer, app, on_timer, c);
-    set_state(c, CLIENT_BACKOFF); /* the first attempt is made by the loop, like all others */
+    client_set_state(c,
+                     CLIENT_BACKOFF); /* the first attempt is made by the loop, like the others */
+    for (size_t i = 0; i < conf->ngroups && status == 0; i++) {
+        status = relay_client_group(c, conf->groups[i], true, NULL);
+    }
+    if (status < 0) {
+        free_client(c);
+        return status;
+    }
     nk_timer_start(&c->timer, 0);
     *out = c;
     return 0;
-}
-
-/* --- the owner's side --- */
-
-int relay_client_send(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest,
-                      enum relay_form form, uint8_t *take_data, size_t len)
-{
-    if (c->finishing || c->state == CLIENT_ENDED) {
-        free(take_data);
-        return NK_ECLOSED;
-    }
-    int status = relay_client_out_push(&c->out, dest, ndest, form, take_data, len);
-    if (status == 0) {
-        flush_later(c);
-    }
-    return status;
-}
-
-int relay_client_notify(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest)
-{
-    if (c->state != CLIENT_ALIVE) {
-        return NK_EAGAIN;
-    }
-    int64_t stamp = relay_client_out_stamp(&c->out);
-    if (stamp == 0) {
-        return NK_EAGAIN;
-    }
-    int status =
-        relay_wire_put_notify(relay_client_out_frames(&c->out), &c->format, stamp, dest, ndest);
-    c->demanded = true;
-    flush_later(c);
-    return status;
-}
-
-void relay_client_ack(struct relay_client *c, const struct relay_delivery *d)
-{
-    if (c->stream && d->connection == c->connection && c->state != CLIENT_BYE) {
-        c->owes_probe = true;
-        if (relay_wire_put_ack(relay_client_out_frames(&c->out), &c->format, d->stamp) == 0) {
-            flush_later(c);
-        }
-    }
-}
-
-void relay_client_pause(struct relay_client *c, bool paused)
-{
-    if (c->paused == paused) {
-        return;
-    }
-    c->paused = paused;
-    if (c->stream && in_session(c)) {
-        set_interest(c);
-        if (!paused) {
-            nk_stream_again(c->stream); /* frames may lie in our own buffer */
-        }
-    }
-}
-
-void relay_client_finish(struct relay_client *c)
-{
-    c->finishing = true;
-    if (c->state == CLIENT_ALIVE) {
-        set_state(c, CLIENT_FINISH);
-        relay_client_pause(c, false);
-        flush_later(c);
-    }
-}
-
-bool relay_client_alive(const struct relay_client *c)
-{
-    return in_session(c);
-}
-
-size_t relay_client_queued(const struct relay_client *c)
-{
-    return c->out.queued;
-}
-
-uint64_t relay_client_unacked(const struct relay_client *c)
-{
-    return relay_client_out_waiting(&c->out);
 }

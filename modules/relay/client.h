@@ -1,14 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * client - an endpoint's connection to a relay on tlspyo's wire.
+ * client - an endpoint's connection to a relay, over either of its wires.
  *
- *     DIAL -> GREETING -> LOGIN -> PROBE -> ALIVE -> FINISH -> ENDED
- *       ^-------------- BACKOFF <-----------------'
+ * The client owns one connection at a time, makes it again after a loss (jittered backoff), keeps
+ * what was published and is not settled yet, keeps the demand, and hands over what arrives. What is
+ * said on the connection is a wire session's affair (client_wire.h): client_tlspyo.c for tlspyo's
+ * wire, client_native.c for `netkit-relay/1`.
  *
- * GREETING waits for the relay's HELLO, LOGIN for the acknowledgement of ours, PROBE for the
- * acknowledgement of a notify of nothing: a relay that refuses a group acknowledges our HELLO and
- * then closes, so only the second answer proves that we are in. Objects are held back until then (a
- * stock relay drops without a word what arrives before). Nothing is ever sent twice.
+ *     DIAL -> GREETING -> LOGIN -> PROBE -> ALIVE -> FINISH -> BYE -> ENDED
+ *       ^-------------- BACKOFF <-----------'
+ *
+ * What the wires can say differs:
+ *
+ *                         native                            tlspyo
+ *     after a reconnect   what is not settled is sent       what was sent stays in doubt: see
+ *                         again, the relay drops what it    relay_client_conf.doubt
+ *                         has already (producer id, seq)
+ *     an object's group   always known                      known when one group was joined
+ *     kind, seq, tries    known                             kind known before any demand only
+ *     metadata            carried                           dropped (content becomes a pickle)
+ *     nack, extend        yes                               NK_EUNSUPPORTED
+ *     retained objects    once                              again after each reconnect
  *
  * All callbacks come from the loop, never from inside a call of this header.
  */
@@ -21,12 +33,26 @@
 
 #include "base/err.h"
 #include "base/secret.h"
-#include "relay/client_out.h"
+#include "relay/wire_client.h"
+#include "relay/wire_meta.h"
+#include "relay/wire_native.h"
 
 struct nk_app;
 struct nk_endpoint;
 struct nk_stream;
 struct relay_client;
+
+#define RELAY_CLIENT_NO_GROUP UINT32_MAX /* the group of a delivery that the wire does not tell */
+#define RELAY_CLIENT_GROUPS_MAX 65536    /* handles of one client */
+
+enum relay_client_wire { RELAY_CLIENT_AUTO, RELAY_CLIENT_NATIVE, RELAY_CLIENT_TLSPYO };
+
+/* What becomes of objects that were sent over tlspyo's wire and not acknowledged when the
+ * connection ended: they may have arrived or not, and a repetition would be a second object. */
+enum relay_client_doubt {
+    RELAY_CLIENT_DOUBT_ENDS, /* the client ends and says how many */
+    RELAY_CLIENT_DOUBT_DROPS /* they are settled with -ECONNRESET, and the client goes on */
+};
 
 struct relay_client_conf {
     const struct nk_endpoint *connect; /* everything here is borrowed until relay_client_close */
@@ -36,39 +62,74 @@ struct relay_client_conf {
                   struct nk_stream **out, struct nk_diag *diag);
     void *secure_arg;
     const struct nk_secret *password;
-    const char *const *groups; /* groups to join, without duplicates */
+    const char *const *groups; /* groups to join, without duplicates: handles 0 .. ngroups-1 */
     size_t ngroups;
     unsigned header_size;
-    size_t max_object; /* largest object accepted from the relay, bytes */
-    uint64_t login_ms; /* longest time from dialling to ALIVE; 0 = 15 s */
-    uint64_t retry_ms; /* before the first ALIVE: for how long to try again; 0 = one attempt */
-    bool reconnect;    /* after a loss: come back, for as long as it takes */
+    size_t max_object;     /* largest object accepted from the relay, bytes */
+    uint64_t login_ms;     /* longest time from dialling to ALIVE; 0 = 15 s */
+    uint64_t retry_ms;     /* before the first ALIVE: for how long to try again; 0 = one attempt */
+    bool reconnect;        /* after a loss: come back, for as long as it takes */
+    size_t buffer_bytes;   /* most that is kept unsettled, bytes; 0 = no limit */
+    uint64_t buffer_count; /* the same, in objects; 0 = no limit */
+    enum relay_client_wire wire;
+    enum relay_client_doubt doubt;
+    const char *name; /* what the native wire calls us towards the relay; NULL = none */
 };
 
-/* An object that arrived. */
-struct relay_delivery {
-    const uint8_t *pickle; /* valid during on_object only */
+/* --- objects that arrive ---------------------------------------------------------------------- */
+
+enum relay_client_kind {
+    RELAY_KIND_UNKNOWN,  /* tlspyo's wire, after something was asked for */
+    RELAY_KIND_RETAINED, /* the broadcast that the group had kept */
+    RELAY_KIND_BROADCAST,
+    RELAY_KIND_ITEM /* produced: leased until ack or nack */
+};
+
+/* Names a delivery towards the relay. */
+struct relay_client_lease {
+    uint32_t group;
+    uint64_t seq;        /* native: the item's number; tlspyo: the stamp */
+    uint64_t connection; /* the session it belongs to */
+};
+
+struct relay_client_object {
+    struct relay_client_lease lease;
+    uint32_t group; /* handle, or RELAY_CLIENT_NO_GROUP */
+    enum relay_client_kind kind;
+    enum relay_content content;    /* always RELAY_CONTENT_PICKLE on tlspyo's wire */
+    uint64_t seq;                  /* version of a broadcast, number of an item; 0 = not known */
+    uint32_t tries;                /* how often the item was delivered before */
+    bool asked;                    /* something had been asked for on this connection */
+    const struct relay_meta *meta; /* NULL: none. It, its block and data are valid during */
+    const uint8_t *meta_block;     /* on_object only (relay_meta_header wants the block) */
+    const uint8_t *data;
     size_t len;
-    int64_t stamp;       /* for relay_client_ack */
-    uint64_t connection; /* the connection it arrived on */
-    bool before_demand;  /* nothing had been asked for on this connection: certainly a broadcast */
 };
 
 struct relay_client_ops {
-    /* Logged in; again = true after a reconnect (the relay has forgotten our demand). */
+    /* Logged in; again = true after a reconnect (standing demand is renewed by the client). */
     void (*on_alive)(void *owner, bool again);
-    /* An object; acknowledge it with relay_client_ack when it is safe. May be NULL. */
-    void (*on_object)(void *owner, const struct relay_delivery *d);
-    /* Something was sent or acknowledged; at most once per turn. May be NULL. */
+    /* An object. Items, and everything on tlspyo's wire, are to be acknowledged with
+     * relay_client_ack when they are safe; it does no harm for the others. May be NULL. */
+    void (*on_object)(void *owner, const struct relay_client_object *d);
+    /* Of what was published to the group, the objects numbered first .. last are settled: status 0
+     * = the relay has them (1 = it had them already), else what it says. In ascending order, each
+     * number once. May be NULL. */
+    void (*on_settled)(void *owner, uint32_t group, uint64_t first, uint64_t last, int status);
+    /* Everything that a relay_client_drain of the group brings has been delivered. May be NULL. */
+    void (*on_drained)(void *owner, uint32_t group);
+    /* Something was sent, received or settled; at most once per turn. May be NULL. */
     void (*on_progress)(void *owner);
     /* The connection was lost or refused; another attempt follows in `again_ms`. May be NULL. */
     void (*on_lost)(void *owner, const struct nk_diag *why, uint64_t again_ms);
     /* The end, once: 0 after relay_client_finish, otherwise why. Objects that the relay has not
-     * acknowledged are counted in the text. */
+     * settled are counted in the text. */
     void (*on_end)(void *owner, int status, const struct nk_diag *why);
 };
 
-/* relay_client_open - begin to connect. 0, -ENOMEM. */
+/* --- life ------------------------------------------------------------------------------------- */
+
+/* relay_client_open - begin to connect. 0, -ENOMEM, NK_ETOOBIG (a group's name). */
 int relay_client_open(struct nk_app *app, const struct relay_client_conf *conf,
                       const struct relay_client_ops *ops, void *owner, struct relay_client **out);
 
@@ -76,32 +137,105 @@ int relay_client_open(struct nk_app *app, const struct relay_client_conf *conf,
  * callbacks. NULL is fine. */
 void relay_client_close(struct relay_client *c);
 
-/* relay_client_send - queue an object for dest (borrowed as long as c lives). data (malloc) belongs
- * to c from then on, also on failure. 0, -ENOMEM, or NK_ECLOSED after relay_client_finish. */
-int relay_client_send(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest,
-                      enum relay_form form, uint8_t *take_data, size_t len);
-
-/* relay_client_notify - ask for objects. Only while ALIVE; 0, NK_EAGAIN (not alive, or too much in
- * flight: again at the next on_progress), -ENOMEM. */
-int relay_client_notify(struct relay_client *c, const struct relay_wire_dest *dest, size_t ndest);
-
-/* relay_client_ack - acknowledge a delivery; without effect when its connection has gone. */
-void relay_client_ack(struct relay_client *c, const struct relay_delivery *d);
-
-/* relay_client_pause - stop (true) or go on (false) reading from the relay. */
-void relay_client_pause(struct relay_client *c, bool paused);
-
-/* relay_client_finish - take no more objects in either direction; when everything queued was sent,
- * everything sent was acknowledged, and our acknowledgements have certainly been read, close and
- * report on_end(0). */
+/* relay_client_finish - take no more objects in either direction; when everything published is
+ * settled, and our acknowledgements have certainly been read, close and report on_end(0). */
 void relay_client_finish(struct relay_client *c);
 
 /* relay_client_alive - logged in at this moment. */
 bool relay_client_alive(const struct relay_client *c);
 
-/* relay_client_queued - bytes of objects not sent yet. relay_client_unacked - commands that the
- * relay has not acknowledged. */
+/* --- groups ----------------------------------------------------------------------------------- */
+
+/*
+ * relay_client_group - the handle of a group (1..RELAY_NATIVE_NAME bytes), found or made; member:
+ * its broadcasts and items are wanted, from then on. 0; NK_ETOOBIG; NK_ELIMIT; -ENOMEM;
+ * NK_EUNSUPPORTED: tlspyo's wire learns the joined groups at login only, and that has been.
+ */
+int relay_client_group(struct relay_client *c, const char *name, bool member, uint32_t *out);
+
+/* relay_client_group_name - its name, or NULL for no such handle. */
+const char *relay_client_group_name(const struct relay_client *c, uint32_t group);
+
+/* --- publishing ------------------------------------------------------------------------------- */
+
+/* What tlspyo's members need around bytes or text that they shall read. */
+enum relay_client_wrap {
+    RELAY_WRAP_NONE,  /* the data are sent as they are */
+    RELAY_WRAP_BYTES, /* as a pickled bytes object (content pickle) */
+    RELAY_WRAP_STR    /* as a pickled str: they are valid UTF-8 (content pickle) */
+};
+
+struct relay_client_publish {
+    uint32_t group;
+    uint64_t copies; /* 0: a broadcast; n: that many copies into the group's queue */
+    enum relay_content content;
+    enum relay_client_wrap wrap;
+    uint64_t ttl_ms;      /* 0 = for ever */
+    const char *reply_to; /* group for the answer, or NULL */
+    const uint8_t *correlation;
+    size_t correlation_len;     /* <= RELAY_META_CORRELATION_MAX */
+    const char *const *headers; /* texts "name=value" */
+    size_t nheaders;
+};
+
+/*
+ * relay_client_publish - queue an object. The data are copied. *number (may be NULL) gets its
+ * number within the group: 1, 2 .. 0; NK_ELIMIT (the buffer's limits: again after on_progress;
+ * counted in relay_client_state); NK_ETOOBIG (metadata); -ENOMEM; NK_ECLOSED after
+ * relay_client_finish.
+ */
+int relay_client_publish(struct relay_client *c, const struct relay_client_publish *p,
+                         const void *data, size_t len, uint64_t *number);
+
+/* relay_client_publish_take - the same for a large object: data (malloc) belongs to c from then on,
+ * also on failure, and is not copied. */
+int relay_client_publish_take(struct relay_client *c, const struct relay_client_publish *p,
+                              uint8_t *take_data, size_t len, uint64_t *number);
+
+/* --- receiving -------------------------------------------------------------------------------- */
+
+/* relay_client_credit - ask for n more items of a joined group, now there or later. The demand
+ * stands until it is used up, across reconnects. */
+void relay_client_credit(struct relay_client *c, uint32_t group, uint64_t n);
+
+/* relay_client_wanted - items of the group that were asked for and have not arrived. */
+uint64_t relay_client_wanted(const struct relay_client *c, uint32_t group);
+
+/* relay_client_drain - ask for the items that are queued now, at most `most` of them (0: all);
+ * on_drained follows. No demand is left behind on the native wire; on tlspyo's, what is left of
+ * `most` stands. After a loss in between it is asked again. */
+void relay_client_drain(struct relay_client *c, uint32_t group, uint64_t most);
+
+/* relay_client_ack - done with it. Without effect when the session has gone. */
+void relay_client_ack(struct relay_client *c, const struct relay_client_lease *l);
+
+/* relay_client_nack - give it back, to be delivered again after delay_ms (RELAY_NATIVE_DEAD: to the
+ * dead letters). relay_client_extend - keep it for another ms from now. 0; NK_EUNSUPPORTED on
+ * tlspyo's wire; NK_ECLOSED when the session has gone (the relay gives it to somebody else). */
+int relay_client_nack(struct relay_client *c, const struct relay_client_lease *l,
+                      uint32_t delay_ms);
+int relay_client_extend(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
+
+/* relay_client_pause - stop (true) or go on (false) reading from the relay. */
+void relay_client_pause(struct relay_client *c, bool paused);
+
+/* --- how far it is ---------------------------------------------------------------------------- */
+
+struct relay_client_state {
+    enum relay_client_wire wire; /* of the present or last connection; AUTO: none yet */
+    uint64_t published;          /* objects taken by relay_client_publish */
+    uint64_t settled;            /* of these, with whatever status */
+    uint64_t refused;            /* not taken because the buffer was full */
+    size_t held;                 /* bytes of memory for what is not settled */
+    size_t queued;               /* bytes of objects not sent yet */
+    uint64_t sent, received;     /* bytes of objects since the beginning, parts included */
+    uint64_t connections;        /* logins so far */
+};
+/* relay_client_state - a copy of all of it. */
+void relay_client_state(const struct relay_client *c, struct relay_client_state *out);
+
+/* relay_client_queued - state.queued. relay_client_unsettled - published minus settled. */
 size_t relay_client_queued(const struct relay_client *c);
-uint64_t relay_client_unacked(const struct relay_client *c);
+uint64_t relay_client_unsettled(const struct relay_client *c);
 
 #endif

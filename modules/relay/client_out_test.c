@@ -14,23 +14,30 @@
 
 static const struct nk_secret no_password;
 static const struct relay_wire_format format = {.header_size = 10, .password = &no_password};
-static const struct relay_wire_dest dest = {"g", 1};
 
-static uint8_t *copy_of(const void *p, size_t n)
+static int64_t put(struct relay_client_out *o, size_t head, size_t data)
 {
-    uint8_t *q = malloc(n ? n : 1);
-    assert_non_null(q);
-    memcpy(q, p, n);
-    return q;
+    static uint8_t bytes[40000];
+    struct relay_client_item item = {
+        .dest = {"g", 1}, .head = bytes, .head_len = head, .data_len = data, .dot = data % 2};
+    if (head % 2) {
+        item.wrap_len = relay_value_head(item.wrap, head + data, false);
+    }
+    memset(bytes, 'h', sizeof(bytes));
+    uint8_t *p = data > 0 ? malloc(data) : NULL;
+    if (p) {
+        memset(p, 'd', data);
+    }
+    return relay_client_out_object(o, &format, &item, p);
 }
 
 /* Write everything, `step` bytes at a time, and collect it. */
 static void drain(struct relay_client_out *o, size_t step, struct nk_buf *to)
 {
     struct iovec iov[RELAY_CLIENT_IOV];
-    for (;;) {
-        int n = relay_client_out_iov(o, &format, true, iov);
-        assert_int_in_range(n, 0, RELAY_CLIENT_IOV);
+    while (!relay_client_out_empty(o)) {
+        int n = relay_client_out_iov(o, iov);
+        assert_int_in_range(n, 1, RELAY_CLIENT_IOV);
         size_t left = step;
         for (int i = 0; i < n; i++) {
             size_t k = iov[i].iov_len < left ? iov[i].iov_len : left;
@@ -38,29 +45,24 @@ static void drain(struct relay_client_out *o, size_t step, struct nk_buf *to)
             left -= k;
         }
         relay_client_out_sent(o, step - left);
-        if (left == step) {
-            assert_true(relay_client_out_empty(o) ||
-                        relay_client_out_waiting(o) == RELAY_CLIENT_WINDOW);
-            return;
-        }
     }
 }
 
-static void fill(struct relay_client_out *o)
+static void fill(struct relay_client_out *o, size_t step, struct nk_buf *to)
 {
-    static const size_t sizes[] = {0, 1, 100, 16 << 10, (16 << 10) + 1, 70000, 3, 200000, 200000};
-    char *data = malloc(200000);
-    assert_non_null(data);
-    memset(data, 'x', 200000);
+    static const size_t sizes[][2] = {{0, 0},        {1, 0},        {100, 0},
+                                      {32 << 10, 0}, {0, 16 << 10}, {9, 70000},
+                                      {3, 17},       {11, 200000},  {0, 200001}};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-        enum relay_form form = (enum relay_form)(i % RELAY_FORMS);
-        assert_int_equal(
-            relay_client_out_push(o, &dest, 1, form, copy_of(data, sizes[i]), sizes[i]), 0);
-        if (i == 5) { /* a small frame between objects */
+        if (!relay_client_out_room(o)) {
+            drain(o, step, to);
+        }
+        assert_int_equal(put(o, sizes[i][0], sizes[i][1]), (int64_t)i + 1);
+        if (i == 5) { /* a small frame behind a large object */
             assert_int_equal(relay_wire_put_ack(relay_client_out_frames(o), &format, 77), 0);
         }
     }
-    free(data);
+    drain(o, step, to);
 }
 
 /* However the kernel cuts the writes, the bytes are the same. */
@@ -73,11 +75,8 @@ static void test_every_split(void **state)
     nk_buf_init(&b, 1 << 21);
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
         struct relay_client_out o;
-        struct nk_buf *to = i == 0 ? &reference : &b;
         relay_client_out_init(&o);
-        fill(&o);
-        drain(&o, steps[i], to);
-        assert_int_equal(o.queued, 0);
+        fill(&o, steps[i], i == 0 ? &reference : &b);
         assert_int_equal(relay_client_out_waiting(&o), 9);
         relay_client_out_clear(&o);
         if (i > 0) {
@@ -111,9 +110,9 @@ static void test_frames_behind_large_object(void **state)
     size_t total;
     relay_client_out_init(&o);
     nk_buf_init(&b, 1 << 21);
-    assert_int_equal(
-        relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, calloc(1, 100000), 100000), 0);
-    assert_int_equal(relay_client_out_iov(&o, &format, true, iov), 3);
+    assert_int_equal(put(&o, 0, 100000), 1);
+    assert_false(relay_client_out_room(&o));
+    assert_int_equal(relay_client_out_iov(&o, iov), 3);
     assert_int_equal(nk_buf_put(&b, iov[0].iov_base, 5), 0);
     relay_client_out_sent(&o, 5); /* the object is under way */
     assert_int_equal(relay_wire_put_ack(relay_client_out_frames(&o), &format, 9), 0);
@@ -130,38 +129,29 @@ static void test_window(void **state)
 {
     (void)state;
     struct relay_client_out o;
-    struct nk_buf b;
     relay_client_out_init(&o);
-    nk_buf_init(&b, 1 << 22);
-    for (int i = 0; i < RELAY_CLIENT_WINDOW + 10; i++) {
-        assert_int_equal(relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, copy_of("x", 1), 1),
-                         0);
+    for (int i = 1; i <= RELAY_CLIENT_WINDOW; i++) {
+        assert_int_equal(put(&o, 1, 0), i);
     }
-    drain(&o, 1 << 20, &b);
+    assert_false(relay_client_out_room(&o));
     assert_int_equal(relay_client_out_waiting(&o), RELAY_CLIENT_WINDOW);
-    assert_int_equal(o.queued, 10);
     assert_int_equal(relay_client_out_stamp(&o), 0);
     assert_false(relay_client_out_ack(&o, 0));
     assert_false(relay_client_out_ack(&o, RELAY_CLIENT_WINDOW + 1));
     /* out of order: nothing moves before the oldest one is there */
     assert_true(relay_client_out_ack(&o, 2));
+    assert_true(relay_client_out_acked(&o, 2));
+    assert_false(relay_client_out_acked(&o, 3));
     assert_false(relay_client_out_ack(&o, 2));
     assert_int_equal(relay_client_out_waiting(&o), RELAY_CLIENT_WINDOW);
     assert_true(relay_client_out_ack(&o, 1));
     assert_int_equal(relay_client_out_waiting(&o), RELAY_CLIENT_WINDOW - 2);
-    drain(&o, 1 << 20, &b);
-    assert_int_equal(o.queued, 8);
-    for (int64_t s = 3; s <= RELAY_CLIENT_WINDOW; s++) {
-        assert_true(relay_client_out_ack(&o, s));
-    }
-    drain(&o, 1 << 20, &b);
-    for (int64_t s = RELAY_CLIENT_WINDOW + 1; s <= RELAY_CLIENT_WINDOW + 10; s++) {
+    assert_int_equal(put(&o, 1, 0), RELAY_CLIENT_WINDOW + 1);
+    for (int64_t s = 3; s <= RELAY_CLIENT_WINDOW + 1; s++) {
         assert_true(relay_client_out_ack(&o, s));
     }
     assert_int_equal(relay_client_out_waiting(&o), 0);
-    assert_int_equal(o.queued, 0);
     relay_client_out_clear(&o);
-    nk_buf_clear(&b);
 }
 
 static void test_restart(void **state)
@@ -170,18 +160,28 @@ static void test_restart(void **state)
     struct relay_client_out o;
     struct iovec iov[RELAY_CLIENT_IOV];
     relay_client_out_init(&o);
-    assert_int_equal(
-        relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, calloc(1, 100000), 100000), 0);
-    assert_int_equal(relay_client_out_push(&o, &dest, 1, RELAY_FORM_BYTES, calloc(1, 50), 50), 0);
-    assert_int_equal(relay_client_out_iov(&o, &format, true, iov), 3);
+    assert_int_equal(put(&o, 0, 100000), 1);
+    assert_int_equal(relay_client_out_iov(&o, iov), 3);
     relay_client_out_sent(&o, 1000);
     relay_client_out_restart(&o);
-    assert_int_equal(o.queued, 50); /* the half-sent one is gone, the untouched one stays */
     assert_int_equal(relay_client_out_waiting(&o), 0);
-    assert_int_equal(relay_client_out_iov(&o, &format, false, iov), 0);
-    assert_int_equal(relay_client_out_iov(&o, &format, true, iov), 1);
-    assert_int_equal(o.next, 3);
+    assert_int_equal(relay_client_out_iov(&o, iov), 0);
+    assert_false(relay_client_out_ack(&o, 1));
+    assert_int_equal(put(&o, 50, 0), 2);
+    assert_int_equal(relay_client_out_iov(&o, iov), 1);
     assert_true(relay_client_out_ack(&o, 2));
+    relay_client_out_clear(&o);
+}
+
+static void test_header_too_small(void **state)
+{
+    (void)state;
+    const struct relay_wire_format small = {.header_size = 2, .password = &no_password};
+    const struct relay_client_item item = {
+        .dest = {"g", 1}, .head = (const uint8_t *)"", .data_len = 20000};
+    struct relay_client_out o;
+    relay_client_out_init(&o);
+    assert_int_equal(relay_client_out_object(&o, &small, &item, calloc(1, 20000)), NK_ETOOBIG);
     relay_client_out_clear(&o);
 }
 
@@ -189,10 +189,9 @@ int nk_test_relay_client_out(void);
 int nk_test_relay_client_out(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_split),
-        cmocka_unit_test(test_frames_behind_large_object),
-        cmocka_unit_test(test_window),
-        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_every_split),      cmocka_unit_test(test_frames_behind_large_object),
+        cmocka_unit_test(test_window),           cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_header_too_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -66,7 +66,8 @@ static const struct nk_opt opts[] = {
 
 struct job {
     struct job *next;
-    struct relay_delivery delivery; /* its pickle points to data */
+    struct relay_client_lease lease;
+    size_t len;
     uint8_t data[];
 };
 
@@ -74,14 +75,12 @@ struct consumer {
     struct relay_endpoint_session session;
     const struct consume_conf *conf;
     char *argv[ARGS_MAX + 2];
-    struct relay_wire_dest *demand; /* one object of each group */
     struct job *first, **last;
     size_t backlog, backlog_bytes;
     struct nk_process *process;
     struct relay_endpoint_sink input; /* the program's standard input */
     struct relay_value_doc doc;
     uint64_t items;
-    bool asked;    /* demand is out */
     bool stopping; /* take no more; end when the program has ended */
 };
 
@@ -89,10 +88,13 @@ static void work(struct consumer *x);
 
 /* --- objects --- */
 
+/* One object of each group. */
 static void ask(struct consumer *x)
 {
-    if (!x->asked && !x->stopping && !x->process && !x->first) {
-        x->asked = relay_client_notify(x->session.client, x->demand, x->conf->group.n) == 0;
+    for (uint32_t i = 0; i < x->conf->group.n && !x->stopping && !x->process && !x->first; i++) {
+        if (relay_client_wanted(x->session.client, i) == 0) {
+            relay_client_credit(x->session.client, i, 1);
+        }
     }
 }
 
@@ -122,11 +124,11 @@ static void free_first(struct consumer *x)
         x->last = &x->first;
     }
     x->backlog--;
-    x->backlog_bytes -= j->delivery.len;
+    x->backlog_bytes -= j->len;
     free(j);
 }
 
-static void on_object(void *owner, const struct relay_delivery *d)
+static void on_object(void *owner, const struct relay_client_object *d)
 {
     struct consumer *x = owner;
     struct nk_diag why = {0};
@@ -137,16 +139,13 @@ static void on_object(void *owner, const struct relay_delivery *d)
         return;
     }
     j->next = NULL;
-    j->delivery = *d;
-    j->delivery.pickle = j->data;
-    memcpy(j->data, d->pickle, d->len);
+    j->lease = d->lease;
+    j->len = d->len;
+    memcpy(j->data, d->data, d->len);
     *x->last = j;
     x->last = &j->next;
     x->backlog++;
     x->backlog_bytes += d->len;
-    if (!d->before_demand) {
-        x->asked = false;
-    }
     relay_client_pause(x->session.client, backlog_full(x));
     work(x);
 }
@@ -156,7 +155,7 @@ static void on_object(void *owner, const struct relay_delivery *d)
 /* The object at the head of the backlog is done with. */
 static void settle(struct consumer *x)
 {
-    relay_client_ack(x->session.client, &x->first->delivery);
+    relay_client_ack(x->session.client, &x->first->lease);
     free_first(x);
     relay_client_pause(x->session.client, backlog_full(x));
     x->items++;
@@ -229,7 +228,7 @@ static int start_program(struct consumer *x, struct nk_diag *diag)
         (void)close(ends[1]);
         return status;
     }
-    size_t max = x->first->delivery.len;
+    size_t max = x->first->len;
     max = max > SIZE_MAX / (2 * OUTPUT_GROWTH) ? max : max * OUTPUT_GROWTH;
     return relay_endpoint_sink_pipe(&x->input, x->session.app, ends[1], max + OUTPUT_SLACK,
                                     on_input_drained, x);
@@ -246,12 +245,11 @@ static void work(struct consumer *x)
         ask(x);
         return;
     }
-    const struct relay_delivery *d = &x->first->delivery;
     int status = start_program(x, &why);
     if (status == 0) {
         status = relay_endpoint_format_object(&x->input.pending,
                                               (enum relay_endpoint_format)x->conf->format, &x->doc,
-                                              d->pickle, d->len);
+                                              x->first->data, x->first->len);
     }
     if (status < 0) {
         why.code = status;
@@ -269,17 +267,11 @@ static void on_alive(void *owner, bool again)
 {
     struct consumer *x = owner;
     (void)again;
-    x->asked = false;
     if (x->stopping) {
         finish(x);
     } else {
         ask(x);
     }
-}
-
-static void on_progress(void *owner)
-{
-    ask(owner);
 }
 
 /* What waits here was not acknowledged: the relay gives it to somebody else. The object that is
@@ -292,7 +284,7 @@ static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
         struct job *j = *from;
         *from = j->next;
         x->backlog--;
-        x->backlog_bytes -= j->delivery.len;
+        x->backlog_bytes -= j->len;
         free(j);
     }
     x->last = from;
@@ -315,11 +307,8 @@ static void on_stop(void *owner, bool timed_out)
     finish(x);
 }
 
-static const struct relay_client_ops client_ops = {.on_alive = on_alive,
-                                                   .on_object = on_object,
-                                                   .on_progress = on_progress,
-                                                   .on_lost = on_lost,
-                                                   .on_end = on_end};
+static const struct relay_client_ops client_ops = {
+    .on_alive = on_alive, .on_object = on_object, .on_lost = on_lost, .on_end = on_end};
 
 static int start(struct consumer *x, struct nk_cmd_ctx *ctx)
 {
@@ -342,13 +331,6 @@ static int start(struct consumer *x, struct nk_cmd_ctx *ctx)
     for (int i = 0; i < ctx->argc; i++) {
         x->argv[i + 1] = ctx->argv[i];
     }
-    x->demand = calloc(group->n, sizeof(*x->demand));
-    if (!x->demand) {
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < group->n; i++) {
-        x->demand[i] = (struct relay_wire_dest){.group = group->v[i], .n = 1};
-    }
     return relay_endpoint_start(&x->session, ctx, &plan);
 }
 
@@ -369,7 +351,6 @@ static int run(struct nk_cmd_ctx *ctx)
         free_first(&x);
     }
     relay_value_doc_clear(&x.doc);
-    free(x.demand);
     return status;
 }
 

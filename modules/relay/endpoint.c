@@ -155,7 +155,10 @@ int relay_endpoint_start(struct relay_endpoint_session *s, struct nk_cmd_ctx *ct
                                                 .header_size = s->target.header_size,
                                                 .max_object = (size_t)plan->conf->max_object,
                                                 .retry_ms = plan->conf->retry_ms,
-                                                .reconnect = plan->reconnect};
+                                                .reconnect = plan->reconnect,
+                                                .doubt = plan->doubt,
+                                                .wire = RELAY_CLIENT_AUTO,
+                                                .name = "netkit"};
     return relay_client_open(s->app, &s->client_conf, plan->ops, plan->owner, &s->client);
 }
 

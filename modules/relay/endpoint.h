@@ -186,6 +186,7 @@ struct relay_endpoint_plan {
     const char *const *groups; /* to join; borrowed */
     size_t ngroups;
     bool reconnect;
+    enum relay_client_doubt doubt;
     const struct relay_client_ops *ops; /* on_alive and on_object get `owner` */
     void (*on_stop)(void *owner, bool timed_out);
     void *owner;

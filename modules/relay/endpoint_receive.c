@@ -9,21 +9,15 @@
 #define OUTPUT_GROWTH 6 /* JSON of an object against its pickle: a control byte becomes \u00XX */
 #define OUTPUT_SLACK ((size_t)1 << 20)
 
-/* How far the drain of a queue has come: the relay acknowledges a notify before it delivers, so a
- * second, empty one after the first one's acknowledgement marks the end. */
-enum drain_state { DRAIN_OFF, DRAIN_ASKED, DRAIN_MARKED, DRAIN_DONE };
-
 struct receiver {
     struct relay_endpoint_session session;
     const struct relay_endpoint_receive *what;
     struct relay_endpoint_sink out;
     struct relay_value_doc doc;
-    struct relay_wire_dest *demand; /* what is still to be asked for after a reconnect */
     uint64_t items;
-    enum drain_state drain;
-    size_t asked; /* how much of the demand was sent on this connection */
-    bool writing; /* `last` is not written completely */
-    struct relay_delivery last;
+    size_t draining; /* groups whose drain is not over */
+    bool writing;    /* the object of `last` is not written completely */
+    struct relay_client_lease last;
 };
 
 static void finish(struct receiver *x)
@@ -31,59 +25,33 @@ static void finish(struct receiver *x)
     relay_client_finish(x->session.client);
 }
 
-/* One frame for each group, as the connection takes them. */
-static void send_demand(struct receiver *x)
+/* Handles are the positions of the groups in what->groups; the demand names the same groups. */
+static void ask(struct receiver *x)
 {
-    while (x->asked < x->what->ndemand) {
-        const struct relay_wire_dest *dest = &x->demand[x->asked];
-        if (dest->n != 0 && relay_client_notify(x->session.client, dest, 1) < 0) {
-            return;
+    const struct relay_endpoint_receive *what = x->what;
+    for (size_t i = 0; i < what->ndemand; i++) {
+        int64_t n = what->demand[i].n;
+        if (what->drain) {
+            relay_client_drain(x->session.client, (uint32_t)i, n > 0 ? (uint64_t)n : 0);
+            x->draining++;
+        } else if (n > 0) {
+            relay_client_credit(x->session.client, (uint32_t)i, (uint64_t)n);
         }
-        x->asked++;
-        x->drain = x->what->drain ? DRAIN_ASKED : DRAIN_OFF;
-    }
-}
-
-static void advance_drain(struct receiver *x)
-{
-    if (x->drain == DRAIN_OFF || x->drain == DRAIN_DONE || x->asked < x->what->ndemand ||
-        relay_client_unacked(x->session.client) > 0) {
-        return;
-    }
-    if (x->drain == DRAIN_ASKED) {
-        if (relay_client_notify(x->session.client, NULL, 0) == 0) {
-            x->drain = DRAIN_MARKED;
-        }
-    } else {
-        x->drain = DRAIN_DONE;
-        finish(x);
     }
 }
 
 static void on_alive(void *owner, bool again)
 {
-    struct receiver *x = owner;
+    (void)owner;
     (void)again;
-    x->asked = 0;
-    send_demand(x);
 }
 
-static void on_progress(void *owner)
+static void on_group_drained(void *owner, uint32_t group)
 {
     struct receiver *x = owner;
-    send_demand(x);
-    advance_drain(x);
-}
-
-/* Deliveries do not say from which group or queue they are; with several groups the first one that
- * still has demand is as good a guess as any. */
-static void count_demand(struct receiver *x)
-{
-    for (size_t i = 0; i < x->what->ndemand; i++) {
-        if (x->demand[i].n > 0) {
-            x->demand[i].n--;
-            return;
-        }
+    (void)group;
+    if (--x->draining == 0) {
+        finish(x);
     }
 }
 
@@ -92,9 +60,6 @@ static void written(struct receiver *x)
 {
     x->writing = false;
     x->items++;
-    if (!x->last.before_demand) {
-        count_demand(x);
-    }
     relay_client_ack(x->session.client, &x->last);
     if (x->what->max_items > 0 && x->items >= x->what->max_items) {
         finish(x);
@@ -124,22 +89,22 @@ static void on_drained(void *owner, int status)
     }
 }
 
-static void on_object(void *owner, const struct relay_delivery *d)
+static void on_object(void *owner, const struct relay_client_object *d)
 {
     struct receiver *x = owner;
     struct nk_diag why = {0};
-    if (x->what->only_demanded && d->before_demand) {
-        relay_client_ack(x->session.client, d); /* a retained broadcast: seen, not wanted */
+    if (x->what->only_demanded && d->kind != RELAY_KIND_ITEM && d->kind != RELAY_KIND_UNKNOWN) {
+        relay_client_ack(x->session.client, &d->lease); /* a broadcast: seen, not wanted */
         return;
     }
     int status =
-        relay_endpoint_format_object(&x->out.pending, x->what->format, &x->doc, d->pickle, d->len);
+        relay_endpoint_format_object(&x->out.pending, x->what->format, &x->doc, d->data, d->len);
     if (status < 0) {
         (void)nk_fail_sys(&why, status, "cannot print an object of %zu bytes", d->len);
         relay_endpoint_end(&x->session, status, &why);
         return;
     }
-    x->last = *d;
+    x->last = d->lease;
     x->writing = true;
     status = relay_endpoint_sink_flush(&x->out);
     if (status == 0) {
@@ -154,7 +119,6 @@ static void on_object(void *owner, const struct relay_delivery *d)
 static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
 {
     struct receiver *x = owner;
-    x->drain = DRAIN_OFF;
     relay_endpoint_lost(&x->session, why, again_ms);
 }
 
@@ -189,7 +153,7 @@ static void on_stop(void *owner, bool timed_out)
 
 static const struct relay_client_ops client_ops = {.on_alive = on_alive,
                                                    .on_object = on_object,
-                                                   .on_progress = on_progress,
+                                                   .on_drained = on_group_drained,
                                                    .on_lost = on_lost,
                                                    .on_end = on_end};
 
@@ -203,17 +167,11 @@ static int start(struct receiver *x, struct nk_cmd_ctx *ctx)
                                              .ops = &client_ops,
                                              .on_stop = on_stop,
                                              .owner = x};
-    x->demand = calloc(what->ndemand ? what->ndemand : 1, sizeof(*x->demand));
-    if (!x->demand) {
-        return -ENOMEM;
-    }
-    if (what->ndemand > 0) {
-        memcpy(x->demand, what->demand, what->ndemand * sizeof(*x->demand));
-    }
     int status = relay_endpoint_start(&x->session, ctx, &plan);
     if (status < 0) {
         return status;
     }
+    ask(x);
     size_t max = (size_t)what->conf->max_object;
     max = max > SIZE_MAX / (2 * OUTPUT_GROWTH) ? max : max * OUTPUT_GROWTH;
     return relay_endpoint_sink_open(&x->out, x->session.app, STDOUT_FILENO, max + OUTPUT_SLACK,
@@ -230,6 +188,5 @@ int relay_endpoint_receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_r
     relay_endpoint_sink_close(&x.out);
     relay_endpoint_stop(&x.session);
     relay_value_doc_clear(&x.doc);
-    free(x.demand);
     return status;
 }

@@ -54,6 +54,7 @@ struct sender {
     struct relay_endpoint_session session;
     const struct relay_endpoint_send_conf *conf;
     struct relay_endpoint_dest dest;
+    uint32_t *group; /* handles of the destinations */
     uint64_t sent;
     int next_file;            /* --lines: position in ctx->argv */
     struct nk_stream *reader; /* --lines: the file that is read */
@@ -93,51 +94,35 @@ static int check_data(const char *where, enum relay_endpoint_as as, const uint8_
     return 0;
 }
 
-/* Queue one object; data is owned by the callee. */
-static int send_data(struct sender *x, const char *where, bool is_text, uint8_t *take_data,
-                     size_t n, struct nk_diag *diag)
-{
-    static const enum relay_form forms[] = {[ENDPOINT_AS_BYTES] = RELAY_FORM_BYTES,
-                                            [ENDPOINT_AS_STR] = RELAY_FORM_STR,
-                                            [ENDPOINT_AS_PICKLE] = RELAY_FORM_PICKLE};
-    enum relay_endpoint_as as = kind_of(x, is_text);
-    int status = check_data(where, as, take_data, n, diag);
-    if (status < 0) {
-        free(take_data);
-        return status;
-    }
-    status = relay_client_send(x->session.client, x->dest.v, x->dest.n, forms[as], take_data, n);
-    if (status < 0) {
-        return nk_fail_sys(diag, status, "%s", where);
-    }
-    x->sent++;
-    return 0;
-}
-
-static int send_copy(struct sender *x, const char *where, bool is_text, const void *p, size_t n,
+/* Queue one object. */
+static int send_data(struct sender *x, const char *where, bool is_text, const void *data, size_t n,
                      struct nk_diag *diag)
 {
-    uint8_t *data = malloc(n ? n : 1);
-    if (!data) {
-        return -ENOMEM;
+    static const enum relay_client_wrap wraps[] = {[ENDPOINT_AS_BYTES] = RELAY_WRAP_BYTES,
+                                                   [ENDPOINT_AS_STR] = RELAY_WRAP_STR,
+                                                   [ENDPOINT_AS_PICKLE] = RELAY_WRAP_NONE};
+    enum relay_endpoint_as as = kind_of(x, is_text);
+    struct relay_client_publish p = {.content = RELAY_CONTENT_PICKLE, .wrap = wraps[as]};
+    int status = check_data(where, as, data, n, diag);
+    for (size_t i = 0; i < x->dest.n && status == 0; i++) {
+        p.group = x->group[i];
+        p.copies = x->dest.v[i].n > 0 ? (uint64_t)x->dest.v[i].n : 0;
+        status = relay_client_publish(x->session.client, &p, data, n, NULL);
+        if (status < 0) {
+            return nk_fail_sys(diag, status, "%s", where);
+        }
     }
-    if (n > 0) {
-        memcpy(data, p, n);
-    }
-    return send_data(x, where, is_text, data, n, diag);
+    x->sent += status == 0;
+    return status;
 }
 
 static int send_file(struct sender *x, const char *path, struct nk_diag *diag)
 {
     struct nk_buf b;
-    size_t n = 0;
     nk_buf_init(&b, (size_t)x->conf->common.max_object);
     int status = nk_file_read(path, 0, &b, diag);
-    if (status == 0 && nk_buf_len(&b) == 0) {
-        status = send_copy(x, path, false, "", 0, diag);
-    } else if (status == 0) {
-        uint8_t *data = nk_buf_detach(&b, &n);
-        status = data ? send_data(x, path, false, data, n, diag) : -ENOMEM;
+    if (status == 0) {
+        status = send_data(x, path, false, nk_buf_ptr(&b), nk_buf_len(&b), diag);
     }
     nk_buf_clear(&b);
     return status;
@@ -151,7 +136,7 @@ static int send_all(struct sender *x, struct nk_diag *diag)
     int status = 0;
     for (size_t i = 0; i < x->conf->text.n && status == 0; i++) {
         const char *text = x->conf->text.v[i];
-        status = send_copy(x, "--text", true, text, strlen(text), diag);
+        status = send_data(x, "--text", true, text, strlen(text), diag);
     }
     if (x->conf->lines) {
         return status;
@@ -184,7 +169,7 @@ static void give_up(struct sender *x, int status, struct nk_diag *diag)
 static bool enough_queued(const struct sender *x)
 {
     return relay_client_queued(x->session.client) > QUEUE_HIGH ||
-           relay_client_unacked(x->session.client) > QUEUE_LINES;
+           relay_client_unsettled(x->session.client) > QUEUE_LINES;
 }
 
 /* Send the complete lines that were read; at the end of a file also an unfinished one. */
@@ -197,7 +182,7 @@ static int send_lines(struct sender *x, bool at_end, struct nk_diag *diag)
             break;
         }
         size_t n = nl ? (size_t)(nl - p) : nk_buf_len(&x->line);
-        status = send_copy(x, "line", false, p, n, diag);
+        status = send_data(x, "line", false, p, n, diag);
         nk_buf_consume(&x->line, nl ? n + 1 : n);
     }
     return status;
@@ -328,6 +313,14 @@ static int start(struct sender *x, struct nk_cmd_ctx *ctx)
         return status;
     }
     nk_buf_init(&x->line, (size_t)x->conf->common.max_object + READ_SIZE);
+    x->group = calloc(x->dest.n, sizeof(*x->group));
+    status = x->group ? 0 : -ENOMEM;
+    for (size_t i = 0; i < x->dest.n && status == 0; i++) {
+        status = relay_client_group(x->session.client, x->dest.v[i].group, false, &x->group[i]);
+    }
+    if (status < 0) {
+        return nk_fail_sys(&ctx->diag, status, "--to");
+    }
     status = send_all(x, &ctx->diag);
     if (status == 0 && x->conf->lines) {
         status = read_on(x, &ctx->diag);
@@ -363,6 +356,7 @@ int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_coun
     }
     nk_stream_close(x.reader);
     nk_buf_clear(&x.line);
+    free(x.group);
     relay_endpoint_stop(&x.session);
     relay_endpoint_dest_clear(&x.dest);
     return status;

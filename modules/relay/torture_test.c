@@ -15,6 +15,7 @@
 
 #include "base/json.h"
 #include "relay/client_out.h"
+#include "relay/client_spool.h"
 #include "relay/guard.h"
 #include "relay/out.h"
 #include "relay/pickle_value.h"
@@ -244,28 +245,34 @@ static void values(void **state)
     assert_true(nk_torture(value_once, NULL) >= 3);
 }
 
-static int send_one(struct relay_client_out *o, const struct relay_wire_format *f)
+/* One small and one large object through the spool and the frames of tlspyo's wire. */
+static int send_one(struct client_spool *spool, struct client_line *l, struct relay_client_out *o,
+                    const struct relay_wire_format *f, size_t size)
 {
-    static const struct relay_wire_dest dest = {.group = "g", .n = -1};
+    static const uint8_t bytes[CLIENT_SMALL + 1];
+    const struct relay_client_publish p = {.wrap = RELAY_WRAP_BYTES, .ttl_ms = 1};
     struct iovec iov[RELAY_CLIENT_IOV];
-    uint8_t *data = malloc(3000);
-    if (!data) {
-        return -ENOMEM;
+    struct client_item it;
+    int rc = client_spool_put(spool, l, &p, bytes, size, false, NULL);
+    if (rc < 0) {
+        return rc;
     }
-    memset(data, 'x', 3000);
-    int rc = relay_client_out_push(o, &dest, 1, RELAY_FORM_BYTES, data, 3000);
-    while (rc == 0 && !relay_client_out_empty(o)) {
-        int n = relay_client_out_iov(o, f, true, iov);
-        if (n <= 0) {
-            return n < 0 ? n : WRONG;
-        }
+    client_spool_peek(l, &it);
+    const struct relay_client_item item = {.dest = {.group = "g", .n = -1},
+                                           .head = it.head,
+                                           .head_len = it.head_len,
+                                           .data_len = it.data_len,
+                                           .dot = it.dot};
+    int64_t stamp = relay_client_out_object(o, f, &item, client_spool_take(spool, l));
+    while (stamp > 0 && !relay_client_out_empty(o)) {
         size_t sent = 0;
+        int n = relay_client_out_iov(o, iov);
         for (int i = 0; i < n; i++) {
             sent += iov[i].iov_len;
         }
         relay_client_out_sent(o, sent);
     }
-    return rc;
+    return stamp < 0 ? (int)stamp : 0;
 }
 
 static int client_once(void *arg)
@@ -273,12 +280,18 @@ static int client_once(void *arg)
     const struct relay_wire_format f = {.header_size = 10, .password = arg};
     const char *const groups[] = {"g", "h"};
     struct relay_client_out o;
+    struct client_spool spool;
+    struct client_line line;
+    client_spool_init(&spool);
+    client_line_init(&line, 0);
     relay_client_out_init(&o);
     int rc = relay_wire_put_hello(relay_client_out_frames(&o), &f, relay_client_out_stamp(&o),
                                   groups, 2);
     for (int i = 0; i < 3 && rc == 0; i++) {
-        rc = send_one(&o, &f);
+        rc = send_one(&spool, &line, &o, &f, i == 1 ? CLIENT_SMALL + 1 : 3000);
     }
+    client_line_clear(&spool, &line);
+    client_spool_clear(&spool);
     relay_client_out_clear(&o);
     return rc;
 }
