@@ -21,6 +21,7 @@ trap 'stop_all; rm -rf "$dir"' EXIT
 mkdir -p build/bench
 load=build/bench/relay_load
 ${CC:-cc} -O2 -Wall -Wextra -o $load tests/bench/relay_load.c -lssl -lcrypto
+${CC:-cc} -O2 -Wall -Wextra -o build/bench/relay_floor tests/bench/relay_floor.c
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 wait_port() { "$python" tests/bench/wait_port.py "$1"; }
@@ -65,6 +66,14 @@ measure() {
     RATE=$(median "${rate[@]}") CPU=$(median "${cpu[@]}") P50=$(median "${p50[@]}") P99=$(median "${p99[@]}") RSS=$(median "${rss[@]}")
 }
 
+# floor WINDOW: what the kernel alone takes for one object at a time over TCP, just now, as a peer
+floor() {
+    local run cpu=()
+    [ "$1" = 1 ] || return 0
+    for run in 1 2 3; do cpu+=("$(build/bench/relay_floor "$seconds" | cut -d ' ' -f 2)"); done
+    printf 'bare-epoll=%s' "$(median "${cpu[@]}")"
+}
+
 # row CASE MODE SIZE WINDOW TARGET: TLS against tlspyo, then netkit over plain TCP
 row() {
     local target=$5 peers="" ours rate
@@ -78,7 +87,7 @@ row() {
     fi
     bench_row "$1 TLS" "relay CPU" us "$ours" "$peers" "<= $target" "$(at_most "$ours" "$target")"
     measure netkit_tcp "$2" "$3" "$4"
-    bench_row "$1 TCP" "relay CPU" us "$CPU" "" "<= $target" "$(at_most "$CPU" "$target")"
+    bench_row "$1 TCP" "relay CPU" us "$CPU" "$(floor "$4")" "<= $target" "$(at_most "$CPU" "$target")"
 }
 
 start_netkit netkit_tls TLS

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# TLS 1.3 records in memory: netkit's mbedTLS over libsodium, mbedTLS as upstream ships it, OpenSSL.
+# TLS 1.3 records in memory: netkit's over libsodium, mbedTLS as upstream ships it, OpenSSL. Each has
+# the two copies of a transport, into the pipe and out of it.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . tests/bench/lib.sh
@@ -38,8 +39,8 @@ for suite in aes256gcm chacha20poly1305; do
         fi
         x=$(ratio "$ours" "$stock")
         target="none" met=-
-        if [ $suite = aes256gcm ] && [ $size = 16383 ]; then
-            target=">= 8 x stock" met=$(at_least "$x" 8)
+        if [ $suite = aes256gcm ] && [ -x "$out/openssl" ]; then
+            target=">= 1 x openssl" met=$(at_least "$(ratio "$ours" "$openssl")" 1)
         fi
         bench_row "$suite $size" throughput MB/s "$ours" "$others" "$target: $x x stock$vs" "$met"
     done

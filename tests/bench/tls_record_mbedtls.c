@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* TLS record rates of mbedTLS: as netkit builds it, or (NK_STOCK) as upstream ships it. */
+/* TLS record rates: of netkit's own records (tls/ssl_data.h) in a connection of its mbedTLS, or
+ * (NK_STOCK) of mbedTLS as upstream ships it. */
 #include <mbedtls/pk.h>
 #include <mbedtls/ecp.h>
 #include <mbedtls/ssl.h>
@@ -8,10 +9,18 @@
 #include <sodium.h>
 
 #include "tls_record.h"
+#ifndef NK_STOCK
+#include "tls/ssl_data.h"
+#endif
 
 struct session {
     struct pipe up, down;
     mbedtls_ssl_context client, server;
+#ifndef NK_STOCK
+    struct tls_park park;
+    struct tls_park_pool pool;
+    unsigned char out[BLOCK_MAX + TLS_DATA_ADDED], in[BLOCK_MAX + TLS_DATA_ADDED];
+#endif
 };
 
 static int bench_random(void *ctx, unsigned char *out, size_t len)
@@ -118,6 +127,12 @@ static void handshake(struct session *s)
     }
 }
 
+#ifdef NK_STOCK
+static void prepare(struct session *s)
+{
+    (void)s;
+}
+
 static void send_block(void *session, const unsigned char *block, size_t len)
 {
     static unsigned char got[BLOCK_MAX];
@@ -133,6 +148,33 @@ static void send_block(void *session, const unsigned char *block, size_t len)
         }
     }
 }
+#else
+/* After the handshake the client has tickets to read, which it does not. */
+static void prepare(struct session *s)
+{
+    if (!tls_data_usable(&s->client) || !tls_park(&s->server, &s->park, &s->pool)) {
+        die("parking", 0);
+    }
+}
+
+/* As the stream does it: sealed in the block that a write takes, opened from the one that a read
+ * filled. */
+static void send_block(void *session, const unsigned char *block, size_t len)
+{
+    static unsigned char got[BLOCK_MAX + 1];
+    struct session *s = session;
+    const struct iovec iov = {.iov_base = (void *)(uintptr_t)block, .iov_len = len};
+    int rc = tls_data_seal(&s->client, s->out, &iov, 0, len);
+    if (rc != 0 || pipe_put(&s->up, s->out, len + TLS_DATA_ADDED) != len + TLS_DATA_ADDED) {
+        die("write", rc);
+    }
+    size_t n = pipe_get(&s->up, s->in, sizeof(s->in));
+    rc = tls_data_open(&s->server, &s->park, s->in, n, got);
+    if (rc != (int)len) {
+        die("read", rc);
+    }
+}
+#endif
 
 static void run(const char *name, int suite)
 {
@@ -163,6 +205,7 @@ static void run(const char *name, int suite)
     mbedtls_ssl_set_bio(&s->client, s, client_send, client_recv, NULL);
     mbedtls_ssl_set_bio(&s->server, s, server_send, server_recv, NULL);
     handshake(s);
+    prepare(s);
     measure(name, send_block, s);
 }
 
