@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading: bounded, never waiting for a FIFO, and careful with what holds secrets. */
 #include "base/file.h"
+#include "base/file_secret.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,79 +66,26 @@ int nk_file_read_fd(int fd, struct nk_buf *out, struct nk_diag *diag)
     return read_all(fd, name, out, diag);
 }
 
-static bool is_below(const char *path, const char *dir)
-{
-    char real[PATH_MAX];
-    if (!dir || !*dir || !realpath(dir, real))
-        return false;
-    size_t n = strlen(real);
-    return strncmp(path, real, n) == 0 && path[n] == '/';
-}
-
-/* Where a container or service manager hands out secrets with the mode bits of its own choice. */
-static bool is_handed_out(const char *real)
-{
-    return is_below(real, getenv("CREDENTIALS_DIRECTORY")) || is_below(real, "/run/secrets");
-}
-
-static int bad_mode(const char *what, const char *path, const struct stat *st, const char *why,
-                    struct nk_diag *diag)
-{
-    return nk_fail(diag, NK_EBADMODE, "%s %s (owner uid %u, mode %04o) %s", what, path,
-                   (unsigned)st->st_uid, (unsigned)st->st_mode & 07777u, why);
-}
-
-/* Who may write to a directory can put another file in the place of the one we trust; where the
- * sticky bit is set only owners can. */
-static int check_parents(const char *real, struct nk_diag *diag)
-{
-    char dir[PATH_MAX];
-    struct stat st;
-    snprintf(dir, sizeof dir, "%s", real);
-    for (char *slash = strrchr(dir, '/'); slash; slash = strrchr(dir, '/')) {
-        slash[slash == dir ? 1 : 0] = '\0';
-        if (stat(dir, &st) < 0)
-            return nk_fail_sys(diag, -errno, "cannot check %s", dir);
-        if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0 && (st.st_mode & S_ISVTX) == 0) {
-            bad_mode("directory", dir, &st, "can be written by others", diag);
-            nk_hint(diag, "chmod go-w %s", dir);
-            return NK_EBADMODE;
-        }
-        if (slash == dir)
-            break;
-    }
-    return 0;
-}
-
-static int check_secret_file(const char *path, const struct stat *st, struct nk_diag *diag)
-{
-    char real[PATH_MAX];
-    const char *why = NULL;
-    if (!realpath(path, real))
-        return nk_fail_sys(diag, -errno, "cannot check %s", path);
-    if ((st->st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        why = "can be written by others";
-    else if ((st->st_mode & (S_IRWXG | S_IRWXO)) != 0 && st->st_uid == geteuid() &&
-             !is_handed_out(real))
-        why = "can be read by others";
-    if (why) {
-        bad_mode("secret file", path, st, why, diag);
-        nk_hint(diag, "chmod 600 %s", path);
-        return NK_EBADMODE;
-    }
-    return check_parents(real, diag);
-}
-
-static int check_opened(int fd, const char *path, unsigned flags, struct nk_diag *diag)
+static int check_opened(int fd, const char *path, struct nk_diag *diag)
 {
     struct stat st;
     if (fstat(fd, &st) < 0)
         return nk_fail_sys(diag, -errno, "cannot check %s", path);
     if (S_ISDIR(st.st_mode))
         return nk_fail_sys(diag, -EISDIR, "cannot read %s", path);
-    if (!S_ISREG(st.st_mode))
-        return nk_fail(diag, -EINVAL, "%s is not a regular file", path);
-    return flags & NK_FILE_SECRET ? check_secret_file(path, &st, diag) : 0;
+    return S_ISREG(st.st_mode) ? 0 : nk_fail(diag, -EINVAL, "%s is not a regular file", path);
+}
+
+/* Replaces *fd by a descriptor of the same file that can be trusted. */
+static int check_secret(int *fd, const char *path, struct nk_diag *diag)
+{
+    int checked;
+    int r = nk_file_secret_open(path, *fd, &checked, diag);
+    if (r == 0) {
+        close(*fd);
+        *fd = checked;
+    }
+    return r;
 }
 
 static bool no_such_file(int r)
@@ -152,8 +99,10 @@ int nk_file_read(const char *path, unsigned flags, struct nk_buf *out, struct nk
         return nk_file_read_fd(STDIN_FILENO, out, diag);
     /* Without O_NONBLOCK opening a FIFO would wait for its writer. */
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    int r = fd < 0 ? nk_fail_sys(diag, -errno, "cannot open %s", path)
-                   : check_opened(fd, path, flags, diag);
+    int r =
+        fd < 0 ? nk_fail_sys(diag, -errno, "cannot open %s", path) : check_opened(fd, path, diag);
+    if (r == 0 && (flags & NK_FILE_SECRET) != 0)
+        r = check_secret(&fd, path, diag);
     if (r == 0)
         r = read_all(fd, path, out, diag);
     if (fd >= 0)

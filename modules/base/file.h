@@ -18,7 +18,8 @@
 
 enum nk_file_flags {
     NK_FILE_SECRET = 1,    /* refuse group/other access bits if owned by us; always refuse writable
-                              by others (files and parents; sticky directories excepted) */
+                              by others (files and parents; sticky directories excepted, and volumes
+                              of containers under conditions: see file_secret.h) */
     NK_FILE_OVERWRITE = 2, /* replace an existing file (by rename) */
     NK_FILE_PUBLIC = 4,    /* write with mode 0644 instead of 0600 */
     NK_FILE_CONFIG = 8     /* the path comes from the configuration: missing, or not a regular file,

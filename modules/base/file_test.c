@@ -11,8 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -250,6 +253,99 @@ static void secret_parents(void **state)
     assert_int_equal(read_secret(w, w->path[2]), NK_EBADMODE);
 }
 
+/* A link is as good as the directory that it is in. */
+static void secret_links(void **state)
+{
+    struct place *w = *state;
+    assert_int_equal(mkdir(at(w, 0, "d"), 0700), 0);
+    put(w, 1, "pw", "pw", 0600);
+    assert_int_equal(symlink(w->path[1], at(w, 2, "d/link")), 0);
+    assert_int_equal(read_secret(w, w->path[2]), 0);
+    assert_int_equal(chmod(w->path[0], 0777), 0);
+    assert_int_equal(read_secret(w, w->path[2]), NK_EBADMODE);
+    assert_non_null(strstr(w->diag.text, w->path[0]));
+    assert_int_equal(chmod(w->path[0], 01777), 0);
+    assert_int_equal(read_secret(w, w->path[2]), 0);
+    /* on the way, too */
+    assert_int_equal(unlink(w->path[2]), 0);
+    assert_int_equal(symlink(w->dir, w->path[2]), 0);
+    put(w, 1, "d/link/pw", "pw", 0600);
+    assert_int_equal(read_secret(w, w->path[1]), 0);
+    assert_int_equal(chmod(w->path[0], 0777), 0);
+    assert_int_equal(read_secret(w, w->path[1]), NK_EBADMODE);
+    assert_int_equal(chmod(w->path[0], 0700), 0);
+}
+
+/* In a mount namespace of its own: a volume at w->dir with this mode and owner, in it "d" and in
+ * that "pw". Returns what reading says, and its hint; 1000: the volume could not be made. */
+static int read_in_volume(struct place *w, uid_t volume, mode_t volume_mode, uid_t d, mode_t d_mode,
+                          uid_t pw, const char *name)
+{
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", w->dir, "tmpfs", 0, "mode=0700") < 0) {
+        return 1000;
+    }
+    if (mkdir(at(w, 0, "d"), d_mode) < 0 || chmod(w->path[0], d_mode) < 0 ||
+        chown(w->path[0], d, d) < 0) {
+        return 1001;
+    }
+    const char *path = put(w, 1, name, "pw", 0600);
+    if (chown(path, pw, pw) < 0 || chown(w->dir, volume, volume) < 0 ||
+        chmod(w->dir, volume_mode) < 0) {
+        return 1002;
+    }
+    return read_secret(w, path);
+}
+
+/* Kubernetes: an emptyDir is the root of a mount with mode 0777. */
+static void secret_in_a_volume(void **state)
+{
+    struct place *w = *state;
+    enum { OTHER = 65534 };
+    static const struct {
+        uid_t volume;
+        mode_t volume_mode;
+        uid_t d;
+        mode_t d_mode;
+        uid_t pw;
+        const char *name;
+        int want;
+        const char *hint;
+    } v[] = {
+        {0, 0755, 0, 0700, 0, "d/pw", 0, NULL},
+        {0, 0777, 0, 0700, 0, "d/pw", 0, NULL},
+        {0, 02775, 0, 0755, 0, "d/pw", 0, NULL},
+        {0, 0777, 0, 0770, 0, "d/pw", NK_EBADMODE, "mkdir -m 700"},
+        {0, 0777, OTHER, 0700, 0, "d/pw", NK_EBADMODE, "mkdir -m 700"},
+        {0, 0777, 0, 0700, OTHER, "d/pw", NK_EBADMODE, "has to belong to uid"},
+        {0, 0777, 0, 0700, 0, "pw", NK_EBADMODE, "mkdir -m 700"}, /* in the root itself */
+        {0, 01777, 0, 0700, 0, "pw", 0, NULL},                    /* sticky, as ever */
+        {OTHER, 0777, 0, 0700, 0, "d/pw", NK_EBADMODE, "have its owner run"},
+    };
+    if (geteuid() != 0) {
+        print_message("base/file: mounting needs root: skipped\n");
+        skip();
+    }
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        int status;
+        pid_t child = fork();
+        if (child == 0) {
+            int got = read_in_volume(w, v[i].volume, v[i].volume_mode, v[i].d, v[i].d_mode, v[i].pw,
+                                     v[i].name);
+            bool said = !v[i].hint || strstr(w->diag.hint, v[i].hint);
+            if (got != v[i].want || !said)
+                print_message("case %zu: %d %s (%s)\n", i, got, w->diag.text, w->diag.hint);
+            _exit(got >= 1000 ? 2 : got != v[i].want || !said);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+            print_message("base/file: this container may not mount: skipped\n");
+            skip();
+        }
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+}
+
 /* Kubernetes: name -> ..data/name, ..data -> ..2026_01_01. */
 static void secret_behind_links(void **state)
 {
@@ -449,6 +545,8 @@ int nk_test_base_file(void)
         WITH_PLACE(secret_modes),
         WITH_PLACE(secret_of_another_owner),
         WITH_PLACE(secret_parents),
+        WITH_PLACE(secret_links),
+        WITH_PLACE(secret_in_a_volume),
         WITH_PLACE(secret_behind_links),
         WITH_PLACE(credentials_directory),
         WITH_PLACE(writing),

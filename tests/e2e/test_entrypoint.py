@@ -226,6 +226,38 @@ def test_credentials_directory(programs, work):
     assert relay.program.stop() == 0
 
 
+@pytest.fixture
+def volume(work):
+    """A prefix that runs a command as another user, with a volume as Kubernetes makes an emptyDir."""
+    need_root()
+    need_command("unshare")
+    need_command("setpriv")
+    place = work / "volume"
+    place.mkdir()
+    work.chmod(0o755)
+    for parent in place.parents:  # the other user has to get there
+        if not parent.stat().st_mode & 0o001:
+            parent.chmod(0o711)
+    return place, ["unshare", "-m", "sh", "-ec",
+                   'mount -t tmpfs -o mode=0777 none "$0"; exec setpriv --reuid 12345 --regid 12345 '
+                   '--clear-groups "$@"', place]
+
+
+def test_state_in_a_volume_that_everybody_may_write_to(programs, volume):
+    """Its own directory keeps what it made there; a password beside it is refused with the remedy."""
+    place, prefix = volume
+    relay = programs([*prefix, *relay_argv(place / "state")])
+    relay.wait_line("listening on")
+    assert relay.stop() == 0
+    script = 'umask 077; echo "a good long password, really" > "$0/pw"; exec "$@" --password-file "$0/pw"'
+    done = subprocess.run([str(word) for word in (
+        *prefix, "sh", "-c", script, place, *relay_argv(place / "state"))], env=clean_env(),
+        capture_output=True, text=True, timeout=support.PATIENCE)
+    assert done.returncode == 77, done.stderr
+    assert f"volume {place} (owner uid 0, mode 0777)" in done.stderr
+    assert f"mkdir -m 700 {place}/secrets" in done.stderr
+
+
 # --- what the process looks like from outside ------------------------------------------------
 
 
