@@ -20,7 +20,7 @@ enum {
 
 /* What a certificate must have in it. */
 struct relay_cert_rule {
-    char *name; /* "CN:..." or a SAN as tls writes it; NULL: hash */
+    char *name; /* a line of relay_peer's names; NULL: hash */
     uint8_t hash[HASH];
 };
 
@@ -246,7 +246,7 @@ static bool is_name_rule(const char *text)
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         size_t n = strlen(kinds[i]);
         if (strncmp(text, kinds[i], n) == 0) {
-            return text[n] && strlen(text) < RELAY_CERT_TEXT && !strstr(text, ", ");
+            return text[n] && strlen(text) < RELAY_CERT_TEXT && !strchr(text, '\n');
         }
     }
     return false;
@@ -376,17 +376,16 @@ bool relay_identities_any_key(const struct relay_identities *s)
     return s->nkeys > 0;
 }
 
-/* Is `name` one of the entries of "a, b, c"? */
-static bool in_list(const char *list, const char *name)
+/* Is `name` one of the lines? */
+static bool has_line(const char *lines, const char *name)
 {
     size_t len = strlen(name);
-    while (*list) {
-        size_t n = strcspn(list, ",");
-        if (n == len && memcmp(list, name, n) == 0) {
+    while (*lines) {
+        size_t n = strcspn(lines, "\n");
+        if (n == len && memcmp(lines, name, n) == 0) {
             return true;
         }
-        list += n;
-        list += strspn(list, ", ");
+        lines += n + (lines[n] == '\n');
     }
     return false;
 }
@@ -397,10 +396,7 @@ static bool rule_matches(const struct relay_cert_rule *r, const struct relay_pee
         return memcmp(r->hash, peer->cert_hash, HASH) == 0 ||
                memcmp(r->hash, peer->spki_hash, HASH) == 0;
     }
-    if (strncmp(r->name, "CN:", 3) == 0) {
-        return peer->cn[0] && strcmp(r->name + 3, peer->cn) == 0;
-    }
-    return in_list(peer->sans, r->name);
+    return has_line(peer->names, r->name);
 }
 
 const struct relay_identity *relay_identities_by_cert(const struct relay_identities *s,

@@ -42,11 +42,10 @@ struct relay_identity {
 
 /* What is known of a peer without asking it. */
 struct relay_peer {
-    int64_t uid;      /* of a unix peer; -1: none */
-    int64_t own_uid;  /* of this process: it and root are let in without a rule */
-    bool certificate; /* it showed one that was verified; then: */
-    char cn[RELAY_CERT_TEXT];
-    char sans[RELAY_PEER_NAMES]; /* "DNS:a, IP:127.0.0.1, URI:b" */
+    int64_t uid;                  /* of a unix peer; -1: none */
+    int64_t own_uid;              /* of this process: it and root are let in without a rule */
+    bool certificate;             /* it showed one that was verified; then: */
+    char names[RELAY_PEER_NAMES]; /* a line each: "CN:alice", "DNS:a" (NK_Q_PEERNAMES) */
     uint8_t cert_hash[32], spki_hash[32];
 };
 

@@ -146,13 +146,13 @@ static void test_certificate_rules(void **state)
     assert_int_equal(relay_identity_cert(set, a, "alice", NULL), NK_ECONFIG);
     assert_int_equal(relay_identity_cert(set, a, "CN:", NULL), NK_ECONFIG);
     assert_int_equal(relay_identity_cert(set, a, "sha256:00", NULL), NK_ECONFIG);
-    assert_int_equal(relay_identity_cert(set, a, "DNS:a, DNS:b", NULL), NK_ECONFIG);
+    assert_int_equal(relay_identity_cert(set, a, "DNS:a\nDNS:b", NULL), NK_ECONFIG);
     assert_null(relay_identities_by_cert(set, &peer));
-    strcpy(peer.cn, "alice");
+    strcpy(peer.names, "CN:al\nCN:alice\nDNS:a");
     assert_ptr_equal(relay_identities_by_cert(set, &peer), a);
-    strcpy(peer.cn, "Alice");
+    strcpy(peer.names, "CN:Alice");
     assert_null(relay_identities_by_cert(set, &peer));
-    strcpy(peer.sans, "URI:x, CN:alice"); /* a SAN that looks like a CN */
+    strcpy(peer.names, "URI:CN:alice\nDNS:x, CN:alice"); /* look like others */
     assert_null(relay_identities_by_cert(set, &peer));
     for (unsigned i = 0; i < 32; i++) {
         peer.spki_hash[i] = (uint8_t)(i / 10 * 16 + i % 10);

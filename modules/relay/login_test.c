@@ -458,12 +458,12 @@ static void test_certificate_and_uid(void **state)
     assert_int_equal(relay_identity_cert(set, add(set, "web", NULL), "DNS:web.example", NULL), 0);
     assert_int_equal(relay_identity_uid(set, add(set, "svc", NULL), 77, NULL), 0);
     assert_int_equal(implicit_as(set, &peer, exporter_one, "", RELAY_LOGIN_CERTIFICATE), NK_EAUTH);
-    strcpy(peer.sans, "DNS:x.example, DNS:web.example");
+    strcpy(peer.names, "DNS:x.example\nDNS:web.example");
     assert_int_equal(implicit_as(set, &peer, exporter_one, "", RELAY_LOGIN_CERTIFICATE), NK_EAUTH);
     peer.certificate = true;
     assert_int_equal(implicit_as(set, &peer, NULL, "", RELAY_LOGIN_CERTIFICATE), NK_EAUTH);
     assert_int_equal(implicit_as(set, &peer, exporter_one, "web", RELAY_LOGIN_CERTIFICATE), 0);
-    strcpy(peer.sans, "DNS:notweb.example, DNS:web.example.org");
+    strcpy(peer.names, "DNS:notweb.example\nDNS:web.example.org");
     assert_int_equal(implicit_as(set, &peer, exporter_one, "", RELAY_LOGIN_CERTIFICATE), NK_EAUTH);
     peer = stranger;
     assert_int_equal(implicit_as(set, &peer, NULL, "", RELAY_LOGIN_UID), NK_EAUTH);

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <sodium.h>
 
+#include <mbedtls/oid.h>
 #include <mbedtls/pem.h>
 
 #include "base/codec.h"
@@ -15,7 +16,7 @@
 #define PIN_PREFIX "sha256:"
 #define CURL_PREFIX "sha256//" /* curl --pinnedpubkey */
 
-enum { WEAK_RSA_BITS = 2048 };
+enum { WEAK_RSA_BITS = 2048, DEL = 0x7f };
 
 int tls_parse_certs(mbedtls_x509_crt *out, const void *p, size_t n, struct nk_diag *diag,
                     const char *what)
@@ -161,6 +162,53 @@ void tls_crt_sans(char *out, size_t max, const mbedtls_x509_crt *crt)
             append(out, max, ", ");
         }
         format_san(out, max, &s->buf);
+    }
+}
+
+/* One more line, unless it is too long or has bytes that nk_escape would have to change. */
+static void append_line(char *out, size_t max, const char *kind, const void *p, size_t n)
+{
+    size_t used = strlen(out), head = strlen(kind) + (used > 0);
+    if (n == 0 || used + head + n + 1 > max || !nk_utf8_valid(p, n)) {
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (((const uint8_t *)p)[i] < ' ' || ((const uint8_t *)p)[i] == DEL) {
+            return;
+        }
+    }
+    snprintf(out + used, max - used, "%s%s%.*s", used ? "\n" : "", kind, (int)n, (const char *)p);
+}
+
+void tls_crt_names(char *out, size_t max, const mbedtls_x509_crt *crt)
+{
+    out[0] = 0;
+    for (const mbedtls_x509_name *a = &crt->subject; a; a = a->next) {
+        if (a->oid.p && MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &a->oid) == 0) {
+            append_line(out, max, "CN:", a->val.p, a->val.len);
+        }
+    }
+    for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s && s->buf.p; s = s->next) {
+        char text[INET6_ADDRSTRLEN];
+        switch (s->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) {
+        case MBEDTLS_X509_SAN_DNS_NAME:
+            append_line(out, max, "DNS:", s->buf.p, s->buf.len);
+            break;
+        case MBEDTLS_X509_SAN_RFC822_NAME:
+            append_line(out, max, "EMAIL:", s->buf.p, s->buf.len);
+            break;
+        case MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER:
+            append_line(out, max, "URI:", s->buf.p, s->buf.len);
+            break;
+        case MBEDTLS_X509_SAN_IP_ADDRESS:
+            if ((s->buf.len == 4 || s->buf.len == 16) &&
+                inet_ntop(s->buf.len == 4 ? AF_INET : AF_INET6, s->buf.p, text, sizeof(text))) {
+                append_line(out, max, "IP:", text, strlen(text));
+            }
+            break;
+        default:
+            break;
+        }
     }
 }
 

@@ -199,7 +199,7 @@ static int load_ca(struct tls_state *s, const struct tls_creds_conf *c, struct n
     if (c->ca || c->ca_text) {
         return load_certs(&s->ca, c->ca, c->ca_text, diag);
     }
-    if (c->role == TLS_SERVER || c->npins > 0) {
+    if (c->role == TLS_SERVER || c->npins > 0 || c->unverified) {
         return 0;
     }
     const char *bundle = tls_system_bundle();
@@ -291,9 +291,22 @@ static int set_up_ssl(struct tls_state *s, const struct tls_creds_conf *c, mbedt
     return rc;
 }
 
+/* `unverified` may weaken nothing that was asked for as well. */
+static int check_unverified(const struct tls_creds_conf *c, struct nk_diag *diag)
+{
+    if (c->unverified && (c->role != TLS_CLIENT || c->ca || c->ca_text || c->npins > 0)) {
+        return nk_fail(diag, NK_ECONFIG, "unverified is for clients without ca and pins");
+    }
+    return 0;
+}
+
 static int fill_state(struct tls_state *s, const struct tls_creds_conf *c, struct nk_diag *diag)
 {
-    int rc = load_own(s, c, diag);
+    int rc = check_unverified(c, diag);
+    if (rc == 0) {
+        rc = load_own(s, c, diag);
+    }
+    s->unverified = c->unverified;
     if (rc == 0) {
         rc = load_ca(s, c, diag);
     }

@@ -83,7 +83,7 @@ void tls_keep_session(struct tls_stream *f)
     if (f->peer) {
         peer = *f->peer;
     } else if (crt) {
-        tls_crt_hash(crt, peer.cert, NULL);
+        tls_crt_hash(crt, peer.cert, peer.spki);
         tls_crt_subject(peer.identity, sizeof(peer.identity), &crt->subject);
         peer.known = true;
     }
@@ -314,11 +314,21 @@ static int query_peer(struct tls_stream *f, enum nk_query what, void *out, size_
     if (!crt && !(f->peer && f->peer->known)) {
         return -ENOENT;
     }
-    if (what == NK_Q_PEERCERT) {
+    if (what == NK_Q_PEERCERT || what == NK_Q_PEERSPKI) {
+        bool spki = what == NK_Q_PEERSPKI;
         if (crt) {
-            tls_crt_hash(crt, hash, NULL);
+            tls_crt_hash(crt, spki ? NULL : hash, spki ? hash : NULL);
+            return answer(out, n, hash, TLS_HASH);
         }
-        return answer(out, n, crt ? hash : f->peer->cert, TLS_HASH);
+        return answer(out, n, spki ? f->peer->spki : f->peer->cert, TLS_HASH);
+    }
+    if (what == NK_Q_PEERNAMES) {
+        char names[TLS_SANS_TEXT];
+        if (!crt) { /* a resumed session: nobody may be taken for somebody by half a memory */
+            return -ENOENT;
+        }
+        tls_crt_names(names, sizeof(names), crt);
+        return answer_text(out, n, names);
     }
     if (!crt) {
         return answer_text(out, n, f->peer->identity);
@@ -355,6 +365,8 @@ static int tls_query(struct nk_stream *s, enum nk_query what, void *out, size_t 
         return open ? answer_text(out, n, mbedtls_ssl_get_alpn_protocol(&f->ssl)) : -ENOENT;
     case NK_Q_IDENTITY:
     case NK_Q_PEERCERT:
+    case NK_Q_PEERSPKI:
+    case NK_Q_PEERNAMES:
         return open ? query_peer(f, what, out, n) : -ENOENT;
     case NK_Q_EXPORTER:
         return open ? query_exporter(f, out, n) : -ENOENT;

@@ -596,6 +596,43 @@ static void test_resumption(void **state)
     }
 }
 
+/* A client whose owner authenticates the server by itself: any certificate, and what the owner
+ * needs to decide, also after a resumption. */
+static void test_unverified(void **state)
+{
+    struct fixture *x = *state;
+    struct tls_creds_conf sc = server_conf(x), cc = {.role = TLS_CLIENT, .unverified = true};
+    struct tls_creds *none;
+    struct rig r;
+    sc.cert_text = kit_cert_pem(&x->old_leaf);
+    sc.key_text = kit_key_pem(&x->old_leaf);
+    rig_new(&r, &sc, &cc);
+    for (int i = 0; i < 2; i++) {
+        uint8_t got[TLS_HASH], want[TLS_HASH];
+        char names[64];
+        size_t n = sizeof(got), m = sizeof(names);
+        rig_connect(&r, "elsewhere.test", WIDE, WIDE);
+        kit_peer_send(&r.server, "hello", 5);
+        kit_peer_send(&r.client, "hello", 5);
+        assert_true(kit_run(r.app, got_both, &r));
+        assert_int_equal(nk_stream_query(r.client.s, NK_Q_PEERSPKI, got, &n), 0);
+        tls_hash_cert(nk_buf_ptr(&x->old_leaf.cert), nk_buf_len(&x->old_leaf.cert), NULL, want,
+                      NULL);
+        assert_memory_equal(got, want, TLS_HASH);
+        int rc = nk_stream_query(r.client.s, NK_Q_PEERNAMES, names, &m);
+        assert_int_equal(rc, i == 0 ? 0 : -ENOENT);
+        if (i == 0) {
+            assert_string_equal(names, "CN:server\nDNS:srv.test");
+        }
+        rig_disconnect(&r);
+    }
+    rig_free(&r);
+    cc.ca_text = kit_cert_pem(&x->ca);
+    assert_int_equal(tls_creds_new(&none, &cc, NULL), NK_ECONFIG); /* one or the other */
+    sc.unverified = true;
+    assert_int_equal(tls_creds_new(&none, &sc, NULL), NK_ECONFIG);
+}
+
 enum { COUNT_HEADER = 16, IDLE_LIMIT = 8192 };
 
 static size_t counted; /* bytes that mbedTLS holds */
@@ -679,6 +716,7 @@ int nk_test_tls_filter(void)
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_batching),
         cmocka_unit_test(test_resumption),
+        cmocka_unit_test(test_unverified),
         cmocka_unit_test(test_idle_memory),
     };
     return cmocka_run_group_tests_name("tls/filter", tests, set_up, tear_down);

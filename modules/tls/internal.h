@@ -33,6 +33,9 @@ int tls_parse_certs(mbedtls_x509_crt *out, const void *p, size_t n, struct nk_di
 void tls_crt_hash(const mbedtls_x509_crt *crt, uint8_t cert[TLS_HASH], uint8_t spki[TLS_HASH]);
 void tls_crt_sans(char *out, size_t max, const mbedtls_x509_crt *crt);
 void tls_crt_subject(char *out, size_t max, const mbedtls_x509_name *name);
+/* Everything that a certificate calls its owner, a line each: "CN:alice", "DNS:a", "URI:b". A name
+ * that does not fit, or whose bytes could be taken for another, is left out as a whole. */
+void tls_crt_names(char *out, size_t max, const mbedtls_x509_crt *crt);
 void tls_crt_describe(struct tls_cert_info *out, const mbedtls_x509_crt *crt);
 int64_t tls_x509_seconds(const mbedtls_x509_time *t);
 
@@ -49,6 +52,7 @@ struct tls_verify {
     const char *host;            /* expected name or address, or NULL */
     uint8_t ip[16];
     size_t ip_len;  /* not 0: host is an address */
+    bool any;       /* everybody is let through: the stream's owner decides */
     bool untrusted; /* the chain leads to no authority of ours */
     struct nk_diag why;
     mbedtls_ssl_context *ssl; /* the connection, or NULL */
@@ -83,7 +87,7 @@ int tls_ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *buf
  */
 struct tls_peer {
     bool known;
-    uint8_t cert[TLS_HASH];
+    uint8_t cert[TLS_HASH], spki[TLS_HASH];
     char identity[256]; /* subject and SANs */
 };
 
@@ -115,6 +119,7 @@ struct tls_state {
     mbedtls_x509_crt ca;
     bool has_cert;
     struct tls_pins pins;
+    bool unverified;
     char **alpn; /* NULL-terminated, as mbedTLS keeps a pointer to it */
     char *name;  /* expected name, or NULL */
     uint64_t handshake_ms, rekey_bytes;

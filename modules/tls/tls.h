@@ -3,14 +3,13 @@
  * tls - TLS 1.3 (1.2 on request) over any stream, credentials, and certificates (RFC 8446, RFC
  * 5280).
  *
- * A client always verifies the server, by one of these, and never by nothing:
- *   pins  the certificate or its public key has one of the given SHA-256 values. The pin is the
- *         identity: neither chain, name nor dates are looked at.
- *   ca    the chain leads to a certificate of this file (a self-signed leaf may be its own), the
- *         dates are right and the name (or IP address, against IP SANs) matches.
- *   else  the same against the system's CA bundle.
- * A server asks for a client certificate when it has `ca` or `pins`, and then requires one. No byte
- * reaches the owner of the stream before the peer has been verified.
+ * A client always verifies the server, by one of these, and never by nothing (but see
+ * `unverified`): pins  the certificate or its public key has one of the given SHA-256 values. The
+ * pin is the identity: neither chain, name nor dates are looked at. ca    the chain leads to a
+ * certificate of this file (a self-signed leaf may be its own), the dates are right and the name
+ * (or IP address, against IP SANs) matches. else  the same against the system's CA bundle. A server
+ * asks for a client certificate when it has `ca` or `pins`, and then requires one. No byte reaches
+ * the owner of the stream before the peer has been verified.
  *
  * Everything here belongs to the loop thread, as mbedTLS does.
  */
@@ -56,6 +55,9 @@ struct tls_creds_conf {
     const char *const *alpn; /* protocol names (RFC 7301), most wanted first */
     size_t nalpn;
     const char *name;      /* client: the name to expect and send instead of the host's */
+    bool unverified;       /* client without ca and pins: any certificate will do, because the owner
+                            * of the stream authenticates the peer itself (bound to NK_Q_EXPORTER, or
+                            * by comparing NK_Q_PEERSPKI) before it sends or believes anything */
     bool tls12;            /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
     bool no_tls13;         /* with tls12: speak nothing else; for peers that break on 1.3 */
     uint64_t handshake_ms; /* 0 = TLS_HANDSHAKE_MS */
