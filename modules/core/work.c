@@ -40,6 +40,7 @@ struct lane {
     struct nk_pool *pool;
     uv_mutex_t lock;
     uv_cond_t wake;
+    uv_cond_t finished; /* a job's state became WORK_FINISHED */
     struct nk_work *head, *tail;
     unsigned queued, idle, threads, max;
     bool closed;
@@ -66,6 +67,7 @@ static void pool_unref(struct nk_pool *p)
         return;
     }
     for (int i = 0; i < NK_LANE_COUNT; i++) {
+        uv_cond_destroy(&p->lanes[i].finished);
         uv_cond_destroy(&p->lanes[i].wake);
         uv_mutex_destroy(&p->lanes[i].lock);
     }
@@ -142,6 +144,7 @@ static void worker_main(void *arg)
         uv_mutex_lock(&l->lock);
         me->running = false;
         w->state = WORK_FINISHED;
+        uv_cond_broadcast(&l->finished);
         uv_mutex_unlock(&l->lock);
         if (!push_done(p, w)) {
             /* drop belongs to the loop, which is gone: the job stays, as the process is ending */
@@ -289,6 +292,11 @@ static int pool_init_locks(struct nk_pool *p)
             uv_mutex_destroy(&l->lock);
             break;
         }
+        if (uv_cond_init(&l->finished)) {
+            uv_cond_destroy(&l->wake);
+            uv_mutex_destroy(&l->lock);
+            break;
+        }
         l->pool = p;
         l->max = lane_threads((enum nk_lane)made);
     }
@@ -296,6 +304,7 @@ static int pool_init_locks(struct nk_pool *p)
         return 0;
     }
     while (made-- > 0) {
+        uv_cond_destroy(&p->lanes[made].finished);
         uv_cond_destroy(&p->lanes[made].wake);
         uv_mutex_destroy(&p->lanes[made].lock);
     }
@@ -391,4 +400,23 @@ void nk_work_cancel(struct nk_work *w)
     if (queued) {
         (void)push_done(p, w);
     }
+}
+
+bool nk_work_wait(struct nk_work *w)
+{
+    struct lane *l = w->lane;
+    uv_mutex_lock(&l->lock);
+    bool queued = w->state == WORK_QUEUED;
+    if (queued) {
+        queue_remove(l, w);
+        w->state = WORK_FINISHED;
+    }
+    while (w->state != WORK_FINISHED) {
+        uv_cond_wait(&l->finished, &l->lock);
+    }
+    uv_mutex_unlock(&l->lock);
+    if (queued) {
+        (void)push_done(l->pool, w);
+    }
+    return !queued;
 }

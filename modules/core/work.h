@@ -6,6 +6,8 @@
 #ifndef NK_CORE_WORK_H
 #define NK_CORE_WORK_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct nk_app;
@@ -15,6 +17,7 @@ enum nk_lane {
     NK_LANE_DNS,    /* 2 threads */
     NK_LANE_CRYPTO, /* one per core, at most 8: KDFs, signatures; libsodium or own contexts only */
     NK_LANE_DISK,   /* 1 thread: file reads and writes of services */
+    NK_LANE_LOG,    /* 1 thread: what a relay's log makes durable, and nothing else */
     NK_LANE_COUNT
 };
 
@@ -31,5 +34,10 @@ int nk_work_submit(struct nk_app *app, enum nk_lane lane, const struct nk_work_o
 
 /* nk_work_cancel - done will not run; drop runs when the thread has let go. NULL is fine. */
 void nk_work_cancel(struct nk_work *w);
+
+/* nk_work_wait - block until no thread is inside the job: a queued one is taken out of its lane and
+ * never runs (false), one that ran has returned (true). done and drop still come on the loop,
+ * unless cancelled. For who ends and must know what became of a write. */
+bool nk_work_wait(struct nk_work *w);
 
 #endif

@@ -264,6 +264,33 @@ static void exactly_one_end(void **state)
     free(jobs);
 }
 
+/* Waiting ends with the job out of all threads: one that runs has run, one that waits never does.
+ */
+static void wait_for_the_thread(void **state)
+{
+    (void)state;
+    struct nk_app *app = new_app();
+    struct job running, queued;
+    struct nk_work *first, *second;
+    job_init(&running, true);
+    job_init(&queued, false);
+    assert_int_equal(nk_work_submit(app, NK_LANE_LOG, &ops, &running, &first), 0);
+    assert_int_equal(nk_work_submit(app, NK_LANE_LOG, &ops, &queued, &second), 0);
+    job_wait_entered(&running);
+    assert_false(nk_work_wait(second));
+    job_let_go(&running);
+    assert_true(nk_work_wait(first));
+    assert_int_equal(running.ran, 1);
+    assert_int_equal(running.done + running.dropped, 0);
+    nk_work_cancel(second);
+    turn_until(app, &queued.dropped);
+    turn_until(app, &running.dropped);
+    assert_int_equal(running.done, 1);
+    assert_int_equal(queued.ran + queued.done, 0);
+    job_clear(&running);
+    nk_app_free(app);
+}
+
 int nk_test_core_work(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +300,7 @@ int nk_test_core_work(void)
         cmocka_unit_test(cancelled_jobs_do_not_keep_the_loop),
         cmocka_unit_test(stuck_thread_is_left_behind),
         cmocka_unit_test(exactly_one_end),
+        cmocka_unit_test(wait_for_the_thread),
     };
     return cmocka_run_group_tests_name("core/work", tests, NULL, NULL);
 }
