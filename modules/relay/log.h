@@ -105,6 +105,8 @@ struct relay_log_stats {
     uint64_t sync_us_mean, sync_us_max; /* of fdatasync; the mean moves with an eighth of each */
     bool full, failed;
 };
+
+/* relay_log_stats - figures of the moment. */
 void relay_log_stats(const struct relay_log *log, struct relay_log_stats *out);
 
 #endif

@@ -8,6 +8,7 @@
 #define NK_RELAY_LOG_IMPL_H
 
 #include "base/buf.h"
+#include "core/app.h"
 #include "core/timer.h"
 #include "core/work.h"
 #include "relay/log.h"
