@@ -3,6 +3,7 @@
 #include "base/cmd.h"
 #include "core/app.h"
 #include "core/service.h"
+#include "relay/access.h"
 #include "relay/relay.h"
 #include "relay/wire_tlspyo.h"
 
@@ -218,7 +219,8 @@ const struct nk_section relay_group_section = {
     .reload = true,
 };
 
-static const struct nk_section *const more_sections[] = {&relay_group_section, NULL};
+static const struct nk_section *const more_sections[] = {
+    &relay_group_section, &relay_identity_section, &relay_acl_section, NULL};
 
 static int run(struct nk_cmd_ctx *ctx)
 {

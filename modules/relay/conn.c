@@ -7,10 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "core/clock.h"
 #include "relay/wire_tlspyo.h"
 
+#define UID_PREFIX "uid:" /* identities of unix peers without a section */
+
 enum {
+    GROUP_TEXT = 128, /* of a group's name in the log */
     IOV_MAX_PIECES = 64,
     STASH_KEEP = 512,   /* bytes of an emptied stash that stay allocated */
     LIVENESS_STEPS = 3, /* how often the timer looks within the ping interval */
@@ -127,22 +131,58 @@ static void on_guest_drop(void *owner)
     relay_conn_close(c, NK_LOG_WARN, "not logged in, and newer connections need its place");
 }
 
-void relay_conn_authenticated(struct relay_conn *c)
+void relay_conn_authenticated(struct relay_conn *c, const char *identity, const char *method)
 {
     c->authenticated = true;
+    snprintf(c->identity, sizeof(c->identity), "%s", identity);
+    c->publisher = relay_hub_publisher(c->hub, c->identity);
     c->hub->count.auth_ok++;
     nk_preauth_leave(&c->preauth);
     relay_guard_leave(c->hub->guard, &c->guest);
     nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_INFO : NK_LOG_TRACE,
-             "auth.ok", c->peer, "password, %s", c->encrypted ? "TLS" : "no TLS");
+             "auth.ok", c->peer, "%s as '%s', %s", method, c->identity,
+             c->encrypted ? "TLS" : "no TLS");
 }
 
-void relay_conn_denied(struct relay_conn *c)
+bool relay_conn_may(struct relay_conn *c, const void *group, size_t len, enum relay_right right)
+{
+    struct relay_hub *h = c->hub;
+    if (relay_acl_allows(h->login->acl, c->identity, group, len, right)) {
+        return true;
+    }
+    char name[GROUP_TEXT];
+    h->count.acl_deny++;
+    nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "acl.deny",
+             c->peer, "'%s' may not %s in group '%s'", c->identity, relay_acl_right_name(right),
+             nk_escape(name, sizeof(name), group, len));
+    return false;
+}
+
+/* Is there still such an identity? Users of this machine have none unless they are configured. */
+static bool identity_known(const struct relay_conn *c)
+{
+    return strncmp(c->identity, UID_PREFIX, strlen(UID_PREFIX)) == 0 ||
+           relay_identities_find(c->hub->login->identities, c->identity, strlen(c->identity));
+}
+
+void relay_conn_recheck(struct relay_conn *c)
+{
+    if (!c->authenticated || c->ending || c->closed) {
+        return;
+    }
+    if (!identity_known(c)) {
+        relay_conn_end(c, NK_LOG_WARN, "identity '%s' was removed", c->identity);
+    } else if (c->session && c->wire->forbidden && c->wire->forbidden(c)) {
+        relay_conn_end(c, NK_LOG_WARN, "'%s' may no longer do what it does", c->identity);
+    }
+}
+
+void relay_conn_denied(struct relay_conn *c, const char *why)
 {
     struct relay_hub *h = c->hub;
     h->count.auth_fail++;
     nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "auth.fail",
-             c->peer, "wrong password");
+             c->peer, "%s", why);
     uint64_t delay = c->guest.address
                          ? relay_guard_failed(h->guard, &c->guest, nk_now_ms(h->conf.app))
                          : RELAY_PENALTY_FIRST_MS; /* it changed its password after the login */

@@ -45,6 +45,8 @@ struct relay_wire {
     void (*groups)(const struct relay_conn *c, void (*fn)(void *arg, const struct relay_group *g),
                    void *arg);
     uint64_t (*unacked)(const struct relay_conn *c);
+    /* the rules have changed: does it do something that it may not any more? May be NULL. */
+    bool (*forbidden)(struct relay_conn *c);
     /* free the session; must leave c->session NULL */
     void (*close)(struct relay_conn *c);
 };
@@ -63,9 +65,11 @@ struct relay_conn {
     struct relay_out out;
     uint8_t *stash; /* the beginning of a frame that is not complete */
     size_t stash_len, stash_cap;
-    uint64_t rx_ms, tx_ms; /* last time bytes came, went */
-    uint64_t unheard;      /* bytes written since bytes came last */
-    uint64_t pinged_ms;    /* when a ping was sent that nothing has answered; 0 = none */
+    uint64_t rx_ms, tx_ms;                 /* last time bytes came, went */
+    char identity[RELAY_IDENTITY_MAX + 1]; /* once authenticated */
+    uint32_t publisher;                    /* the same as a number, see relay_hub_publisher */
+    uint64_t unheard;                      /* bytes written since bytes came last */
+    uint64_t pinged_ms; /* when a ping was sent that nothing has answered; 0 = none */
     uint64_t objects_in, objects_out;
     bool encrypted, connected, authenticated;
     bool closed;   /* only waits to be freed */
@@ -89,6 +93,8 @@ struct relay_hub {
     struct relay_limits limits; /* as in conf */
     struct nk_log *log;
     struct relay_login *login;
+    char **publishers; /* names; publisher n is the one at n - 1 */
+    uint32_t npublishers;
     struct relay_guard *guard;
     struct relay_pickle *pickle;
     struct relay_out_pool pool;
@@ -120,11 +126,21 @@ void relay_conn_close(struct relay_conn *c, enum nk_level level, const char *fmt
 void relay_conn_end(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* relay_conn_authenticated - the peer has shown that it knows the password. */
-void relay_conn_authenticated(struct relay_conn *c);
+/* relay_conn_authenticated - the peer has shown that it is this identity, by this method
+ * ("password"); both are copied. */
+void relay_conn_authenticated(struct relay_conn *c, const char *identity, const char *method);
 
-/* relay_conn_denied - the peer has shown that it does not: the connection closes after a delay. */
-void relay_conn_denied(struct relay_conn *c);
+/* relay_conn_denied - the peer has shown that it is nobody; why ("wrong password") is for the log
+ * only. The connection closes after a delay that grows with each failure of its address. */
+void relay_conn_denied(struct relay_conn *c, const char *why);
+
+/* relay_conn_may - may the peer do that in this group, by the newest rules? If not it is counted
+ * and told to the log (acl.deny). */
+bool relay_conn_may(struct relay_conn *c, const void *group, size_t len, enum relay_right right);
+
+/* relay_conn_recheck - the rules have changed: end it when it does what it may not, or when its
+ * identity is gone. */
+void relay_conn_recheck(struct relay_conn *c);
 
 /* relay_conn_output - bytes were added to c->out. */
 void relay_conn_output(struct relay_conn *c);
@@ -144,6 +160,15 @@ void relay_conn_free(struct relay_conn *c);
 
 /* relay_hub_touch - schedule the flush of output behind the engine's work of this turn. */
 void relay_hub_touch(struct relay_hub *h);
+
+/* relay_hub_publisher - a number for an identity, for relay_object.publisher; the same as long as
+ * the hub lives. 0 when memory is missing. */
+uint32_t relay_hub_publisher(struct relay_hub *h, const char *identity);
+
+/* relay_hub_may_replay - may a retained object be delivered? Not when its publisher has lost the
+ * right to broadcast to that group since. */
+bool relay_hub_may_replay(struct relay_hub *h, const struct relay_object *o,
+                          const struct relay_group *g);
 
 /* relay_hub_may_log - rate limit of lines that any peer can cause: 20 in a second. */
 bool relay_hub_may_log(struct relay_hub *h);

@@ -2,6 +2,7 @@
 #include "relay/hub.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/clock.h"
 #include "relay/conn.h"
@@ -9,28 +10,49 @@
 enum {
     LOG_LINES = 20, /* about single connections, in each LOG_MS */
     LOG_MS = 1000,
-    POOL_CHUNKS = 32, /* output chunks kept for the next burst: 512 KiB */
-    TRIM_MS = 2000,   /* with fewer than TRIM_BUSY objects in that time: memory goes back */
+    PUBLISHERS_MAX = 65536, /* identities that ever sent something */
+    POOL_CHUNKS = 32,       /* output chunks kept for the next burst: 512 KiB */
+    TRIM_MS = 2000,         /* with fewer than TRIM_BUSY objects in that time: memory goes back */
     TRIM_BUSY = 64
 };
 
 /* --- login ------------------------------------------------------------------------------------ */
 
-struct relay_login *relay_login_new(struct nk_secret *take_password)
+struct relay_login *relay_login_make(struct relay_identities *identities, struct relay_acl *acl)
 {
     struct relay_login *l = calloc(1, sizeof(*l));
     if (l) {
         l->refs = 1;
-        l->password = *take_password;
-        *take_password = (struct nk_secret){0};
+        l->identities = relay_identities_ref(identities);
+        l->acl = relay_acl_ref(acl);
     }
+    return l;
+}
+
+struct relay_login *relay_login_new(struct nk_secret *take_password)
+{
+    static const struct relay_stretch_params params = {.mem_kib = RELAY_STRETCH_KIB_DEFAULT,
+                                                       .passes = RELAY_STRETCH_PASSES_DEFAULT};
+    struct relay_identities *set = relay_identities_new(&params);
+    struct relay_acl *acl = relay_acl_new();
+    struct relay_identity *id;
+    struct relay_login *l = NULL;
+    if (set && acl && relay_identities_add(set, RELAY_IDENTITY_DEFAULT, &id, NULL) == 0 &&
+        (l = relay_login_make(set, acl)) != NULL &&
+        relay_identity_password(set, id, take_password, NULL) < 0) {
+        relay_login_unref(l);
+        l = NULL;
+    }
+    relay_identities_unref(set);
+    relay_acl_unref(acl);
     return l;
 }
 
 void relay_login_unref(struct relay_login *l)
 {
     if (l && --l->refs == 0) {
-        nk_secret_clear(&l->password);
+        relay_identities_unref(l->identities);
+        relay_acl_unref(l->acl);
         free(l);
     }
 }
@@ -40,6 +62,47 @@ void relay_hub_set_login(struct relay_hub *h, struct relay_login *login)
     login->refs++;
     relay_login_unref(h->login);
     h->login = login;
+    for (struct relay_conn *c = h->conns; c;) {
+        struct relay_conn *next = c->next;
+        relay_conn_recheck(c); /* closes at most c */
+        c = next;
+    }
+}
+
+/* --- publishers of retained objects ----------------------------------------------------------- */
+
+uint32_t relay_hub_publisher(struct relay_hub *h, const char *identity)
+{
+    for (uint32_t i = 0; i < h->npublishers; i++) {
+        if (strcmp(h->publishers[i], identity) == 0) {
+            return i + 1;
+        }
+    }
+    char **v = realloc(h->publishers, (h->npublishers + 1) * sizeof(*v));
+    if (v) {
+        h->publishers = v;
+    }
+    if (!v || h->npublishers >= PUBLISHERS_MAX || !(v[h->npublishers] = strdup(identity))) {
+        return 0;
+    }
+    return ++h->npublishers;
+}
+
+bool relay_hub_may_replay(struct relay_hub *h, const struct relay_object *o,
+                          const struct relay_group *g)
+{
+    if (o->publisher == 0 || o->publisher > h->npublishers) {
+        return true;
+    }
+    const char *who = h->publishers[o->publisher - 1];
+    if (relay_acl_allows(h->login->acl, who, g->name, g->len, RELAY_MAY_BROADCAST)) {
+        return true;
+    }
+    h->count.acl_deny++;
+    nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "acl.deny", NULL,
+             "the retained object of a group is held back: '%s', who sent it, may not any more",
+             who);
+    return false;
 }
 
 /* --- the turn's end --------------------------------------------------------------------------- */
@@ -178,6 +241,10 @@ void relay_hub_free(struct relay_hub *h)
     relay_guard_free(h->guard);
     relay_pickle_free(h->pickle);
     relay_login_unref(h->login);
+    for (uint32_t i = 0; i < h->npublishers; i++) {
+        free(h->publishers[i]);
+    }
+    free(h->publishers);
     free(h->scratch);
     free(h);
 }
@@ -241,6 +308,7 @@ void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
     nk_json_kv_u64(out, "guests_dropped", relay_guard_dropped(h->guard));
     nk_json_kv_u64(out, "auth_ok", n->auth_ok);
     nk_json_kv_u64(out, "auth_fail", n->auth_fail);
+    nk_json_kv_u64(out, "acl_deny", n->acl_deny);
     nk_json_kv_u64(out, "objects_in", n->objects_in);
     nk_json_kv_u64(out, "objects_out", n->objects_out);
     nk_json_kv_u64(out, "bytes_in", n->bytes_in);

@@ -18,8 +18,10 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "core/app.h"
+#include "relay/acl.h"
 #include "relay/engine.h"
 #include "relay/guard.h"
+#include "relay/identity.h"
 #include "relay/out.h"
 #include "relay/queue_group.h"
 #include "relay/wire_pickle.h"
@@ -28,14 +30,20 @@ struct nk_stream;
 struct relay_conn;
 struct relay_hub;
 
-/* A password that connections may still use after it was changed. */
+/* Who may log in, and what they may do. Connections keep what they logged in with after it was
+ * changed; the rules (acl) are always the newest. */
 struct relay_login {
     uint32_t refs;
-    struct nk_secret password;
+    struct relay_identities *identities;
+    struct relay_acl *acl;
 };
 
-/* relay_login_new - take_password is moved into it. One reference. NULL when memory is missing
- * (then take_password is the caller's still). */
+/* relay_login_make - both get a reference more. NULL when memory is missing. */
+struct relay_login *relay_login_make(struct relay_identities *identities, struct relay_acl *acl);
+
+/* relay_login_new - one password, not stretched (so for tlspyo's wire alone), and no rules;
+ * take_password is moved into it. One reference. NULL when memory is missing (then take_password is
+ * the caller's still). relay_login_unref - NULL is fine. */
 struct relay_login *relay_login_new(struct nk_secret *take_password);
 void relay_login_unref(struct relay_login *l);
 
@@ -66,7 +74,7 @@ struct relay_hub_conf {
 };
 
 struct relay_counters {
-    uint64_t accepted, refused, auth_ok, auth_fail;
+    uint64_t accepted, refused, auth_ok, auth_fail, acl_deny;
     uint64_t frames_in, frames_out, objects_in, objects_out, bytes_in, bytes_out;
     uint64_t stalls, closed_slow;
 };
@@ -81,7 +89,8 @@ void relay_hub_free(struct relay_hub *h);
  * says that TLS is on. */
 void relay_hub_accept(struct relay_hub *h, struct nk_stream *take_s, bool encrypted);
 
-/* relay_hub_set_login - the password for connections from now on. */
+/* relay_hub_set_login - for connections from now on; its rules for all: who may no longer do what
+ * it does, or is no longer known, is sent away. */
 void relay_hub_set_login(struct relay_hub *h, struct relay_login *login);
 
 /* relay_hub_drain - read nothing more, finish what was read, close each connection when its output

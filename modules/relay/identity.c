@@ -321,6 +321,38 @@ int relay_identities_stretch(struct relay_identities *s)
     return rc;
 }
 
+static const struct relay_password *same_text(const struct relay_identities *s,
+                                              const struct relay_password *p)
+{
+    for (size_t i = 0; i < s->npasswords; i++) {
+        if (nk_secret_eq(&s->passwords[i]->text, p->text.data, p->text.len)) {
+            return s->passwords[i];
+        }
+    }
+    return NULL;
+}
+
+static bool same_params(const struct relay_stretch_params *a, const struct relay_stretch_params *b)
+{
+    return memcmp(a->salt, b->salt, sizeof(a->salt)) == 0 && a->mem_kib == b->mem_kib &&
+           a->passes == b->passes;
+}
+
+size_t relay_identities_adopt(struct relay_identities *s, const struct relay_identities *old)
+{
+    size_t left = 0;
+    bool usable = old && same_params(&s->params, &old->params);
+    for (size_t i = 0; i < s->npasswords; i++) {
+        struct relay_password *p = s->passwords[i];
+        const struct relay_password *was = usable && p->prs.len == 0 ? same_text(old, p) : NULL;
+        if (was && was->prs.len) {
+            nk_secret_set(&p->prs, was->prs.data, was->prs.len); /* or it is stretched again */
+        }
+        left += p->prs.len == 0;
+    }
+    return left;
+}
+
 /* --- questions -------------------------------------------------------------------------------- */
 
 const struct relay_stretch_params *relay_identities_params(const struct relay_identities *s)
@@ -427,32 +459,25 @@ const struct relay_identity *relay_identities_by_uid(const struct relay_identiti
     return NULL;
 }
 
-/* p is there whole, or could still become whole? Sets *match or *open. */
-static void look_at(const struct relay_password *pw, const uint8_t *p, size_t n,
-                    const struct relay_password **match, bool *open)
-{
-    size_t len = pw->text.len;
-    if (n < len) {
-        *open |= sodium_memcmp(pw->text.data, p, n) == 0;
-    } else if (nk_secret_eq(&pw->text, p, len) && (!*match || len > (*match)->text.len)) {
-        *match = pw;
-    }
-}
-
 int relay_identities_shown(const struct relay_identities *s, const void *p, size_t n,
                            const struct relay_password **out)
 {
     const uint8_t *bytes = p;
     const struct relay_password *match = NULL;
-    bool open = false;
+    size_t longest = 0;
     for (size_t i = 0; i < s->npasswords; i++) {
-        look_at(s->passwords[i], bytes, n, &match, &open);
+        const struct relay_password *pw = s->passwords[i];
+        size_t len = pw->text.len;
+        longest = len > longest ? len : longest;
+        if (len <= n && nk_secret_eq(&pw->text, bytes, len) && (!match || len > match->text.len)) {
+            match = pw;
+        }
     }
-    if (!match) {
-        return open ? 0 : NK_EAUTH;
+    if (!match) { /* never earlier: it would tell how many bytes were right */
+        return n < longest ? 0 : NK_EAUTH;
     }
     /* the beginning of a longer one? A payload follows at once, and no character looks like it */
-    if (open && match->continued &&
+    if (n < longest && match->continued &&
         (n == match->text.len || bytes[match->text.len] != PICKLE_PROTO)) {
         return 0;
     }

@@ -89,6 +89,12 @@ int relay_identity_uid(struct relay_identities *s, struct relay_identity *id, in
  */
 int relay_identities_stretch(struct relay_identities *s);
 
+/*
+ * relay_identities_adopt - take over what `old` (may be NULL) has stretched already for passwords
+ * that are still the same, if the parameters are. Returns how many passwords are left to stretch.
+ */
+size_t relay_identities_adopt(struct relay_identities *s, const struct relay_identities *old);
+
 /* --- questions ------------------------------------------------------------------------------- */
 
 /* relay_identities_params - how the passwords of this set are stretched; borrowed. */
@@ -119,7 +125,9 @@ bool relay_identities_any_key(const struct relay_identities *s);
 /*
  * relay_identities_shown - which password do the n bytes at p begin with (tlspyo's wire shows it in
  * the first frame)? All that could be there whole are compared in constant time, the longest one
- * wins. Returns 1 and *out; 0 when more bytes are needed; NK_EAUTH when it can be none.
+ * wins. Returns 1 and *out; 0 when more bytes are needed; NK_EAUTH when it is none, which is never
+ * said before as many bytes came as the longest password has: else who sends them one by one would
+ * learn which are right.
  */
 int relay_identities_shown(const struct relay_identities *s, const void *p, size_t n,
                            const struct relay_password **out);

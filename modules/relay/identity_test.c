@@ -72,8 +72,12 @@ static void test_shown(void **state)
     assert_int_equal(shown(set, "trees an", NULL), 0);
     assert_int_equal(shown(set, "trees and more", "forest"), 1);
     assert_int_equal(shown(set, "trees and more\x80", "forest"), 1);
-    assert_int_equal(shown(set, "trex", NULL), NK_EAUTH);
-    assert_int_equal(shown(set, "hous\x80", NULL), NK_EAUTH);
+    /* right and wrong beginnings look alike */
+    assert_int_equal(shown(set, "t", NULL), 0);
+    assert_int_equal(shown(set, "x", NULL), 0);
+    assert_int_equal(shown(set, "hous\x80", NULL), 0);
+    assert_int_equal(shown(set, "trees and morX", "default"), 1); /* and a payload that is none */
+    assert_int_equal(shown(set, "xxxxxxxxxxxxxx", NULL), NK_EAUTH);
     relay_identities_unref(set);
 }
 

@@ -145,6 +145,7 @@ struct relay_object *relay_object_slice(struct relay_object *o, size_t off, size
     }
     *s = (struct relay_object){.refs = 1,
                                .kind = SLICE,
+                               .publisher = o->publisher,
                                .headroom = whole->kind == BLOCK,
                                .bytes = o->bytes + off,
                                .len = len,
@@ -192,6 +193,7 @@ struct relay_object *relay_object_keep(struct relay_object *o)
     struct relay_object *copy = relay_object_copy(o->memory, o->bytes, o->len);
     if (copy) {
         copy->flags = o->flags;
+        copy->publisher = o->publisher;
     }
     return copy;
 }

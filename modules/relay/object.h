@@ -53,6 +53,7 @@ struct relay_object {
      * and its slices. */
     bool headroom;
     bool stamped;              /* for sessions: a header stands there, and others may send it */
+    uint32_t publisher;        /* who broadcast it (relay_hub_publisher), 0: not known */
     uint8_t *bytes;            /* this stretch */
     size_t len;                /* of this stretch */
     uint64_t total;            /* of the chain, valid in its head; the same as len without `more` */

@@ -9,6 +9,8 @@
 #include "core/listener.h"
 #include "core/registry.h"
 #include "core/resolve.h"
+#include "core/work.h"
+#include "relay/access.h"
 #include "relay/admin.h"
 #include "relay/credentials.h"
 #include "relay/hub.h"
@@ -30,7 +32,8 @@ struct nk_service {
     size_t nlisteners;
     struct nk_defer ready;
     struct relay_memory memory;
-    int lock; /* fd, or -1 */
+    struct nk_work *stretching; /* after a reload */
+    int lock;                   /* fd, or -1 */
 };
 
 static struct nk_log *log_of(const struct nk_service *s)
@@ -161,11 +164,41 @@ static int take_lock(struct nk_service *s, struct nk_diag *diag)
 }
 
 /* Nothing is created before all that the configuration names has been found to be right. */
+/* Who may log in, by this configuration; its passwords are not stretched yet. */
+static int load_login(const struct nk_service *s, const struct relay_conf *conf,
+                      const struct nk_conf *ini, const struct tls_creds *creds,
+                      struct nk_secret *take_password, struct relay_login **out,
+                      struct nk_diag *diag)
+{
+    uint8_t spki[TLS_HASH];
+    struct relay_access_conf access = {
+        .ini = ini, .certificates = conf->client_ca != NULL, .log = log_of(s)};
+    if (creds && tls_creds_hash(creds, NULL, spki) == 0) {
+        access.relay_key = spki;
+    } else if (s->login) {
+        access.params = relay_identities_params(s->login->identities);
+    }
+    return relay_access_load(out, &access, take_password, diag);
+}
+
+/* At the start nothing else is served, and threads must not be there before the sandbox is. */
+static int open_login(struct nk_service *s, struct nk_secret *take_password, struct nk_diag *diag)
+{
+    int rc = load_login(s, s->conf, s->ini, s->creds, take_password, &s->login, diag);
+    if (rc == 0 && (rc = relay_identities_stretch(s->login->identities)) < 0) {
+        nk_fail_sys(diag, rc, "relay: stretching passwords");
+    }
+    return rc;
+}
+
 static int open_credentials(struct nk_service *s, struct nk_diag *diag)
 {
     bool tls = s->conf->connection == RELAY_TLS;
     struct nk_secret password = {0};
+    const struct relay_access_conf access = {.ini = s->ini,
+                                             .certificates = s->conf->client_ca != NULL};
     int rc = relay_credentials_find(&s->paths, s->conf, nk_app_state_dir(s->args.app), diag);
+    rc = rc < 0 ? rc : relay_access_check(&access, diag);
     rc = rc < 0 ? rc : relay_credentials_given(&s->paths, s->conf, log_of(s), &password, diag);
     rc = rc < 0 ? rc : take_lock(s, diag);
     rc = rc < 0 ? rc : relay_credentials_create(&s->paths, tls, s->args.app, diag);
@@ -175,9 +208,7 @@ static int open_credentials(struct nk_service *s, struct nk_diag *diag)
     if (rc == 0 && s->paths.own_password) {
         rc = relay_credentials_password(&s->paths, log_of(s), &password, diag);
     }
-    if (rc == 0 && (s->login = relay_login_new(&password)) == NULL) {
-        rc = nk_fail_sys(diag, -ENOMEM, "relay");
-    }
+    rc = rc < 0 ? rc : open_login(s, &password, diag);
     nk_secret_clear(&password);
     return rc;
 }
@@ -315,6 +346,7 @@ static void relay_close(struct nk_service *s)
     close_listeners(s);
     free(s->listener);
     nk_app_defer_cancel(s->args.app, &s->ready);
+    nk_work_cancel(s->stretching);
     relay_hub_free(s->hub);
     relay_engine_free(s->engine);
     relay_groups_free(s->groups);
@@ -367,8 +399,72 @@ static void relay_drain(struct nk_service *s)
     relay_hub_drain(s->hub);
 }
 
-/* Certificates and password are read again, and groups take their new limits; everything else takes
- * a restart, which the rows' flags say. */
+static void use_login(struct nk_service *s, struct relay_login *take_login)
+{
+    relay_hub_set_login(s->hub, take_login);
+    relay_login_unref(s->login);
+    s->login = take_login;
+}
+
+/* New passwords of a reload are stretched in the crypto lane; until that is done the old ones hold.
+ */
+struct stretching {
+    struct nk_service *service; /* looked at on the loop only */
+    struct relay_login *login;
+    int status;
+};
+
+static void stretching_run(void *job)
+{
+    struct stretching *j = job;
+    j->status = relay_identities_stretch(j->login->identities);
+}
+
+static void stretching_done(void *job)
+{
+    struct stretching *j = job;
+    j->service->stretching = NULL;
+    if (j->status < 0) {
+        nk_error(log_of(j->service), "relay", "the new passwords are not in force: %s",
+                 nk_strerror(j->status));
+        return;
+    }
+    use_login(j->service, j->login);
+    j->login = NULL;
+}
+
+static void stretching_drop(void *job)
+{
+    struct stretching *j = job;
+    relay_login_unref(j->login);
+    free(j);
+}
+
+/* take_login is in force soon: at once when there is nothing to compute. */
+static int change_login(struct nk_service *s, struct relay_login *take_login)
+{
+    static const struct nk_work_ops ops = {
+        .run = stretching_run, .done = stretching_done, .drop = stretching_drop};
+    nk_work_cancel(s->stretching); /* of a reload before this one */
+    s->stretching = NULL;
+    if (relay_identities_adopt(take_login->identities, s->login->identities) == 0) {
+        use_login(s, take_login);
+        return 0;
+    }
+    struct stretching *j = calloc(1, sizeof(*j));
+    if (!j) {
+        return -ENOMEM;
+    }
+    *j = (struct stretching){.service = s, .login = take_login};
+    int rc = nk_work_submit(s->args.app, NK_LANE_CRYPTO, &ops, j, &s->stretching);
+    if (rc < 0) {
+        free(j);
+    }
+    return rc;
+}
+
+/* Certificates, identities and rules are read again, and groups take their new limits; everything
+ * else takes a restart, which the rows' flags say. */
 static int relay_reload(struct nk_service *s, const void *conf, const struct nk_conf *ini,
                         struct nk_diag *diag)
 {
@@ -381,13 +477,14 @@ static int relay_reload(struct nk_service *s, const void *conf, const struct nk_
     if (rc == 0 && s->creds) {
         rc = relay_credentials_tls(&paths, new_conf, s->args.app, &creds, diag);
     }
-    struct relay_login *login = rc == 0 ? relay_login_new(&password) : NULL;
-    if (rc == 0 && !login) {
-        rc = nk_fail_sys(diag, -ENOMEM, "relay");
-    }
+    struct relay_login *login = NULL;
+    rc = rc < 0 ? rc : load_login(s, new_conf, ini, creds, &password, &login, diag);
     rc = rc < 0 ? rc : reload_groups(s, new_conf, ini, diag);
+    if (rc == 0 && (rc = change_login(s, login)) < 0) {
+        nk_fail_sys(diag, rc, "relay");
+    }
+    nk_secret_clear(&password);
     if (rc < 0) {
-        nk_secret_clear(&password);
         relay_login_unref(login);
         tls_creds_unref(creds);
         return rc;
@@ -396,9 +493,6 @@ static int relay_reload(struct nk_service *s, const void *conf, const struct nk_
         tls_creds_unref(s->creds);
         s->creds = creds;
     }
-    relay_hub_set_login(s->hub, login);
-    relay_login_unref(s->login);
-    s->login = login;
     s->conf = new_conf;
     s->ini = ini;
     s->paths = paths;

@@ -157,6 +157,9 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
         }
         return;
     }
+    if (kind == RELAY_RETAINED && !relay_hub_may_replay(c->hub, o, g)) {
+        return;
+    }
     uint32_t stamp = relay_stamps_issue(&s->stamps, g, lease);
     if (!stamp) {
         no_memory(c); /* which gives the lease back */
@@ -261,8 +264,9 @@ static int submit(struct relay_conn *c, const struct relay_dest *d, struct relay
     struct relay_session *s = session_of(c);
     struct relay_engine *engine = c->hub->conf.engine;
     struct relay_group *g;
-    if (d->n == 0) {
-        return 0;
+    if (d->n == 0 ||
+        !relay_conn_may(c, d->name, d->len, d->n < 0 ? RELAY_MAY_BROADCAST : RELAY_MAY_PRODUCE)) {
+        return 0; /* the wire knows no refusal */
     }
     int rc = relay_groups_get(c->hub->conf.groups, d->name, d->len, &g);
     if (rc == NK_EAUTH) {
@@ -360,6 +364,7 @@ static struct relay_object *make_object(struct relay_conn *c, const struct relay
     }
     if (o) {
         o->flags = RELAY_CONTENT_PICKLE << RELAY_N_CONTENT_SHIFT;
+        o->publisher = c->publisher;
     }
     return o;
 }
@@ -423,7 +428,7 @@ static bool take_payload(struct relay_conn *c, const uint8_t *payload, size_t n,
 static void bad_head(struct relay_conn *c, int rc, uint64_t payload, const uint8_t *p, size_t n)
 {
     if (rc == NK_EAUTH) {
-        relay_conn_denied(c);
+        relay_conn_denied(c, "wrong password");
     } else if (rc == NK_ETOOBIG) {
         relay_conn_close(
             c, NK_LOG_WARN, "a frame of %" PRIu64 " bytes or more; max_object is %" PRIu64,
@@ -459,22 +464,36 @@ static bool reading(const struct relay_conn *c)
     return !c->closed && !c->ending && !c->stalled && !c->penalty;
 }
 
-static size_t on_input(struct relay_conn *c, const uint8_t *p, size_t n)
+/* relay_frame_head; the first frame shows which of the passwords is this connection's. */
+static int read_head(struct relay_conn *c, const uint8_t *p, size_t n, uint64_t *payload)
 {
     struct relay_session *s = session_of(c);
+    const struct relay_password *shown;
+    int head = relay_frame_head(&s->frames, p, n, payload);
+    if (head <= 0 || s->frames.password) {
+        return head;
+    }
+    int rc = relay_identities_shown(c->login->identities, p + head, n - (size_t)head, &shown);
+    if (rc <= 0) {
+        return rc;
+    }
+    s->frames.password = &shown->text;
+    relay_conn_authenticated(c, shown->identity->name, "password");
+    return relay_frame_head(&s->frames, p, n, payload);
+}
+
+static size_t on_input(struct relay_conn *c, const uint8_t *p, size_t n)
+{
     size_t off = 0;
     while (reading(c) && off < n) {
         uint64_t payload;
-        int head = relay_frame_head(&s->frames, p + off, n - off, &payload);
+        int head = read_head(c, p + off, n - off, &payload);
         if (head < 0) {
             bad_head(c, head, payload, p + off, n - off);
             return n;
         }
         if (head == 0) {
             break;
-        }
-        if (!c->authenticated) {
-            relay_conn_authenticated(c);
         }
         size_t have = n - off - (size_t)head;
         const uint8_t *body = p + off + head;
@@ -592,7 +611,6 @@ static int on_open(struct relay_conn *c)
     uint64_t most = h->limits.max_object + ENVELOPE_SLACK;
     s->base = 1;
     s->frames.header_size = h->limits.header_size;
-    s->frames.password = &c->login->password;
     s->frames.max_payload = most < limit ? most : limit;
     c->session = s;
     relay_tlspyo_init(&s->p);
@@ -600,6 +618,17 @@ static int on_open(struct relay_conn *c)
         relay_pickle_hello(p + h->limits.header_size, relay_stamps_issue(&s->stamps, NULL, 0));
     frame_end(c, p, n, n);
     return 0;
+}
+
+static bool on_forbidden(struct relay_conn *c)
+{
+    const struct relay_session *s = c->session;
+    for (size_t i = 0; i < s->ngroups; i++) {
+        if (!relay_conn_may(c, s->groups[i]->name, s->groups[i]->len, RELAY_MAY_CONSUME)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void on_close(struct relay_conn *c)
@@ -645,6 +674,7 @@ const struct relay_wire relay_wire_tlspyo = {
     .ping = on_ping,
     .established = on_established,
     .settled = on_settled,
+    .forbidden = on_forbidden,
     .groups = each_group,
     .unacked = unacked,
     .close = on_close,

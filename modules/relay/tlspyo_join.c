@@ -44,6 +44,16 @@ static void refuse_group(struct relay_conn *c, const struct relay_dest *d, int r
     relay_conn_end(c, NK_LOG_INFO, "not admitted: group '%.100s'", name);
 }
 
+/* The rules say no, and the log was told. */
+static void forbid_group(struct relay_conn *c, const struct relay_dest *d)
+{
+    char name[NAMES_TEXT];
+    c->hub->count.refused++;
+    relay_tlspyo_joined(&((struct relay_session *)c->session)->p, NK_EAUTH);
+    relay_conn_end(c, NK_LOG_INFO, "not admitted: '%s' may not be in group '%.100s'", c->identity,
+                   nk_escape(name, sizeof(name), d->name, d->len));
+}
+
 static int resolve_groups(struct relay_conn *c, const struct relay_envelope *e)
 {
     struct relay_session *s = c->session;
@@ -56,6 +66,10 @@ static int resolve_groups(struct relay_conn *c, const struct relay_envelope *e)
     }
     for (size_t i = 0; i < e->ndest; i++) {
         const struct relay_dest *d = &e->dest[i];
+        if (!relay_conn_may(c, d->name, d->len, RELAY_MAY_CONSUME)) {
+            forbid_group(c, d);
+            return NK_EAUTH;
+        }
         int rc = relay_groups_get(c->hub->conf.groups, d->name, d->len, &s->groups[i]);
         if (rc < 0) {
             refuse_group(c, d, rc);

@@ -51,11 +51,12 @@ int relay_frame_head(const struct relay_frames *f, const void *p, size_t n, uint
         *payload = have == f->header_size ? len : 0;
         return NK_ETOOBIG;
     }
-    size_t head = f->header_size + f->password->len;
+    size_t head = f->header_size + (f->password ? f->password->len : 0);
     if (n < head) {
         return 0;
     }
-    if (!nk_secret_eq(f->password, (const uint8_t *)p + f->header_size, f->password->len)) {
+    if (f->password &&
+        !nk_secret_eq(f->password, (const uint8_t *)p + f->header_size, f->password->len)) {
         return NK_EAUTH;
     }
     *payload = len;

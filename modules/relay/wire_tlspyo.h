@@ -23,7 +23,7 @@
 /* How frames look on one listener; everything is borrowed. */
 struct relay_frames {
     unsigned header_size;             /* RELAY_HEADER_MIN..RELAY_HEADER_MAX */
-    const struct nk_secret *password; /* an empty one matches nothing */
+    const struct nk_secret *password; /* an empty one matches nothing; NULL: not known yet */
     uint64_t max_payload;             /* longest payload accepted from an endpoint */
 };
 
@@ -34,9 +34,9 @@ uint64_t relay_frames_limit(unsigned header_size);
  * relay_frame_head - look at the n bytes at p, where a frame of an endpoint begins. As soon as a
  * byte is wrong the frame is refused, in this order: header, length, password; the password is only
  * looked at when it is there whole, and compared in constant time. Returns
- *   > 0  the bytes of header and password; *payload is how many bytes follow;
- *   0    more bytes are needed;
- *   NK_EPROTO (not digits and blanks), NK_ETOOBIG (*payload is what was announced, or 0), NK_EAUTH.
+ *   > 0  the bytes of header and password (of the header alone while that is not known); *payload
+ * is how many bytes follow; 0    more bytes are needed; NK_EPROTO (not digits and blanks),
+ * NK_ETOOBIG (*payload is what was announced, or 0), NK_EAUTH.
  */
 int relay_frame_head(const struct relay_frames *f, const void *p, size_t n, uint64_t *payload);
 
