@@ -23,9 +23,13 @@
 struct nk_app;
 struct relay_engine;
 
-/* What an engine can do beyond the memory engine; configuration that needs more is refused. */
+/* What an engine can do beyond the tlspyo semantics; configuration that needs more is refused. */
 enum relay_engine_caps {
-    RELAY_CAP_DURABLE = 1 /* what was completed survives the end of the process */
+    RELAY_CAP_DURABLE = 1, /* what was completed survives the end of the process */
+    RELAY_CAP_TTL = 2,     /* objects expire */
+    RELAY_CAP_LEASE = 4,   /* leases end, NACK with a delay, dead letters */
+    RELAY_CAP_DEDUP = 8,   /* a producer's object is taken once */
+    RELAY_CAP_RESUME = 16  /* absent members */
 };
 
 struct relay_engine_ops {
@@ -34,6 +38,8 @@ struct relay_engine_ops {
     void (*free)(struct relay_engine *e);
     int (*attach)(struct relay_engine *e, const struct relay_member_ops *ops, void *owner,
                   struct relay_member **out);
+    int (*resume)(struct relay_engine *e, struct relay_member *m, const uint8_t tag[RELAY_TAG],
+                  uint64_t keep_ms, uint64_t token);
     void (*detach)(struct relay_engine *e, struct relay_member *m);
     int (*watch)(struct relay_engine *e, struct relay_member *m, struct relay_group *const *g,
                  const struct relay_known *known, size_t n, uint64_t token);
@@ -51,6 +57,8 @@ struct relay_engine_ops {
                   uint64_t first, uint32_t count, enum relay_settle how, uint64_t ms,
                   uint64_t token);
     void (*pause)(struct relay_engine *e, struct relay_member *m, bool paused);
+    int (*purge)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                 uint64_t token);
 };
 
 /* Embedded first in every engine. */
@@ -71,6 +79,17 @@ static inline int relay_engine_attach(struct relay_engine *e, const struct relay
                                       void *owner, struct relay_member **out)
 {
     return e->ops->attach(e, ops, owner, out);
+}
+
+/* relay_engine_resume - m can be found by this tag from now on. Done is 1 when an absent (or still
+ * present) member had that tag: its seats, credit, delivered counts (relay_queue_seats) and leases
+ * are m's now, and deliveries go on; else 0. m must be in no group yet. After it, detach leaves m
+ * absent for keep_ms, and only then gone; absent members miss broadcasts. */
+static inline int relay_engine_resume(struct relay_engine *e, struct relay_member *m,
+                                      const uint8_t tag[RELAY_TAG], uint64_t keep_ms,
+                                      uint64_t token)
+{
+    return e->ops->resume(e, m, tag, keep_ms, token);
 }
 
 /* relay_engine_detach - m hears nothing from now on and is dead for the caller; what it asked for
@@ -106,8 +125,9 @@ static inline int relay_engine_retain(struct relay_engine *e, struct relay_membe
     return e->ops->retain(e, m, g, o, token);
 }
 
-/* relay_engine_enqueue - put copies of o into the group's queue. Done means stored: 0, NK_ELIMIT
- * the queue is full. */
+/* relay_engine_enqueue - put copies of o into the group's queue. Done means stored: 0; 1 it was
+ * taken before (producer and number); NK_ELIMIT the queue is full; -ETIMEDOUT it has expired;
+ * -ENOSPC, -EIO .. */
 static inline int relay_engine_enqueue(struct relay_engine *e, struct relay_member *m,
                                        struct relay_group *g, struct relay_object *o,
                                        const struct relay_put *put, uint64_t token)
@@ -115,14 +135,15 @@ static inline int relay_engine_enqueue(struct relay_engine *e, struct relay_memb
     return e->ops->enqueue(e, m, g, o, put, token);
 }
 
-/* relay_engine_demand - n > 0: standing credit; n < 0: what is queued now. */
+/* relay_engine_demand - n > 0: standing credit; n < 0: what is queued now, done (0) when that was
+ * handed out, -ECANCELED when it was cancelled. -ENOENT: m is not in g. */
 static inline int relay_engine_demand(struct relay_engine *e, struct relay_member *m,
                                       struct relay_group *g, int64_t n, uint64_t token)
 {
     return e->ops->demand(e, m, g, n, token);
 }
 
-/* relay_engine_cancel - withdraw m's credit in g. */
+/* relay_engine_cancel - withdraw m's credit in g, and its drains. */
 static inline int relay_engine_cancel(struct relay_engine *e, struct relay_member *m,
                                       struct relay_group *g, uint64_t token)
 {
@@ -143,6 +164,14 @@ static inline int relay_engine_settle(struct relay_engine *e, struct relay_membe
 static inline void relay_engine_pause(struct relay_engine *e, struct relay_member *m, bool paused)
 {
     e->ops->pause(e, m, paused);
+}
+
+/* relay_engine_purge - drop what waits in g and what is retained, not what is leased. m hears done;
+ * without a token it may be NULL. */
+static inline int relay_engine_purge(struct relay_engine *e, struct relay_member *m,
+                                     struct relay_group *g, uint64_t token)
+{
+    return e->ops->purge(e, m, g, token);
 }
 
 /* relay_engine_memory - everything in memory, gone with the process. 0 or -ENOMEM. */

@@ -15,18 +15,21 @@ struct engine_memory {
     struct nk_app *app;
     struct relay_ops ring;
     struct nk_defer defer;
+    struct relay_eq_clock clock;
 };
 
 static void on_turn_end(void *owner)
 {
     struct engine_memory *e = owner;
     struct relay_op op;
+    relay_eq_clock_tick(&e->clock, e->base.q);
     for (int i = 0; i < TURN_OPS && relay_ops_pop(&e->ring, &op); i++) {
         relay_op_run(e->base.q, &op);
     }
     if (e->ring.n) {
         nk_app_defer(e->app, &e->defer);
     }
+    relay_eq_clock_arm(&e->clock, e->base.q);
 }
 
 static int submit(struct relay_engine_queue *base, const struct relay_op *op)
@@ -44,6 +47,7 @@ static void free_memory(struct relay_engine *engine)
     struct engine_memory *e = (struct engine_memory *)engine;
     struct relay_op op;
     nk_app_defer_cancel(e->app, &e->defer);
+    relay_eq_clock_stop(&e->clock);
     while (relay_ops_pop(&e->ring, &op)) { /* members are freed by their LEAVE */
         relay_op_run(e->base.q, &op);
     }
@@ -54,6 +58,7 @@ static void free_memory(struct relay_engine *engine)
 
 static const struct relay_engine_ops memory_ops = {
     .name = "memory",
+    .caps = RELAY_ENGINE_QUEUE_CAPS,
     .free = free_memory,
     RELAY_ENGINE_QUEUE_OPS,
 };
@@ -72,6 +77,7 @@ int relay_engine_memory(struct nk_app *app, struct relay_engine **out)
     e->app = app;
     e->defer.fn = on_turn_end;
     e->defer.owner = e;
+    relay_eq_clock_init(&e->clock, app, on_turn_end, e);
     *out = &e->base.engine;
     return 0;
 }

@@ -60,9 +60,6 @@ void relay_op_release(struct relay_op *op)
         }
         free(op->u.watch.v);
     }
-    if (op->kind == RELAY_OP_LEAVE) {
-        free(op->m);
-    }
 }
 
 void relay_ops_clear(struct relay_ops *r)
@@ -77,7 +74,7 @@ void relay_ops_clear(struct relay_ops *r)
 
 static void tell(const struct relay_op *op, int status)
 {
-    if (op->token && !op->m->gone) {
+    if (op->token && op->m && !op->m->gone) {
         op->m->ops->done(op->m->owner, op->token, status);
     }
 }
@@ -90,8 +87,7 @@ static int execute(struct relay_queue *q, const struct relay_op *op)
     case RELAY_OP_ENQUEUE:
         return relay_queue_enqueue(q, op->g, op->obj, &op->u.put);
     case RELAY_OP_DEMAND:
-        relay_queue_demand(q, op->m, op->g, op->u.n);
-        return 0;
+        return relay_queue_demand(q, op->m, op->g, op->u.n, op->token);
     case RELAY_OP_CANCEL:
         relay_queue_cancel(q, op->m, op->g);
         return 0;
@@ -100,13 +96,20 @@ static int execute(struct relay_queue *q, const struct relay_op *op)
                                   op->u.settle.ms);
     case RELAY_OP_UNWATCH:
         return relay_queue_unwatch(q, op->m, op->g);
+    case RELAY_OP_PURGE:
+        relay_queue_purge(q, op->g);
+        return 0;
+    case RELAY_OP_RESUME:
+        return relay_queue_resume(q, op->m, op->u.resume.tag, op->u.resume.keep_ms);
     case RELAY_OP_WATCH:
         return relay_queue_join(q, op->m, op->u.watch.v, op->u.watch.n);
     case RELAY_OP_UNPAUSE:
         relay_queue_unpause(q, op->m);
         return 0;
     case RELAY_OP_LEAVE:
-        relay_queue_leave(q, op->m);
+        if (!relay_queue_leave(q, op->m)) {
+            free(op->m);
+        }
         return 0;
     }
     return NK_EINTERNAL;
@@ -125,6 +128,9 @@ static void follow_up(struct relay_queue *q, const struct relay_op *op)
     case RELAY_OP_ENQUEUE:
         relay_queue_dispatch(q, op->g);
         break;
+    case RELAY_OP_RESUME:
+        relay_queue_unpause(q, op->m);
+        break;
     default:
         break;
     }
@@ -132,9 +138,11 @@ static void follow_up(struct relay_queue *q, const struct relay_op *op)
 
 void relay_op_run(struct relay_queue *q, struct relay_op *op)
 {
-    bool pointless = op->kind == RELAY_OP_WATCH && op->m->gone;
-    int rc = pointless ? NK_ECLOSED : execute(q, op);
-    tell(op, rc);
+    bool joins = op->kind == RELAY_OP_WATCH || op->kind == RELAY_OP_RESUME;
+    int rc = joins && op->m->gone ? NK_ECLOSED : execute(q, op);
+    if (op->kind != RELAY_OP_DEMAND || rc != RELAY_QUEUE_LATER) {
+        tell(op, rc);
+    }
     if (rc >= 0) {
         follow_up(q, op);
     }
@@ -143,11 +151,15 @@ void relay_op_run(struct relay_queue *q, struct relay_op *op)
 
 void relay_op_fail(struct relay_queue *q, struct relay_op *op, int status)
 {
-    if (op->kind == RELAY_OP_UNPAUSE || op->kind == RELAY_OP_UNWATCH ||
-        op->kind == RELAY_OP_LEAVE) {
+    switch (op->kind) {
+    case RELAY_OP_UNPAUSE:
+    case RELAY_OP_UNWATCH:
+    case RELAY_OP_PURGE:
+    case RELAY_OP_LEAVE:
         relay_op_run(q, op);
         return;
+    default:
+        tell(op, status);
+        relay_op_release(op);
     }
-    tell(op, status);
-    relay_op_release(op);
 }

@@ -15,10 +15,12 @@ enum relay_op_kind {
     RELAY_OP_CANCEL,
     RELAY_OP_SETTLE,
     RELAY_OP_UNWATCH,
+    RELAY_OP_PURGE, /* the member may be NULL */
     /* about the member as a whole; op.g is NULL */
     RELAY_OP_WATCH,
+    RELAY_OP_RESUME,
     RELAY_OP_UNPAUSE,
-    RELAY_OP_LEAVE /* the member is freed */
+    RELAY_OP_LEAVE /* the member is freed, unless the queue keeps it */
 };
 
 /* Holds references to its group(s) and object. */
@@ -36,6 +38,10 @@ struct relay_op {
         struct {
             uint64_t first, ms;
         } settle;
+        struct {
+            uint8_t tag[RELAY_TAG];
+            uint64_t keep_ms;
+        } resume;
         struct {
             struct relay_watch *v; /* heap, with references to the groups */
             size_t n;
@@ -63,7 +69,7 @@ void relay_op_run(struct relay_queue *q, struct relay_op *op);
  * and LEAVE cannot fail and are carried out. */
 void relay_op_fail(struct relay_queue *q, struct relay_op *op, int status);
 
-/* relay_op_release - give back what op refers to; the member is freed by LEAVE. */
+/* relay_op_release - give back what op refers to, but for the member. */
 void relay_op_release(struct relay_op *op);
 
 /* relay_op_watch - for WATCH: n groups with references, and what is known of them (NULL: nothing).

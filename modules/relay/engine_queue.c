@@ -2,6 +2,9 @@
 #include "relay/engine_queue.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
 
 static struct relay_engine_queue *eq(struct relay_engine *e)
 {
@@ -45,8 +48,18 @@ void relay_eq_detach(struct relay_engine *e, struct relay_member *m)
     if (submit(e, &(struct relay_op){.kind = RELAY_OP_LEAVE, .m = m}) < 0) {
         /* operations of m may still wait, so the struct itself has to stay: a small leak, once,
          * when memory has run out */
+        m->keep_ms = 0;
         relay_queue_leave(eq(e)->q, m);
     }
+}
+
+int relay_eq_resume(struct relay_engine *e, struct relay_member *m, const uint8_t tag[RELAY_TAG],
+                    uint64_t keep_ms, uint64_t token)
+{
+    struct relay_op op = {.kind = RELAY_OP_RESUME, .m = m, .token = token};
+    memcpy(op.u.resume.tag, tag, RELAY_TAG);
+    op.u.resume.keep_ms = keep_ms;
+    return submit(e, &op);
 }
 
 int relay_eq_watch(struct relay_engine *e, struct relay_member *m, struct relay_group *const *g,
@@ -122,4 +135,45 @@ void relay_eq_pause(struct relay_engine *e, struct relay_member *m, bool paused)
     if (resume && submit(e, &(struct relay_op){.kind = RELAY_OP_UNPAUSE, .m = m}) < 0) {
         m->paused = true; /* asked again at the next occasion */
     }
+}
+
+int relay_eq_purge(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
+                   uint64_t token)
+{
+    const struct relay_op op = {.kind = RELAY_OP_PURGE, .m = m, .g = g, .token = token};
+    return submit(e, &op);
+}
+
+/* --- time ---------------------------------------------------------------------------------------
+ */
+
+void relay_eq_clock_init(struct relay_eq_clock *c, struct nk_app *app, void (*wake)(void *owner),
+                         void *owner)
+{
+    c->app = app;
+    c->armed_ms = 0;
+    nk_timer_init(&c->timer, app, wake, owner);
+}
+
+void relay_eq_clock_tick(struct relay_eq_clock *c, struct relay_queue *q)
+{
+    relay_queue_tick(q, nk_now_ms(c->app), (uint64_t)nk_wall_ms(c->app));
+}
+
+void relay_eq_clock_arm(struct relay_eq_clock *c, const struct relay_queue *q)
+{
+    uint64_t now = nk_now_ms(c->app), next = relay_queue_next(q);
+    if (!c->timer.armed) {
+        c->armed_ms = UINT64_MAX;
+    }
+    if (next == UINT64_MAX || c->armed_ms <= next) {
+        return; /* a timer that comes too early finds nothing to do and is armed again */
+    }
+    c->armed_ms = next;
+    nk_timer_start(&c->timer, next > now ? next - now : 0);
+}
+
+void relay_eq_clock_stop(struct relay_eq_clock *c)
+{
+    nk_timer_stop(&c->timer);
 }

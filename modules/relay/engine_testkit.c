@@ -15,7 +15,7 @@ struct chaos {
     struct relay_op *v; /* waiting, in order of arrival */
     size_t n, cap;
     struct nk_defer defer;
-    bool running;
+    struct relay_eq_clock clock;
 };
 
 static unsigned roll(struct chaos *c, unsigned bound)
@@ -43,7 +43,7 @@ static bool touches(const struct relay_op *op, const struct relay_group *g)
  * groups differ and none of the two is about the member as a whole. */
 static bool independent(const struct relay_op *a, const struct relay_op *b)
 {
-    if (a->m == b->m && (!a->g || !b->g)) {
+    if (a->m && a->m == b->m && (!a->g || !b->g)) {
         return false;
     }
     if (a->kind == RELAY_OP_WATCH) {
@@ -60,7 +60,7 @@ static bool independent(const struct relay_op *a, const struct relay_op *b)
 static bool can_fail(const struct relay_op *op)
 {
     return op->kind == RELAY_OP_RETAIN || op->kind == RELAY_OP_ENQUEUE ||
-           op->kind == RELAY_OP_WATCH;
+           op->kind == RELAY_OP_WATCH || op->kind == RELAY_OP_RESUME;
 }
 
 static bool blocked(const struct chaos *c, size_t i)
@@ -76,6 +76,7 @@ static bool blocked(const struct chaos *c, size_t i)
 static void on_turn_end(void *owner)
 {
     struct chaos *c = owner;
+    relay_eq_clock_tick(&c->clock, c->base.q);
     for (size_t i = 0; i < c->n;) {
         if (roll(c, 100) < c->conf.delay_percent || blocked(c, i)) {
             i++;
@@ -92,6 +93,7 @@ static void on_turn_end(void *owner)
     if (c->n) {
         nk_app_defer(c->app, &c->defer);
     }
+    relay_eq_clock_arm(&c->clock, c->base.q);
 }
 
 static int submit(struct relay_engine_queue *base, const struct relay_op *op)
@@ -115,6 +117,7 @@ static void free_chaos(struct relay_engine *engine)
 {
     struct chaos *c = (struct chaos *)engine;
     nk_app_defer_cancel(c->app, &c->defer);
+    relay_eq_clock_stop(&c->clock);
     for (size_t i = 0; i < c->n; i++) {
         relay_op_run(c->base.q, &c->v[i]);
     }
@@ -125,6 +128,7 @@ static void free_chaos(struct relay_engine *engine)
 
 static const struct relay_engine_ops chaos_ops = {
     .name = "chaos",
+    .caps = RELAY_ENGINE_QUEUE_CAPS,
     .free = free_chaos,
     RELAY_ENGINE_QUEUE_OPS,
 };
@@ -146,6 +150,7 @@ int relay_engine_chaos_new(struct nk_app *app, const struct relay_engine_chaos *
     c->rnd = conf->seed ? conf->seed : 1;
     c->defer.fn = on_turn_end;
     c->defer.owner = c;
+    relay_eq_clock_init(&c->clock, app, on_turn_end, c);
     *out = &c->base.engine;
     return 0;
 }

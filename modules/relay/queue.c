@@ -16,6 +16,7 @@ struct relay_queue *relay_queue_new(void)
         q->epoch |= !q->epoch; /* 0 means unknown */
         randombytes_buf(&q->hash, sizeof(q->hash));
         q->hash |= 1;
+        randombytes_buf(q->key, sizeof(q->key));
     }
     return q;
 }
@@ -23,6 +24,13 @@ struct relay_queue *relay_queue_new(void)
 uint64_t relay_queue_epoch(const struct relay_queue *q)
 {
     return q->epoch;
+}
+
+void relay_queue_observe(struct relay_queue *q, const struct relay_queue_journal *journal,
+                         void *owner)
+{
+    q->journal = journal;
+    q->observer = owner;
 }
 
 /* --- group state ------------------------------------------------------------------------------ */
@@ -55,6 +63,7 @@ static void state_release(struct relay_group_state *st)
     relay_object_unref(st->retained);
     relay_core_copies_clear(st);
     relay_fifo_clear(&st->fifo);
+    relay_wheel_leave(&st->q->wheel, &st->sweep);
     relay_group_unref(st->group);
     free(st);
 }
@@ -62,7 +71,8 @@ static void state_release(struct relay_group_state *st)
 void relay_core_tidy(struct relay_group_state *st)
 {
     struct relay_queue *q = st->q;
-    if (st->nseats || st->retained || st->fifo.n || st->copies.n) {
+    if (st->nseats || st->retained || st->queued || st->copies.n || st->nproducers ||
+        st->reserved) {
         return;
     }
     q->floor = st->version > q->floor ? st->version : q->floor;
@@ -79,15 +89,10 @@ void relay_queue_free(struct relay_queue *q)
     if (!q) {
         return;
     }
+    relay_core_members_free(q);
+    relay_core_producers_free(q);
     for (struct relay_group_state *st = q->groups, *next; st; st = next) {
         next = st->next;
-        while (st->first) {
-            struct relay_seat *s = st->first;
-            st->first = s->next;
-            s->member->seats = NULL;
-            s->member->nseats = 0;
-            free(s);
-        }
         state_release(st);
     }
     relay_core_slabs_free(q);
@@ -107,16 +112,48 @@ void relay_core_line_leave(struct relay_seat *s)
     s->in_line = false;
 }
 
+/* What a drain asked for was handed out, here or elsewhere: say so. */
+static void drains_met(struct relay_seat *s, uint64_t front)
+{
+    struct relay_drain *d;
+    while ((d = s->drains) != NULL && d->mark < front) {
+        s->drains = d->next;
+        s->group->ndrains--;
+        s->member->ops->done(s->member->owner, d->token, 0);
+        free(d);
+    }
+    if (s->drain < front) {
+        s->drain = 0;
+    }
+}
+
+void relay_core_drains_end(struct relay_seat *s, int status)
+{
+    struct relay_drain *d;
+    while ((d = s->drains) != NULL) {
+        s->drains = d->next;
+        s->group->ndrains--;
+        if (!s->member->gone) {
+            s->member->ops->done(s->member->owner, d->token, status);
+        }
+        free(d);
+    }
+    s->drain = 0;
+}
+
 static bool wants(struct relay_seat *s)
 {
     uint64_t front;
-    if (s->drain && (!relay_core_front(s->group, &front) || front > s->drain)) {
-        s->drain = 0; /* all that was there has gone */
+    if (s->member->paused || s->member->gone) {
+        return false;
     }
-    return !s->member->paused && !s->member->gone && (s->credit || s->drain);
+    if (s->drain) {
+        drains_met(s, relay_core_front(s->group, &front) ? front : UINT64_MAX);
+    }
+    return s->credit || s->drain;
 }
 
-static void line_join(struct relay_seat *s)
+void relay_core_line_join(struct relay_seat *s)
 {
     if (s->in_line || !wants(s)) {
         return;
@@ -138,25 +175,44 @@ static bool serve(struct relay_seat *s)
     if (s->drain < c->seq) {
         s->credit--;
     }
+    s->delivered++;
+    s->delivered_bytes += c->obj->total;
     st->count.delivered++;
+    st->count.redelivered += c->tries > 1;
     struct relay_mark mark = {.seq = c->seq, .epoch = st->q->epoch, .tries = c->tries - 1};
     s->member->ops->deliver(s->member->owner, st->group, c->obj, RELAY_ITEM, &mark);
     return true;
 }
 
+/* Others have taken what those still in the line wanted to drain. */
+static void end_met_drains(struct relay_group_state *st)
+{
+    for (struct relay_seat *s = st->line_first, *next; s && st->ndrains; s = next) {
+        next = s->line_next;
+        if (s->drains && !wants(s)) {
+            relay_core_line_leave(s);
+        }
+    }
+}
+
 void relay_core_dispatch(struct relay_group_state *st)
 {
-    while (st->queued && st->line_first) {
+    uint64_t front;
+    bool any = st->line_first != NULL;
+    while (st->line_first && relay_core_front(st, &front)) {
         struct relay_seat *s = st->line_first;
         relay_core_line_leave(s);
         if (!wants(s)) {
             continue;
         }
         bool served = serve(s);
-        line_join(s);
+        relay_core_line_join(s);
         if (!served) {
             return; /* memory is missing: the next event of this group tries again */
         }
+    }
+    if (any && st->ndrains) {
+        end_met_drains(st);
     }
 }
 
@@ -230,38 +286,145 @@ void relay_queue_replay(struct relay_queue *q, struct relay_member *m, const str
 
 /* --- consumables ------------------------------------------------------------------------------ */
 
-/* Drop the oldest copies beyond the limit. */
+void relay_core_dropped(struct relay_group_state *st, uint64_t first, uint64_t count,
+                        enum relay_drop why)
+{
+    const struct relay_queue_journal *j = st->q->journal;
+    st->group->drop[why] += count;
+    if (j && j->drop) {
+        j->drop(st->q->observer, st->group, first, count, why);
+    }
+}
+
+static bool refuses(const struct relay_group *g)
+{
+    return g->set.policy == RELAY_POLICY_BLOCK || g->set.policy == RELAY_POLICY_DISCONNECT;
+}
+
+/* Would so much more be beyond the limits? What a waiting member takes at once never is. */
+static bool beyond(const struct relay_group_state *st, uint64_t copies, uint64_t bytes)
+{
+    const struct relay_group_settings *set = &st->group->set;
+    uint64_t queued = st->queued + st->reserved;
+    if (queued == 0 && st->line_first) {
+        return false;
+    }
+    return (set->max_consumables != RELAY_UNLIMITED &&
+            queued + copies > (uint64_t)set->max_consumables) ||
+           (set->max_bytes && st->bytes + st->reserved_bytes + bytes > set->max_bytes);
+}
+
+bool relay_queue_full(const struct relay_group *g)
+{
+    return g->state && g->set.policy == RELAY_POLICY_BLOCK && beyond(g->state, 1, 1);
+}
+
+/* Drop the oldest copies beyond the limits. */
 static void trim(struct relay_group_state *st)
 {
-    int64_t max = st->group->set.max_consumables;
-    while (max != RELAY_UNLIMITED && st->queued > (uint64_t)max) {
-        st->count.dropped += relay_core_drop_front(st, st->queued - (uint64_t)max);
+    const struct relay_group_settings *set = &st->group->set;
+    uint64_t max =
+        set->max_consumables == RELAY_UNLIMITED ? UINT64_MAX : (uint64_t)set->max_consumables;
+    if (refuses(st->group)) {
+        return;
     }
+    while (st->queued - st->delayed > max &&
+           relay_core_drop_front(st, st->queued - st->delayed - max, RELAY_DROP_LIMIT)) {
+    }
+    while (set->max_bytes && st->bytes > set->max_bytes &&
+           relay_core_drop_front(st, UINT64_MAX, RELAY_DROP_LIMIT)) {
+    }
+}
+
+static int admit(struct relay_group_state *st, const struct relay_object *o,
+                 const struct relay_put *put, uint64_t expires_ms)
+{
+    const struct relay_queue *q = st->q;
+    if (put->copies == 0 || put->copies > RELAY_COPIES_MAX ||
+        put->copies > RELAY_SEQ_MAX - st->seq ||
+        (refuses(st->group) && !put->force && beyond(st, put->copies, o->total))) {
+        st->count.refused++;
+        return NK_ELIMIT;
+    }
+    if (expires_ms && expires_ms <= q->wall_ms) {
+        st->group->drop[RELAY_DROP_EXPIRED] += put->copies;
+        return -ETIMEDOUT;
+    }
+    int rc = put->producer ? relay_core_producer(st, put->producer, put->producer_seq) : 0;
+    st->count.duplicates += rc == 1;
+    return rc;
+}
+
+int relay_queue_admit(struct relay_queue *q, struct relay_group *g, const struct relay_object *o,
+                      const struct relay_put *put, uint64_t *seq, uint64_t *expires_ms)
+{
+    struct relay_group_state *st = relay_core_state(q, g);
+    if (!st) {
+        return -ENOMEM;
+    }
+    uint64_t expires = put->expires_ms;
+    if (!expires && g->set.ttl_ms) {
+        expires = q->wall_ms + g->set.ttl_ms;
+    }
+    int rc = admit(st, o, put, expires);
+    if (rc) {
+        relay_core_tidy(st);
+        return rc;
+    }
+    *seq = st->seq + 1;
+    *expires_ms = expires;
+    st->seq += put->copies;
+    st->reserved += put->copies;
+    st->reserved_bytes += o->total;
+    return 0;
+}
+
+void relay_queue_retract(struct relay_queue *q, struct relay_group *g, const struct relay_object *o,
+                         const struct relay_put *put)
+{
+    struct relay_group_state *st = g->state;
+    (void)q;
+    st->reserved -= put->copies;
+    st->reserved_bytes -= o->total;
+    if (put->producer) {
+        relay_core_producer_undo(st, put->producer, put->producer_seq);
+    }
+    relay_core_tidy(st);
+}
+
+int relay_queue_place(struct relay_queue *q, struct relay_group *g, struct relay_object *o,
+                      const struct relay_put *put, uint64_t seq, uint64_t expires_ms)
+{
+    struct relay_group_state *st = g->state;
+    struct relay_item item = {
+        .obj = o, .seq = seq, .copies = put->copies, .expires_ms = expires_ms};
+    (void)q;
+    int rc = relay_fifo_push(&st->fifo, item);
+    if (rc < 0) {
+        return rc;
+    }
+    relay_object_ref(o);
+    st->reserved -= put->copies;
+    st->reserved_bytes -= o->total;
+    st->queued += put->copies;
+    st->bytes += o->total;
+    st->count.produced += put->copies;
+    if (expires_ms) {
+        relay_core_expires(st, expires_ms);
+    }
+    return 0;
 }
 
 int relay_queue_enqueue(struct relay_queue *q, struct relay_group *g, struct relay_object *o,
                         const struct relay_put *put)
 {
-    if (put->producer || put->expires_ms) {
-        return NK_EUNSUPPORTED;
-    }
-    struct relay_group_state *st = relay_core_state(q, g);
-    if (!st) {
-        return -ENOMEM;
-    }
-    bool fits = put->copies <= RELAY_COPIES_MAX && put->copies <= RELAY_SEQ_MAX - st->seq;
-    int rc = fits ? 0 : NK_ELIMIT;
+    uint64_t seq, expires;
+    int rc = relay_queue_admit(q, g, o, put, &seq, &expires);
     if (rc == 0) {
-        struct relay_item item = {.obj = o, .seq = st->seq + 1, .copies = put->copies};
-        rc = relay_fifo_push(&st->fifo, item);
-    }
-    if (rc == 0) {
-        relay_object_ref(o);
-        st->seq += put->copies;
-        st->queued += put->copies;
-        st->count.produced += put->copies;
-    } else {
-        relay_core_tidy(st);
+        rc = relay_queue_place(q, g, o, put, seq, expires);
+        if (rc < 0) {
+            relay_queue_retract(q, g, o, put);
+        }
     }
     return rc;
 }
@@ -277,22 +440,42 @@ void relay_queue_dispatch(struct relay_queue *q, struct relay_group *g)
     }
 }
 
-void relay_queue_demand(struct relay_queue *q, struct relay_member *m, struct relay_group *g,
-                        int64_t n)
+/* Remember who wants to know when everything up to now was handed out. */
+static int add_drain(struct relay_seat *s, uint64_t token)
+{
+    struct relay_drain *d = malloc(sizeof(*d)), **at = &s->drains;
+    if (!d) {
+        return -ENOMEM;
+    }
+    *d = (struct relay_drain){.mark = s->group->seq, .token = token};
+    while (*at) {
+        at = &(*at)->next;
+    }
+    *at = d;
+    s->group->ndrains++;
+    return 0;
+}
+
+int relay_queue_demand(struct relay_queue *q, struct relay_member *m, struct relay_group *g,
+                       int64_t n, uint64_t token)
 {
     struct relay_seat *s = relay_core_seat(m, g);
     (void)q;
-    if (!s || n == 0) {
-        return;
+    if (!s) {
+        return -ENOENT;
     }
     if (n > 0) {
         uint64_t room = UINT64_MAX - s->credit;
         s->credit += (uint64_t)n < room ? (uint64_t)n : room;
-    } else {
-        s->drain = s->group->seq;
+    } else if (n < 0) {
+        if (token && add_drain(s, token) < 0) {
+            return -ENOMEM;
+        }
+        s->drain = s->group->seq ? s->group->seq : 1;
     }
-    line_join(s);
+    relay_core_line_join(s);
     relay_core_dispatch(s->group);
+    return n < 0 && token ? RELAY_QUEUE_LATER : 0;
 }
 
 void relay_queue_cancel(struct relay_queue *q, struct relay_member *m, struct relay_group *g)
@@ -300,7 +483,8 @@ void relay_queue_cancel(struct relay_queue *q, struct relay_member *m, struct re
     struct relay_seat *s = relay_core_seat(m, g);
     (void)q;
     if (s) {
-        s->credit = s->drain = 0;
+        s->credit = 0;
+        relay_core_drains_end(s, -ECANCELED);
         relay_core_line_leave(s);
     }
 }
@@ -309,21 +493,47 @@ void relay_queue_unpause(struct relay_queue *q, struct relay_member *m)
 {
     (void)q;
     for (struct relay_seat *s = m->seats; s && !m->paused; s = s->next_of_member) {
-        line_join(s);
+        relay_core_line_join(s);
         relay_core_dispatch(s->group);
     }
+}
+
+uint64_t relay_queue_purge(struct relay_queue *q, struct relay_group *g)
+{
+    struct relay_group_state *st = g->state;
+    uint64_t n, all = 0;
+    (void)q;
+    if (!st) {
+        return 0;
+    }
+    all += relay_core_copies_purge(st);
+    while ((n = relay_core_drop_front(st, UINT64_MAX, RELAY_DROP_PURGED)) > 0) {
+        all += n;
+    }
+    relay_object_unref(st->retained);
+    st->retained = NULL;
+    relay_core_dispatch(st); /* drains have ended */
+    relay_core_tidy(st);
+    return all;
 }
 
 void relay_queue_stats(const struct relay_group *g, struct relay_queue_stats *out)
 {
     const struct relay_group_state *st = g->state;
     memset(out, 0, sizeof(*out));
-    if (!st) {
-        return;
+    if (st) {
+        *out = st->count;
+        out->members = st->nseats;
+        out->absent = st->nabsent;
+        out->queued = st->queued;
+        out->delayed = st->delayed;
+        out->bytes = st->bytes;
+        out->leased = st->leased;
+        out->retained = st->retained != NULL;
+        out->producers = st->nproducers;
     }
-    *out = st->count;
-    out->members = st->nseats;
-    out->queued = st->queued;
-    out->leased = st->leased;
-    out->retained = st->retained != NULL;
+    for (size_t i = 0; i < RELAY_DROPS; i++) {
+        out->drop[i] = g->drop[i];
+        out->dropped += g->drop[i];
+    }
 }

@@ -5,22 +5,35 @@
 
 #include "relay/queue.h"
 #include "relay/queue_fifo.h"
+#include "relay/queue_wheel.h"
+
+/* What an entry of the wheel is about (relay_due.what). */
+enum relay_due_what {
+    RELAY_DUE_LEASE,    /* a copy: its lease is over */
+    RELAY_DUE_DELAY,    /* a copy: it may be handed out again */
+    RELAY_DUE_EXPIRE,   /* a copy that came back: its life is over */
+    RELAY_DUE_SWEEP,    /* a group: something in its ring may have expired */
+    RELAY_DUE_ABSENT,   /* a member: its grace is over */
+    RELAY_DUE_PRODUCERS /* the queue: a producer was not heard for long */
+};
 
 enum relay_copy_state {
-    RELAY_COPY_LEASED,  /* a member has it: in its seat's list */
-    RELAY_COPY_RETURNED /* waits again: in the group's heap */
+    RELAY_COPY_LEASED,   /* a member has it: in its seat's list */
+    RELAY_COPY_RETURNED, /* waits again: in the group's heap */
+    RELAY_COPY_DELAYED   /* will wait again later */
 };
 
 /* One copy from its first delivery on. Coming back needs no memory: the same record waits. */
 struct relay_copy {
     struct relay_object *obj; /* one reference */
     struct relay_group_state *group;
-    uint64_t seq;
+    uint64_t seq, expires_ms;
     uint32_t tries; /* deliveries so far */
     enum relay_copy_state state;
     struct relay_seat *seat;        /* LEASED */
     struct relay_copy *prev, *next; /* LEASED: the seat's list; RETURNED: the heap's siblings */
     struct relay_copy *child;       /* RETURNED */
+    struct relay_due due;
 };
 
 /* seq -> copy, of one group: open addressing, at most half full. */
@@ -32,17 +45,40 @@ struct relay_copies {
     size_t cap, n; /* cap is a power of two */
 };
 
+/* Somebody wants to know when everything up to `mark` was handed out. */
+struct relay_drain {
+    struct relay_drain *next;
+    uint64_t mark, token;
+};
+
 struct relay_seat {
     struct relay_member *member;
     struct relay_group_state *group;
     struct relay_seat *next_of_member;
     struct relay_seat *prev, *next; /* order of joining the group */
     uint64_t credit;
-    uint64_t drain; /* copies up to this number are asked for as well; 0 = none */
+    uint64_t drain;             /* copies up to this number are asked for as well; 0 = none */
+    struct relay_drain *drains; /* oldest first */
     struct relay_seat *line_prev, *line_next;
     bool in_line;
     struct relay_copy *leases;
     size_t nleases;
+    uint64_t delivered, delivered_bytes;
+};
+
+/* The highest number of one producer in one group. */
+struct relay_producer {
+    struct relay_group_state *group;
+    uint64_t id, seq, used_ms;
+    struct relay_producer *next;          /* in its bucket */
+    struct relay_producer *older, *newer; /* by the time of use */
+};
+
+struct relay_producers {
+    struct relay_producer **bucket;
+    size_t nbuckets, n;
+    struct relay_producer *oldest, *newest;
+    struct relay_due due;
 };
 
 /* What hangs off relay_group.state while there is anything to remember. */
@@ -54,11 +90,17 @@ struct relay_group_state {
     struct relay_fifo fifo;
     struct relay_copy *returned; /* heap: the one with the smallest seq */
     struct relay_copies copies;
-    uint64_t queued; /* copies that wait */
+    uint64_t queued;                   /* copies that wait */
+    uint64_t delayed;                  /* of these, in DELAYED */
+    uint64_t bytes;                    /* of what waits */
+    uint64_t reserved, reserved_bytes; /* admitted, not placed yet */
     uint64_t leased;
-    uint64_t seq; /* of the newest copy */
+    uint64_t seq;       /* of the newest copy */
+    uint64_t expire_ms; /* wall clock: nothing in the ring expires before; 0 = nothing at all */
+    uint64_t sweep_at, sweep_min; /* a sweep under way: next entry (as fifo.popped counts) */
+    struct relay_due sweep;
     struct relay_seat *first, *last;
-    size_t nseats;
+    size_t nseats, nabsent, ndrains, nproducers;
     struct relay_seat *line_first, *line_last;
     struct relay_queue_stats count; /* the totals only */
     struct relay_group_state *prev, *next;
@@ -68,13 +110,24 @@ struct relay_queue {
     uint64_t epoch;
     uint64_t floor; /* versions and numbers of groups that were forgotten: new ones begin above */
     uint64_t hash;  /* random, odd */
+    unsigned char key[16]; /* of keyed hashes */
+    uint64_t now_ms, wall_ms;
+    struct relay_wheel wheel;
     struct relay_group_state *groups;
     struct relay_copy *free_copies;
     struct relay_copy_slab *slabs;
     size_t used_copies, nslabs;
+    struct relay_member **tag; /* buckets */
+    size_t ntags, tag_buckets;
+    struct relay_producers producers;
+    const struct relay_queue_journal *journal;
+    void *observer;
 };
 
-/* --- queue.c: groups -------------------------------------------------------------------------- */
+#define RELAY_OF(ptr, type, field) ((type *)(void *)((char *)(ptr)-offsetof(type, field)))
+
+/* --- queue.c: groups, the line ------------------------------------------------------------------
+ */
 
 /* The state of g, made if need be; NULL when memory is missing. */
 struct relay_group_state *relay_core_state(struct relay_queue *q, struct relay_group *g);
@@ -82,23 +135,80 @@ struct relay_group_state *relay_core_state(struct relay_queue *q, struct relay_g
 void relay_core_tidy(struct relay_group_state *st);
 /* Serve the line. */
 void relay_core_dispatch(struct relay_group_state *st);
+void relay_core_line_join(struct relay_seat *s);
+void relay_core_line_leave(struct relay_seat *s);
+/* End all drains of the seat; those with a token are told status unless the member is gone. */
+void relay_core_drains_end(struct relay_seat *s, int status);
+/* Copies are gone for this reason: counters and journal. */
+void relay_core_dropped(struct relay_group_state *st, uint64_t first, uint64_t count,
+                        enum relay_drop why);
+
+/* --- queue_member.c -----------------------------------------------------------------------------
+ */
+
 /* m's seat in g, or NULL. */
 struct relay_seat *relay_core_seat(const struct relay_member *m, const struct relay_group *g);
-void relay_core_line_leave(struct relay_seat *s);
+/* Make one; -ENOMEM. */
+int relay_core_seat_add(struct relay_queue *q, struct relay_member *m, struct relay_group *g);
+/* The grace of an absent member is over. */
+void relay_core_forget(struct relay_queue *q, struct relay_member *m);
+/* Who has this tag, or NULL; give m a tag (-ENOMEM). m becomes absent. */
+struct relay_member *relay_core_tag_find(const struct relay_queue *q, const uint8_t *tag);
+int relay_core_tag_add(struct relay_queue *q, struct relay_member *m, const uint8_t *tag,
+                       uint64_t keep_ms);
+void relay_core_absent(struct relay_queue *q, struct relay_member *m);
+void relay_core_members_free(struct relay_queue *q);
 
-/* --- queue_lease.c: copies -------------------------------------------------------------------- */
+/* --- queue_lease.c: copies ----------------------------------------------------------------------
+ */
 
-/* Is anything waiting, and the number of the first one. */
-bool relay_core_front(const struct relay_group_state *st, uint64_t *seq);
+/* Is anything there to be handed out, and the number of the first one. Drops what has expired. */
+bool relay_core_front(struct relay_group_state *st, uint64_t *seq);
 /* Take the front copy out of the queue and lease it to the seat; NULL when memory is missing (it
  * stays where it was). There must be one. */
 struct relay_copy *relay_core_lease(struct relay_seat *s);
-/* End a lease: put the copy back. The caller dispatches. */
-void relay_core_return(struct relay_copy *c);
-/* Drop up to n copies from the front; returns how many. */
-uint64_t relay_core_drop_front(struct relay_group_state *st, uint64_t n);
+/* End a lease: put the copy back, where it waits delay_ms. Or to the dead letters, when it was
+ * delivered too often. The caller dispatches. */
+void relay_core_return(struct relay_copy *c, uint64_t delay_ms);
+/* Drop up to n copies from the front; returns how many, 0 when there is nothing. */
+uint64_t relay_core_drop_front(struct relay_group_state *st, uint64_t n, enum relay_drop why);
+/* A record with nothing in it yet, entered by its number; NULL when memory is missing. */
+struct relay_copy *relay_core_copy_new(struct relay_group_state *st, uint64_t seq);
+/* Forget a record that is in no list; its object's reference is given back. */
+void relay_core_copy_end(struct relay_copy *c);
+/* A record whose object waits from now on; or whose member is s. */
+void relay_core_wait(struct relay_copy *c, uint64_t delay_ms);
+void relay_core_hand_out(struct relay_copy *c, struct relay_seat *s);
+/* A copy's time has come, whatever it waited for. */
+void relay_core_copy_due(struct relay_copy *c);
+/* Drop all that waits in records; returns how many. */
+uint64_t relay_core_copies_purge(struct relay_group_state *st);
 /* The copies of a group that ends, and the memory of them all. */
 void relay_core_copies_clear(struct relay_group_state *st);
 void relay_core_slabs_free(struct relay_queue *q);
+
+/* --- queue_dead.c -------------------------------------------------------------------------------
+ */
+
+/* The record (in no list) goes to the dead letters. */
+void relay_core_dead(struct relay_copy *c, const char *reason);
+
+/* --- queue_time.c -------------------------------------------------------------------------------
+ */
+
+/* When (monotonic) to look at something that expires at wall clock time expires_ms. */
+uint64_t relay_core_expiry(const struct relay_queue *q, uint64_t expires_ms);
+/* An entry that expires was appended to the ring. */
+void relay_core_expires(struct relay_group_state *st, uint64_t expires_ms);
+
+/* --- queue_producer.c ---------------------------------------------------------------------------
+ */
+
+/* 0: seq is new, and is the highest now; 1: it is not; -ENOMEM. */
+int relay_core_producer(struct relay_group_state *st, uint64_t id, uint64_t seq);
+/* seq was not taken after all. */
+void relay_core_producer_undo(struct relay_group_state *st, uint64_t id, uint64_t seq);
+void relay_core_producers_due(struct relay_queue *q);
+void relay_core_producers_free(struct relay_queue *q);
 
 #endif

@@ -11,7 +11,7 @@ void relay_fifo_clear(struct relay_fifo *f)
         relay_object_unref(relay_fifo_at(f, i)->obj);
     }
     free(f->v);
-    *f = (struct relay_fifo){0};
+    *f = (struct relay_fifo){.popped = f->popped + f->n};
 }
 
 static int grow(struct relay_fifo *f)
@@ -44,6 +44,7 @@ void relay_fifo_pop(struct relay_fifo *f)
 {
     f->head = (f->head + 1) & (f->cap - 1);
     f->n--;
+    f->popped++;
     if (f->n == 0 && f->cap > CAP_KEEP) {
         relay_fifo_clear(f);
     }

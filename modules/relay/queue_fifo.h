@@ -12,16 +12,19 @@
 #include "base/err.h"
 #include "relay/object.h"
 
-/* One object with `copies` >= 1 of it; the entry holds one reference. */
+/* One object with `copies` of it; the entry holds one reference. In the middle of the ring an entry
+ * may be empty: obj NULL, copies 0. */
 struct relay_item {
     struct relay_object *obj;
     uint64_t seq; /* of the first copy that is left */
     uint64_t copies;
+    uint64_t expires_ms; /* wall clock, 0 = never */
 };
 
 struct relay_fifo {
     struct relay_item *v; /* ring; cap is a power of two */
     size_t head, n, cap;
+    uint64_t popped; /* entries that were removed in front, ever */
 };
 
 /* relay_fifo_clear - drop all entries and the memory. */

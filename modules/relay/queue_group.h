@@ -28,6 +28,18 @@ enum relay_policy {
     RELAY_POLICY_DISCONNECT   /* the slow member goes; queue: the producer is refused */
 };
 
+/* Why an object was dropped. The last three are about broadcasts for one member. */
+enum relay_drop {
+    RELAY_DROP_LIMIT,      /* the oldest of a full queue */
+    RELAY_DROP_EXPIRED,    /* its time to live was over */
+    RELAY_DROP_DEAD,       /* delivered too often, and there is no group for dead letters */
+    RELAY_DROP_PURGED,     /* by an administrator */
+    RELAY_DROP_CONFLATED,  /* a newer one took its place */
+    RELAY_DROP_BACKLOG,    /* the oldest of a full backlog */
+    RELAY_DROP_DISCONNECT, /* its member was disconnected for being slow */
+    RELAY_DROPS
+};
+
 /* [group NAME] */
 struct relay_group_settings {
     int64_t max_count;       /* members at one time, or RELAY_UNLIMITED */
@@ -49,7 +61,8 @@ struct relay_group {
     unsigned round; /* of the configuration that lists it; 0: none does */
     uint32_t full;  /* members whose connection holds as much as it may: broadcasts wait */
     void *state;    /* the engine's, NULL when it has none */
-    uint32_t refs;  /* private from here on */
+    uint64_t drop[RELAY_DROPS]; /* by reason, since the group was made */
+    uint32_t refs;              /* private from here on */
     char *dead_letter;
     struct relay_groups *owner;
     struct relay_group *next;

@@ -30,7 +30,7 @@ void relay_core_slabs_free(struct relay_queue *q)
     q->nslabs = 0;
 }
 
-static struct relay_copy *copy_new(struct relay_queue *q)
+static struct relay_copy *copy_alloc(struct relay_queue *q)
 {
     if (!q->free_copies) {
         struct relay_copy_slab *s = malloc(sizeof(*s));
@@ -135,7 +135,7 @@ static void table_remove(struct relay_group_state *st, uint64_t seq)
 
 /* --- the heap of those that came back --------------------------------------------------------- */
 
-/* A pairing heap by seq: a child list through `next`. */
+/* A pairing heap by seq. prev is the parent for a first child, else the sibling before. */
 static struct relay_copy *meld(struct relay_copy *a, struct relay_copy *b)
 {
     if (!a || !b) {
@@ -146,41 +146,155 @@ static struct relay_copy *meld(struct relay_copy *a, struct relay_copy *b)
         a = b;
         b = t;
     }
+    b->prev = a;
     b->next = a->child;
+    if (b->next) {
+        b->next->prev = b;
+    }
     a->child = b;
     return a;
 }
 
-static struct relay_copy *heap_pop(struct relay_group_state *st)
+/* The children of one that goes, as one heap. */
+static struct relay_copy *meld_children(struct relay_copy *c)
 {
-    struct relay_copy *top = st->returned, *pairs = NULL, *rest = NULL;
-    for (struct relay_copy *c = top->child; c;) {
+    struct relay_copy *pairs = NULL, *all = NULL;
+    while (c) {
         struct relay_copy *a = c, *b = c->next;
         c = b ? b->next : NULL;
-        a->next = NULL;
+        a->prev = a->next = NULL;
         if (b) {
-            b->next = NULL;
+            b->prev = b->next = NULL;
         }
         a = meld(a, b);
         a->next = pairs;
         pairs = a;
     }
     while (pairs) {
-        struct relay_copy *c = pairs;
-        pairs = c->next;
-        c->next = NULL;
-        rest = meld(rest, c);
+        struct relay_copy *a = pairs;
+        pairs = a->next;
+        a->next = NULL;
+        all = meld(all, a);
     }
-    st->returned = rest;
-    return top;
+    return all;
 }
 
-/* --- leases ----------------------------------------------------------------------------------- */
-
-bool relay_core_front(const struct relay_group_state *st, uint64_t *seq)
+static void heap_leave(struct relay_copy *c)
 {
-    const struct relay_item *fresh = relay_fifo_front(&st->fifo);
-    const struct relay_copy *back = st->returned;
+    struct relay_group_state *st = c->group;
+    struct relay_copy *below = meld_children(c->child);
+    if (st->returned == c) {
+        st->returned = below;
+    } else {
+        *(c->prev->child == c ? &c->prev->child : &c->prev->next) = c->next;
+        if (c->next) {
+            c->next->prev = c->prev;
+        }
+        st->returned = meld(st->returned, below);
+    }
+    c->prev = c->next = c->child = NULL;
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
+
+struct relay_copy *relay_core_copy_new(struct relay_group_state *st, uint64_t seq)
+{
+    struct relay_copy *c = table_reserve(st) == 0 ? copy_alloc(st->q) : NULL;
+    if (c) {
+        *c = (struct relay_copy){.group = st, .seq = seq};
+        table_insert(st, c);
+    }
+    return c;
+}
+
+void relay_core_copy_end(struct relay_copy *c)
+{
+    struct relay_group_state *st = c->group;
+    table_remove(st, c->seq);
+    relay_object_unref(c->obj);
+    copy_free(st->q, c);
+}
+
+/* Take a waiting record out of where it waits. */
+static void wait_end(struct relay_copy *c)
+{
+    struct relay_group_state *st = c->group;
+    relay_wheel_leave(&st->q->wheel, &c->due);
+    if (c->state == RELAY_COPY_RETURNED) {
+        heap_leave(c);
+    } else {
+        st->delayed--;
+    }
+    st->queued--;
+    st->bytes -= c->obj->total;
+}
+
+void relay_core_wait(struct relay_copy *c, uint64_t delay_ms)
+{
+    struct relay_group_state *st = c->group;
+    struct relay_queue *q = st->q;
+    st->queued++;
+    st->bytes += c->obj->total;
+    if (delay_ms) {
+        c->state = RELAY_COPY_DELAYED;
+        c->due.what = RELAY_DUE_DELAY;
+        st->delayed++;
+        relay_wheel_enter(&q->wheel, &c->due, q->now_ms + delay_ms);
+        return;
+    }
+    c->state = RELAY_COPY_RETURNED;
+    c->prev = c->next = c->child = NULL;
+    st->returned = meld(st->returned, c);
+    if (c->expires_ms) {
+        c->due.what = RELAY_DUE_EXPIRE;
+        relay_wheel_enter(&q->wheel, &c->due, relay_core_expiry(q, c->expires_ms));
+    }
+}
+
+static bool expired(const struct relay_queue *q, uint64_t expires_ms)
+{
+    return expires_ms && expires_ms <= q->wall_ms;
+}
+
+/* --- the front -------------------------------------------------------------------------------- */
+
+/* The ring's oldest entry that is alive, or NULL. */
+static struct relay_item *fresh_front(struct relay_group_state *st)
+{
+    struct relay_item *front;
+    while ((front = relay_fifo_front(&st->fifo)) != NULL) {
+        if (front->copies && !expired(st->q, front->expires_ms)) {
+            return front;
+        }
+        uint64_t seq = front->seq, copies = front->copies;
+        struct relay_object *obj = front->obj;
+        relay_fifo_pop(&st->fifo);
+        if (copies) {
+            st->queued -= copies;
+            st->bytes -= obj->total;
+            relay_core_dropped(st, seq, copies, RELAY_DROP_EXPIRED);
+            relay_object_unref(obj);
+        }
+    }
+    return NULL;
+}
+
+/* The heap's first one that is alive, or NULL. */
+static struct relay_copy *back_front(struct relay_group_state *st)
+{
+    struct relay_copy *c;
+    while ((c = st->returned) != NULL && expired(st->q, c->expires_ms)) {
+        wait_end(c);
+        relay_core_dropped(st, c->seq, 1, RELAY_DROP_EXPIRED);
+        relay_core_copy_end(c);
+    }
+    return c;
+}
+
+bool relay_core_front(struct relay_group_state *st, uint64_t *seq)
+{
+    const struct relay_item *fresh = fresh_front(st);
+    const struct relay_copy *back = back_front(st);
     if (!fresh && !back) {
         return false;
     }
@@ -188,42 +302,102 @@ bool relay_core_front(const struct relay_group_state *st, uint64_t *seq)
     return true;
 }
 
-static bool front_is_back(const struct relay_group_state *st)
+/* One copy of the ring's front entry as a record of its own. */
+static struct relay_copy *take_fresh(struct relay_group_state *st, struct relay_item *front)
 {
-    const struct relay_item *fresh = relay_fifo_front(&st->fifo);
-    return st->returned && (!fresh || st->returned->seq < fresh->seq);
-}
-
-/* One copy of the fresh front entry as a record of its own. */
-static struct relay_copy *take_fresh(struct relay_group_state *st)
-{
-    struct relay_copy *c = table_reserve(st) == 0 ? copy_new(st->q) : NULL;
+    struct relay_copy *c = relay_core_copy_new(st, front->seq);
     if (!c) {
         return NULL;
     }
-    struct relay_item *front = relay_fifo_front(&st->fifo);
-    *c = (struct relay_copy){.group = st, .seq = front->seq};
+    st->queued--;
+    c->obj = front->obj;
+    c->expires_ms = front->expires_ms;
     if (--front->copies == 0) {
-        c->obj = front->obj;
+        st->bytes -= c->obj->total;
         relay_fifo_pop(&st->fifo);
     } else {
-        c->obj = relay_object_ref(front->obj);
+        relay_object_ref(c->obj);
         front->seq++;
     }
-    table_insert(st, c);
     return c;
 }
 
-struct relay_copy *relay_core_lease(struct relay_seat *s)
+uint64_t relay_core_drop_front(struct relay_group_state *st, uint64_t n, enum relay_drop why)
 {
-    struct relay_group_state *st = s->group;
-    struct relay_copy *c = front_is_back(st) ? heap_pop(st) : take_fresh(st);
-    if (!c) {
-        return NULL;
+    struct relay_item *fresh = fresh_front(st);
+    struct relay_copy *back = back_front(st);
+    if (back && (!fresh || back->seq < fresh->seq)) {
+        wait_end(back);
+        relay_core_dropped(st, back->seq, 1, why);
+        relay_core_copy_end(back);
+        return 1;
     }
+    if (!fresh) {
+        return 0;
+    }
+    n = n < fresh->copies ? n : fresh->copies;
+    uint64_t first = fresh->seq;
+    fresh->copies -= n;
+    fresh->seq += n;
+    st->queued -= n;
+    if (fresh->copies == 0) {
+        struct relay_object *obj = fresh->obj;
+        st->bytes -= obj->total;
+        relay_fifo_pop(&st->fifo);
+        relay_object_unref(obj);
+    }
+    relay_core_dropped(st, first, n, why);
+    return n;
+}
+
+uint64_t relay_core_copies_purge(struct relay_group_state *st)
+{
+    uint64_t n = 0;
+    /* an entry that moves into a hole behind us was seen already, or is seen when we come round */
+    for (size_t i = 0; st->copies.cap && i < st->copies.cap; i++) {
+        struct relay_copy *c = st->copies.slot[i].copy;
+        if (c && c->state != RELAY_COPY_LEASED) {
+            wait_end(c);
+            relay_core_dropped(st, c->seq, 1, RELAY_DROP_PURGED);
+            relay_core_copy_end(c);
+            n++;
+            i--; /* another one may stand here now */
+        }
+    }
+    return n;
+}
+
+void relay_core_copies_clear(struct relay_group_state *st)
+{
+    for (size_t i = 0; i < st->copies.cap; i++) {
+        struct relay_copy *c = st->copies.slot[i].copy;
+        if (c) {
+            relay_wheel_leave(&st->q->wheel, &c->due);
+            relay_object_unref(c->obj);
+            copy_free(st->q, c);
+        }
+    }
+    free(st->copies.slot);
+    st->copies = (struct relay_copies){0};
+    st->returned = NULL;
+}
+
+/* --- leases ----------------------------------------------------------------------------------- */
+
+static void start_lease_time(struct relay_copy *c, uint64_t ms)
+{
+    struct relay_queue *q = c->group->q;
+    relay_wheel_leave(&q->wheel, &c->due);
+    if (ms) {
+        c->due.what = RELAY_DUE_LEASE;
+        relay_wheel_enter(&q->wheel, &c->due, q->now_ms + ms);
+    }
+}
+
+void relay_core_hand_out(struct relay_copy *c, struct relay_seat *s)
+{
     c->state = RELAY_COPY_LEASED;
     c->seat = s;
-    c->tries++;
     c->child = c->prev = NULL;
     c->next = s->leases;
     if (c->next) {
@@ -231,8 +405,28 @@ struct relay_copy *relay_core_lease(struct relay_seat *s)
     }
     s->leases = c;
     s->nleases++;
-    st->queued--;
-    st->leased++;
+    s->group->leased++;
+    bool timed = s->member->gone || !(s->member->ops->flags & RELAY_MEMBER_UNTIMED);
+    start_lease_time(c, timed ? s->group->group->set.lease_ms : 0);
+}
+
+struct relay_copy *relay_core_lease(struct relay_seat *s)
+{
+    struct relay_group_state *st = s->group;
+    struct relay_item *fresh = fresh_front(st);
+    struct relay_copy *c = back_front(st);
+    if (c && (!fresh || c->seq < fresh->seq)) {
+        wait_end(c);
+    } else if ((c = take_fresh(st, fresh)) == NULL) {
+        return NULL;
+    }
+    c->tries++;
+    relay_core_hand_out(c, s);
+    const struct relay_queue_journal *j = st->q->journal;
+    if (j && j->lease) {
+        j->lease(st->q->observer, st->group, c->seq, c->tries,
+                 s->member->tagged ? s->member->tag : NULL);
+    }
     return c;
 }
 
@@ -246,81 +440,106 @@ static void lease_end(struct relay_copy *c)
     c->group->leased--;
     c->seat = NULL;
     c->prev = c->next = c->child = NULL;
+    relay_wheel_leave(&c->group->q->wheel, &c->due);
 }
 
-/* The record is in no list. */
-static void copy_end(struct relay_copy *c)
+void relay_core_return(struct relay_copy *c, uint64_t delay_ms)
 {
     struct relay_group_state *st = c->group;
-    table_remove(st, c->seq);
-    relay_object_unref(c->obj);
-    copy_free(st->q, c);
-}
-
-void relay_core_return(struct relay_copy *c)
-{
-    struct relay_group_state *st = c->group;
+    uint32_t max = st->group->set.max_deliveries;
+    const struct relay_queue_journal *j = st->q->journal;
     lease_end(c);
-    c->state = RELAY_COPY_RETURNED;
-    st->returned = meld(st->returned, c);
-    st->queued++;
     st->count.returned++;
-}
-
-uint64_t relay_core_drop_front(struct relay_group_state *st, uint64_t n)
-{
-    if (front_is_back(st)) {
-        copy_end(heap_pop(st));
-        n = 1;
+    if (max && c->tries >= max) {
+        relay_core_dead(c, "delivered too often");
+    } else if (expired(st->q, c->expires_ms)) {
+        relay_core_dropped(st, c->seq, 1, RELAY_DROP_EXPIRED);
+        relay_core_copy_end(c);
     } else {
-        struct relay_item *front = relay_fifo_front(&st->fifo);
-        n = n < front->copies ? n : front->copies;
-        front->copies -= n;
-        front->seq += n;
-        if (front->copies == 0) {
-            relay_object_unref(front->obj);
-            relay_fifo_pop(&st->fifo);
+        if (j && j->release) {
+            j->release(st->q->observer, st->group, c->seq, c->tries);
         }
+        relay_core_wait(c, delay_ms);
     }
-    st->queued -= n;
-    return n;
 }
 
-void relay_core_copies_clear(struct relay_group_state *st)
+void relay_core_copy_due(struct relay_copy *c)
 {
-    for (size_t i = 0; i < st->copies.cap; i++) {
-        if (st->copies.slot[i].seq) {
-            relay_object_unref(st->copies.slot[i].copy->obj);
-            copy_free(st->q, st->copies.slot[i].copy);
+    struct relay_group_state *st = c->group;
+    switch ((enum relay_due_what)c->due.what) {
+    case RELAY_DUE_LEASE:
+        st->count.timed_out++;
+        relay_core_return(c, 0);
+        break;
+    case RELAY_DUE_DELAY:
+        wait_end(c);
+        relay_core_wait(c, 0);
+        break;
+    case RELAY_DUE_EXPIRE:
+        if (!expired(st->q,
+                     c->expires_ms)) { /* the wall clock went back, or it was looked at early */
+            relay_wheel_enter(&st->q->wheel, &c->due, relay_core_expiry(st->q, c->expires_ms));
+            return;
         }
+        wait_end(c);
+        relay_core_dropped(st, c->seq, 1, RELAY_DROP_EXPIRED);
+        relay_core_copy_end(c);
+        break;
+    default:
+        break;
     }
-    free(st->copies.slot);
-    st->copies = (struct relay_copies){0};
-    st->returned = NULL;
+    relay_core_dispatch(st);
+    relay_core_tidy(st);
 }
 
 /* --- settling --------------------------------------------------------------------------------- */
 
-static void settle_one(struct relay_copy *c, enum relay_settle how)
+static void ack(struct relay_copy *c)
 {
-    if (how == RELAY_NACK) {
-        relay_core_return(c);
-        return;
+    struct relay_group_state *st = c->group;
+    const struct relay_queue_journal *j = st->q->journal;
+    st->count.acked++;
+    if (j && j->ack) {
+        j->ack(st->q->observer, st->group, c->seq, 1);
     }
-    c->group->count.acked++;
     lease_end(c);
-    copy_end(c);
+    relay_core_copy_end(c);
+}
+
+static void settle_one(struct relay_copy *c, enum relay_settle how, uint64_t ms)
+{
+    switch (how) {
+    case RELAY_ACK:
+        ack(c);
+        break;
+    case RELAY_NACK:
+        relay_core_return(c, ms);
+        break;
+    case RELAY_EXTEND:
+        if (relay_due_entered(&c->due)) {
+            start_lease_time(c, ms ? ms : c->group->group->set.lease_ms);
+        }
+        break;
+    case RELAY_DEAD:
+        lease_end(c);
+        relay_core_dead(c, "refused by a consumer");
+        break;
+    case RELAY_RETURN:
+        c->tries--;
+        relay_core_return(c, 0);
+        break;
+    }
 }
 
 /* More numbers are named than m has leases: go through those. */
 static uint64_t settle_held(struct relay_seat *s, uint64_t first, uint32_t count,
-                            enum relay_settle how)
+                            enum relay_settle how, uint64_t ms)
 {
     uint64_t done = 0;
     for (struct relay_copy *c = s->leases, *next; c; c = next) {
         next = c->next;
         if (c->seq >= first && c->seq - first < count) {
-            settle_one(c, how);
+            settle_one(c, how, ms);
             done++;
         }
     }
@@ -328,13 +547,13 @@ static uint64_t settle_held(struct relay_seat *s, uint64_t first, uint32_t count
 }
 
 static uint64_t settle_named(struct relay_seat *s, uint64_t first, uint32_t count,
-                             enum relay_settle how)
+                             enum relay_settle how, uint64_t ms)
 {
     uint64_t done = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct relay_copy *c = find(s->group, first + i);
         if (c && c->state == RELAY_COPY_LEASED && c->seat == s) {
-            settle_one(c, how);
+            settle_one(c, how, ms);
             done++;
         }
     }
@@ -346,16 +565,13 @@ int relay_queue_settle(struct relay_queue *q, struct relay_member *m, struct rel
 {
     struct relay_seat *s = relay_core_seat(m, g);
     (void)q;
-    if (how > RELAY_NACK || ms) {
-        return NK_EUNSUPPORTED;
-    }
     if (!s) {
         return -ENOENT;
     }
     struct relay_group_state *st = s->group;
-    uint64_t done =
-        count > s->nleases ? settle_held(s, first, count, how) : settle_named(s, first, count, how);
-    if (how == RELAY_NACK) {
+    uint64_t done = count > s->nleases ? settle_held(s, first, count, how, ms)
+                                       : settle_named(s, first, count, how, ms);
+    if (how != RELAY_ACK) {
         relay_core_dispatch(st);
     }
     relay_core_tidy(st);

@@ -138,7 +138,7 @@ static void join(struct world *w, int who, struct relay_group *g)
 
 static void demand(struct world *w, int who, struct relay_group *g, int64_t n)
 {
-    relay_queue_demand(w->q, &w->p[who].m, g, n);
+    relay_queue_demand(w->q, &w->p[who].m, g, n, 0);
 }
 
 static int settle(struct world *w, int who, struct relay_group *g, uint64_t seq,

@@ -153,7 +153,7 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
     if (c->ending || c->penalty) { /* nobody will acknowledge it */
         pause_if_behind(c);
         if (lease) {
-            relay_engine_settle(c->hub->conf.engine, s->member, g, lease, 1, RELAY_NACK, 0, 0);
+            relay_engine_settle(c->hub->conf.engine, s->member, g, lease, 1, RELAY_RETURN, 0, 0);
         }
         return;
     }
@@ -206,7 +206,9 @@ static void on_done(void *owner, uint64_t token, int status)
     send_ack(c, stamp);
 }
 
-static const struct relay_member_ops member_ops = {.deliver = on_deliver, .done = on_done};
+/* Endpoints know nothing of lease times: they keep what they have until they acknowledge or go. */
+static const struct relay_member_ops member_ops = {
+    .flags = RELAY_MEMBER_UNTIMED, .deliver = on_deliver, .done = on_done};
 
 static int pending_add(struct relay_session *s, int64_t stamp, uint64_t *token)
 {
@@ -244,14 +246,15 @@ static bool room_for(struct relay_hub *h, size_t bytes)
     return room;
 }
 
-/* Is a member of a group that this is broadcast to too far behind? */
+/* Is a member of a group that this is broadcast to too far behind, or a queue full whose producers
+ * shall wait? */
 static bool receivers_full(struct relay_hub *h, const struct relay_envelope *e)
 {
     for (size_t i = 0; i < e->ndest; i++) {
+        const struct relay_dest *d = &e->dest[i];
         const struct relay_group *g =
-            e->dest[i].n < 0 ? relay_groups_find(h->conf.groups, e->dest[i].name, e->dest[i].len)
-                             : NULL;
-        if (g && g->full) {
+            d->n ? relay_groups_find(h->conf.groups, d->name, d->len) : NULL;
+        if (g && (d->n < 0 ? g->full != 0 : relay_queue_full(g))) {
             return true;
         }
     }
@@ -275,7 +278,8 @@ static int submit(struct relay_conn *c, const struct relay_dest *d, struct relay
     if (rc < 0) {
         return rc;
     }
-    const struct relay_put put = {.copies = (uint64_t)d->n};
+    /* it waited for room, as far as this wire can tell; there is no way to refuse it */
+    const struct relay_put put = {.copies = (uint64_t)d->n, .force = true};
     rc = d->n < 0 ? relay_engine_retain(engine, s->member, g, o, token)
                   : relay_engine_enqueue(engine, s->member, g, o, &put, token);
     relay_group_unref(g);

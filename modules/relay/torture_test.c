@@ -133,7 +133,7 @@ static int traffic(struct world *w)
     first = first ? first : rc;
     rc = broadcast(w);
     first = first ? first : rc;
-    relay_queue_demand(w->q, &w->m[0], w->g, OBJECTS / 2);
+    relay_queue_demand(w->q, &w->m[0], w->g, OBJECTS / 2, 0);
     relay_queue_leave(w->q, &w->m[0]); /* its leases go back */
     w->nleases = 0;
     return first;
@@ -145,7 +145,7 @@ static bool recover(struct world *w)
     struct relay_watch watch = {.group = w->g};
     bool joined = relay_queue_join(w->q, &w->m[1], &watch, 1) == 0;
     w->holder = &w->m[1];
-    relay_queue_demand(w->q, &w->m[1], w->g, OBJECTS);
+    relay_queue_demand(w->q, &w->m[1], w->g, OBJECTS, 0);
     bool ok = joined && settle(w) == 0;
     relay_queue_leave(w->q, &w->m[1]);
     for (unsigned i = 0; i < OBJECTS; i++) {
