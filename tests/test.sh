@@ -47,11 +47,11 @@ test_demo() { ./build.sh demo; }
 test_e2e() {
     NETKIT=$PWD/netkit "$PYTHON" -B -m pytest -q -p no:cacheprovider -rs tests/e2e
 }
-test_full() {
-    local f rc=0
-    for f in tests/full/*.sh; do NETKIT=$PWD/netkit bash "$f" || rc=1; done
-    return $rc
-}
+# The long checks, each with its time; 'test full_NAME' runs one of them.
+test_full_fuzz() { bash tests/full/fuzz.sh; }
+test_full_torture() { bash tests/full/torture.sh; }
+test_full_soak() { NETKIT=$PWD/netkit bash tests/full/soak.sh; }
+test_full_stock() { bash tests/full/stock.sh; }
 
 main() {
     local tier=user s steps=()
@@ -71,7 +71,7 @@ main() {
         [ ! -f tests/golden/run.sh ] || steps+=(golden)
         [ ! -f tests/demo.sh ] || steps+=(demo)
         [ ! -d tests/e2e ] || steps+=(e2e)
-        [ "$tier" != full ] || steps+=(full)
+        [ "$tier" != full ] || steps+=(full_torture full_soak full_stock full_fuzz)
     fi
     for s in "${steps[@]}"; do
         if [ "$s" = e2e ] && ! "$PYTHON" -c 'import pytest' 2>/dev/null; then
