@@ -49,6 +49,7 @@ test_e2e() {
 }
 # The long checks, each with its time; 'test full_NAME' runs one of them.
 test_full_fuzz() { bash tests/full/fuzz.sh; }
+test_full_tidy() { timeout 1200 bash tests/lint.sh tidy_deep; }
 test_full_torture() { bash tests/full/torture.sh; }
 test_full_soak() { NETKIT=$PWD/netkit bash tests/full/soak.sh; }
 test_full_stock() { bash tests/full/stock.sh; }
@@ -71,7 +72,7 @@ main() {
         [ ! -f tests/golden/run.sh ] || steps+=(golden)
         [ ! -f tests/demo.sh ] || steps+=(demo)
         [ ! -d tests/e2e ] || steps+=(e2e)
-        [ "$tier" != full ] || steps+=(full_torture full_soak full_stock full_fuzz)
+        [ "$tier" != full ] || steps+=(full_tidy full_torture full_soak full_stock full_fuzz)
     fi
     for s in "${steps[@]}"; do
         if [ "$s" = e2e ] && ! "$PYTHON" -c 'import pytest' 2>/dev/null; then
