@@ -59,7 +59,7 @@ void client_set_interest(struct relay_client *c)
 
 static void free_client(struct relay_client *c)
 {
-    static const struct client_wire *const wires[] = CLIENT_WIRES;
+    static const struct client_wire *const wires[] = {&client_wire_tlspyo, &client_wire_native};
     for (size_t i = 0; i < sizeof(wires) / sizeof(wires[0]); i++) {
         if (c->sessions[wires[i]->kind]) {
             wires[i]->destroy(c, c->sessions[wires[i]->kind]);
@@ -71,13 +71,13 @@ static void free_client(struct relay_client *c)
     free(c);
 }
 
-static void enter(struct relay_client *c)
+void client_enter(struct relay_client *c)
 {
     c->depth++;
 }
 
 /* Every path from the loop into the client ends here. */
-static void leave(struct relay_client *c)
+void client_leave(struct relay_client *c)
 {
     if (--c->depth == 0 && c->closed) {
         free_client(c);
@@ -209,8 +209,6 @@ static void lost(struct relay_client *c, int status)
     bool retry = false;
     if (!is_refusal(status)) {
         (void)nk_fail_sys(&why, status, "%s: connection lost", where);
-    } else if (client_in_session(c)) {
-        (void)nk_fail(&why, NK_ECLOSED, "%s: the relay closed the connection", where);
     } else {
         c->wire->refused(c, &why, &retry);
     }
@@ -240,9 +238,9 @@ static void on_report(void *owner)
 {
     struct relay_client *c = owner;
     if (c->state != CLIENT_ENDED) {
-        enter(c);
+        client_enter(c);
         c->ops->on_progress(c->owner);
-        leave(c);
+        client_leave(c);
     }
 }
 
@@ -266,6 +264,9 @@ static bool write_some(struct relay_client *c, size_t *written)
         client_broken(c, n,
                       n == NK_ETOOBIG ? "the object is too long for the frame's header"
                                       : "out of memory");
+        return false;
+    }
+    if (!c->stream) {
         return false;
     }
     if (n == 0) {
@@ -303,9 +304,9 @@ static void write_more(struct relay_client *c)
 static void on_flush(void *owner)
 {
     struct relay_client *c = owner;
-    enter(c);
+    client_enter(c);
     write_more(c);
-    leave(c);
+    client_leave(c);
 }
 
 void client_flush_later(struct relay_client *c)
@@ -323,7 +324,7 @@ void client_become_alive(struct relay_client *c)
     c->backoff_ms = BACKOFF_FIRST_MS;
     client_set_state(c, c->finishing ? CLIENT_FINISH : CLIENT_ALIVE);
     client_set_interest(c); /* the owner may have paused before */
-    nk_timer_start(&c->timer, IDLE_PROBE_MS);
+    nk_timer_start(&c->timer, c->probe_ms);
     client_flush_later(c);
     c->ops->on_alive(c->owner, again);
 }
@@ -385,18 +386,36 @@ int client_use_wire(struct relay_client *c, const struct client_wire *wire)
     }
     c->wire = wire;
     c->kind = wire->kind;
-    c->session = c->sessions[wire->kind];
     client_set_state(c, CLIENT_GREETING);
     wire->begin(c);
     return 0;
 }
 
+/* tlspyo's wire carries the password itself: only to a relay that has been authenticated. */
+static bool may_use(struct relay_client *c, const struct client_wire *wire)
+{
+    struct nk_diag why = {0};
+    if (!c->conf->secure || wire->kind != RELAY_CLIENT_TLSPYO ||
+        c->conf->trust != RELAY_TRUST_NONE) {
+        return true;
+    }
+    (void)nk_fail(&why, NK_EVERIFY,
+                  "%s: nothing is known of this relay's certificate, and it cannot log in by a "
+                  "password that stays secret",
+                  c->conf->where);
+    nk_hint(&why, "give --ca or --pin");
+    client_fail(c, &why, false);
+    return false;
+}
+
 static void connected(struct relay_client *c)
 {
+    const struct client_wire *wire = client_choose_wire(c);
     c->connection++;
     c->asked = c->probing = false;
+    c->probe_ms = IDLE_PROBE_MS;
     c->heard_ms = nk_now_ms(c->app);
-    if (client_use_wire(c, client_choose_wire(c)) == 0) {
+    if (may_use(c, wire) && client_use_wire(c, wire) == 0 && c->stream) {
         client_set_interest(c);
     }
 }
@@ -404,7 +423,7 @@ static void connected(struct relay_client *c)
 static void on_stream(void *owner, struct nk_stream *s, unsigned events)
 {
     struct relay_client *c = owner;
-    enter(c);
+    client_enter(c);
     if (events & NK_CLOSED) {
         struct nk_diag why = {0};
         int status = nk_stream_error(s, &why);
@@ -424,7 +443,7 @@ static void on_stream(void *owner, struct nk_stream *s, unsigned events)
             read_more(c);
         }
     }
-    leave(c);
+    client_leave(c);
 }
 
 /* Nothing came for a while: ask, and give the connection up when nothing comes back. */
@@ -433,14 +452,15 @@ static void idle(struct relay_client *c)
     uint64_t silent = nk_now_ms(c->app) - c->heard_ms;
     if (client_holding(c) || !c->wire->idle(c)) {
         c->probing = false; /* our own doing, or the kernel's timeouts apply */
-        nk_timer_start(&c->timer, IDLE_PROBE_MS);
+        c->wire->keep(c);
+        nk_timer_start(&c->timer, c->probe_ms);
     } else if (c->probing && silent >= IDLE_GIVE_UP_MS) {
         lost(c, -ETIMEDOUT);
-    } else if (silent >= IDLE_PROBE_MS) {
+    } else if (silent >= c->probe_ms) {
         c->probing = c->wire->probe(c);
         nk_timer_start(&c->timer, IDLE_GIVE_UP_MS);
     } else {
-        nk_timer_start(&c->timer, IDLE_PROBE_MS - silent);
+        nk_timer_start(&c->timer, c->probe_ms - silent);
     }
 }
 
@@ -457,7 +477,7 @@ static void no_login(struct relay_client *c)
 static void on_timer(void *owner)
 {
     struct relay_client *c = owner;
-    enter(c);
+    client_enter(c);
     switch (c->state) {
     case CLIENT_DIAL:
     case CLIENT_GREETING:
@@ -478,7 +498,7 @@ static void on_timer(void *owner)
     case CLIENT_ENDED:
         break;
     }
-    leave(c);
+    client_leave(c);
 }
 
 static void dial(struct relay_client *c)

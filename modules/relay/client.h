@@ -33,6 +33,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
+#include "relay/login_client.h"
 #include "relay/wire_client.h"
 #include "relay/wire_meta.h"
 #include "relay/wire_native.h"
@@ -71,9 +72,20 @@ struct relay_client_conf {
     bool reconnect;        /* after a loss: come back, for as long as it takes */
     size_t buffer_bytes;   /* most that is kept unsettled, bytes; 0 = no limit */
     uint64_t buffer_count; /* the same, in objects; 0 = no limit */
-    enum relay_client_wire wire;
+    enum relay_client_wire wire; /* AUTO: what TLS agrees on (ALPN); without TLS, what the relay's
+                                    greeting says; on a unix socket native */
     enum relay_client_doubt doubt;
     const char *name; /* what the native wire calls us towards the relay; NULL = none */
+    /* login on the native wire (relay/login_client.h) */
+    bool local;                  /* a unix socket: our uid may do */
+    bool certificate;            /* the TLS handshake showed one of ours */
+    const struct nk_secret *key; /* Ed25519 secret key, or NULL */
+    const char *identity;        /* or NULL */
+    enum relay_trust trust;      /* what the TLS handshake proves of the relay */
+    /* the login has succeeded, and by what the relay was authenticated; negative: refuse it. May be
+     * NULL */
+    int (*on_login)(void *arg, struct nk_stream *s, enum relay_trust trust, struct nk_diag *diag);
+    void *login_arg;
 };
 
 /* --- objects that arrive ---------------------------------------------------------------------- */
@@ -87,6 +99,7 @@ enum relay_client_kind {
 
 /* Names a delivery towards the relay. */
 struct relay_client_lease {
+    enum relay_client_wire wire;
     uint32_t group;
     uint64_t seq;        /* native: the item's number; tlspyo: the stamp */
     uint64_t connection; /* the session it belongs to */

@@ -203,22 +203,38 @@ void relay_client_drain(struct relay_client *c, uint32_t group, uint64_t most)
     }
 }
 
+/* Who can do something about a lease now: the native session remembers what it was told while there
+ * is no connection. */
+static const struct client_wire *wire_of(const struct relay_client *c,
+                                         const struct relay_client_lease *l)
+{
+    if (c->state == CLIENT_BYE || c->state == CLIENT_ENDED || c->closed) {
+        return NULL;
+    }
+    if (l->wire == RELAY_CLIENT_NATIVE) {
+        return c->sessions[RELAY_CLIENT_NATIVE] ? &client_wire_native : NULL;
+    }
+    return c->stream && c->wire == &client_wire_tlspyo ? c->wire : NULL;
+}
+
 void relay_client_ack(struct relay_client *c, const struct relay_client_lease *l)
 {
-    if (c->wire && c->stream && c->state != CLIENT_BYE) {
-        c->wire->ack(c, l);
+    const struct client_wire *w = wire_of(c, l);
+    if (w) {
+        w->ack(c, l);
     }
 }
 
 int relay_client_nack(struct relay_client *c, const struct relay_client_lease *l, uint32_t delay_ms)
 {
-    return c->wire && c->stream && c->state != CLIENT_BYE ? c->wire->nack(c, l, delay_ms)
-                                                          : NK_ECLOSED;
+    const struct client_wire *w = wire_of(c, l);
+    return w ? w->nack(c, l, delay_ms) : NK_ECLOSED;
 }
 
 int relay_client_extend(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms)
 {
-    return c->wire && c->stream && c->state != CLIENT_BYE ? c->wire->extend(c, l, ms) : NK_ECLOSED;
+    const struct client_wire *w = wire_of(c, l);
+    return w ? w->extend(c, l, ms) : NK_ECLOSED;
 }
 
 void relay_client_pause(struct relay_client *c, bool paused)
@@ -239,8 +255,18 @@ void relay_client_pause(struct relay_client *c, bool paused)
 
 const struct client_wire *client_choose_wire(struct relay_client *c)
 {
-    (void)c;
-    return &client_wire_tlspyo;
+    char text[64] = "";
+    size_t n = sizeof(text);
+    if (c->conf->wire != RELAY_CLIENT_AUTO) {
+        return c->conf->wire == RELAY_CLIENT_NATIVE ? &client_wire_native : &client_wire_tlspyo;
+    }
+    if (c->conf->secure && nk_stream_query(c->stream, NK_Q_ALPN, text, &n) == 0 &&
+        strcmp(text, RELAY_NATIVE_ALPN) == 0) {
+        return &client_wire_native;
+    }
+    /* without TLS the relay's greeting tells (client_tlspyo.c); no other relay than netkit's
+     * listens on unix sockets */
+    return c->conf->local ? &client_wire_native : &client_wire_tlspyo;
 }
 
 /* --- the rest --------------------------------------------------------------------------------- */

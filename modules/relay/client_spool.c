@@ -473,22 +473,6 @@ void client_line_rewind(struct client_spool *s, struct client_line *l)
     client_line_reap(s, l);
 }
 
-uint64_t client_line_begun(const struct client_line *l)
-{
-    const struct client_node *n = l->unsent;
-    if (!n) {
-        return l->next - 1;
-    }
-    if (n->large) {
-        return n->sent > 0 ? n->last : n->first - 1;
-    }
-    uint64_t number = n->first;
-    for (size_t at = 0; at < n->sent; at += frame_size(n->bytes + at)) {
-        number++;
-    }
-    return number - 1;
-}
-
 /* --- for tlspyo's session --------------------------------------------------------------------- */
 
 void client_spool_peek(const struct client_line *l, struct client_item *out)

@@ -102,10 +102,6 @@ void client_line_reap(struct client_spool *s, struct client_line *l);
 /* client_line_rewind - a new connection: what is not settled has to be sent again. */
 void client_line_rewind(struct client_spool *s, struct client_line *l);
 
-/* client_line_begun - the highest number of which bytes were given to the wire. Linear in the run
- * that is being sent. */
-uint64_t client_line_begun(const struct client_line *l);
-
 /* client_spool_oldest - the ready line with the lowest ticket for which allow(arg, line) is true
  * (allow may be NULL), or NULL. */
 struct client_line *client_spool_oldest(const struct client_spool *s,

@@ -62,8 +62,10 @@ static void on_drained(void *owner, uint32_t group)
 
 static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
 {
+    struct client_note *n = note(owner, 'L');
     (void)again_ms;
-    note(owner, 'L')->status = why->code;
+    n->status = why->code;
+    strncpy(n->text, why->text, sizeof(n->text) - 1);
 }
 
 static void on_end(void *owner, int status, const struct nk_diag *why)
@@ -159,7 +161,8 @@ void client_kit_open(struct client_kit *k, const char *listen)
                                          .password = &k->password,
                                          .header_size = HEADER,
                                          .max_object = (size_t)1 << 20,
-                                         .reconnect = true};
+                                         .reconnect = true,
+                                         .trust = RELAY_TRUST_LOCAL};
     struct nk_endpoint *to;
     assert_int_equal(nk_endpoint_parse("mem:relay", NK_EP_CONNECT, &to, NULL), 0);
     k->conf.connect = to;
@@ -226,6 +229,9 @@ const struct client_note *client_kit_expect(struct client_kit *k, char what)
         client_kit_turn(k);
     }
     const struct client_note *n = &k->note[k->seen++];
+    if (n->what != what) {
+        print_message("%c instead of %c: %d %s\n", n->what, what, n->status, n->text);
+    }
     assert_int_equal(n->what, what);
     return n;
 }

@@ -42,7 +42,7 @@ struct tlspyo {
 
 static struct tlspyo *session(const struct relay_client *c)
 {
-    return c->session;
+    return c->sessions[RELAY_CLIENT_TLSPYO];
 }
 
 static int create(struct relay_client *c, void **out)
@@ -113,7 +113,7 @@ static int64_t send_notify(struct relay_client *c, const struct relay_wire_dest 
 static bool send_probe(struct relay_client *c)
 {
     int64_t stamp = send_notify(c, NULL, 0);
-    if (stamp > 0 && !client_in_session(c) && c->session) {
+    if (stamp > 0 && !client_in_session(c)) {
         session(c)->awaited = stamp;
     }
     return stamp > 0;
@@ -243,6 +243,12 @@ static bool idle(const struct relay_client *c)
     return relay_client_out_empty(&session(c)->out);
 }
 
+/* Nothing is to be done: a stock relay never asks. */
+static void keep(struct relay_client *c)
+{
+    (void)c;
+}
+
 static bool done(struct relay_client *c)
 {
     struct tlspyo *t = session(c);
@@ -262,6 +268,10 @@ static bool done(struct relay_client *c)
 static void got_hello(struct relay_client *c, int64_t relays_stamp)
 {
     struct tlspyo *t = session(c);
+    if (relays_stamp == RELAY_NATIVE_STAMP && c->conf->wire == RELAY_CLIENT_AUTO) {
+        (void)client_use_wire(c, &client_wire_native);
+        return;
+    }
     send_ack(c, relays_stamp);
     if (!c->stream) {
         return;
@@ -392,14 +402,16 @@ static void got_object(struct relay_client *c, const struct relay_wire_message *
 {
     uint32_t handle;
     struct client_group *g = whose(c, &handle);
-    struct relay_client_object d = {
-        .lease = {.group = handle, .seq = (uint64_t)m->stamp, .connection = c->connection},
-        .group = handle,
-        .kind = c->asked ? RELAY_KIND_UNKNOWN : RELAY_KIND_BROADCAST,
-        .content = RELAY_CONTENT_PICKLE,
-        .asked = c->asked,
-        .data = m->obj,
-        .len = m->obj_len};
+    struct relay_client_object d = {.lease = {.wire = RELAY_CLIENT_TLSPYO,
+                                              .group = handle,
+                                              .seq = (uint64_t)m->stamp,
+                                              .connection = c->connection},
+                                    .group = handle,
+                                    .kind = c->asked ? RELAY_KIND_UNKNOWN : RELAY_KIND_BROADCAST,
+                                    .content = RELAY_CONTENT_PICKLE,
+                                    .asked = c->asked,
+                                    .data = m->obj,
+                                    .len = m->obj_len};
     client_deliver(c, g, &d);
 }
 
@@ -503,7 +515,9 @@ static uint64_t lost(struct relay_client *c)
 static void refused(struct relay_client *c, struct nk_diag *why, bool *retry)
 {
     const char *where = c->conf->where;
-    if (c->state == CLIENT_GREETING) {
+    if (client_in_session(c)) {
+        (void)nk_fail(why, NK_ECLOSED, "%s: the relay closed the connection", where);
+    } else if (c->state == CLIENT_GREETING) {
         (void)nk_fail(why, NK_ECLOSED, "%s closed the connection without a greeting", where);
         nk_hint(why, "is this a relay's address, and do both sides agree on TLS (--connection)?");
     } else if (c->state == CLIENT_LOGIN) {
@@ -549,6 +563,7 @@ const struct client_wire client_wire_tlspyo = {.name = "tlspyo",
                                                .sent = sent,
                                                .idle = idle,
                                                .probe = send_probe,
+                                               .keep = keep,
                                                .done = done,
                                                .lost = lost,
                                                .doubt = doubt,

@@ -37,12 +37,6 @@ enum client_state { CLIENT_STATES(CLIENT_AS_ENUM) };
 
 #define CLIENT_IOV 64 /* buffers of one write */
 
-/* Every wire there is. */
-#define CLIENT_WIRES                                                                               \
-    {                                                                                              \
-        &client_wire_tlspyo                                                                        \
-    }
-
 struct client_group;
 struct client_native_group;
 
@@ -50,7 +44,7 @@ struct client_native_group;
 struct client_wire {
     const char *name;
     enum relay_client_wire kind;
-    /* memory for a session, once per client; *out is what c->session is while the wire is in use */
+    /* memory for a session, once per client: c->sessions[kind] */
     int (*create)(struct relay_client *c, void **out);
     void (*destroy)(struct relay_client *c, void *session);
     /* the connection stands: say what we have to say first */
@@ -65,6 +59,8 @@ struct client_wire {
     bool (*idle)(const struct relay_client *c); /* nothing to write */
     /* ask for a sign of life; false: not now */
     bool (*probe)(struct relay_client *c);
+    /* the owner has paused for long: show that we live, although we read nothing */
+    void (*keep)(struct relay_client *c);
     /* FINISH: is everything we said answered? May say something more to find out. */
     bool (*done)(struct relay_client *c);
     /* the connection has gone: forget what was said on it. Objects in doubt (sent, not answered,
@@ -83,7 +79,7 @@ struct client_wire {
     int (*extend)(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
 };
 
-extern const struct client_wire client_wire_tlspyo;
+extern const struct client_wire client_wire_tlspyo, client_wire_native;
 
 /* A group that the owner has named. */
 struct client_group {
@@ -106,10 +102,9 @@ struct relay_client {
     const struct relay_client_ops *ops;
     void *owner;
     enum client_state state;
-    enum relay_client_wire kind;    /* of the present or last connection */
-    const struct client_wire *wire; /* of this connection; NULL before it is known */
-    void *session;                  /* the wire's */
-    void *sessions[RELAY_CLIENT_TLSPYO + 1];
+    enum relay_client_wire kind;             /* of the present or last connection */
+    const struct client_wire *wire;          /* of this connection; NULL before it is known */
+    void *sessions[RELAY_CLIENT_TLSPYO + 1]; /* the wires', once they were used */
     struct nk_stream *stream;
     struct nk_timer timer;  /* of the state: login, idle, backoff, bye */
     struct nk_defer flush;  /* write what this turn gathered */
@@ -122,6 +117,7 @@ struct relay_client {
     uint64_t opened_ms;  /* when relay_client_open was called */
     uint64_t backoff_ms; /* next pause */
     uint64_t heard_ms;   /* when the relay last sent something */
+    uint64_t probe_ms;   /* silence after which a sign of life is asked for */
     uint64_t finish_ms;  /* when relay_client_finish was called */
     uint64_t refused, sent, received, logins;
     unsigned depth; /* callbacks we are inside of */
@@ -134,6 +130,10 @@ struct relay_client {
 };
 
 /* --- client.c, for the sessions --- */
+
+/* Every call from the loop runs between these: the client is not freed in between. */
+void client_enter(struct relay_client *c);
+void client_leave(struct relay_client *c);
 
 /* The session stands (ALIVE or FINISH). */
 bool client_in_session(const struct relay_client *c);

@@ -145,20 +145,23 @@ int relay_endpoint_start(struct relay_endpoint_session *s, struct nk_cmd_ctx *ct
     if (status < 0) {
         return status;
     }
-    s->client_conf = (struct relay_client_conf){.connect = s->connect,
-                                                .where = s->target.connect,
-                                                .secure = s->target.tls ? secure : NULL,
-                                                .secure_arg = s,
-                                                .password = &s->password,
-                                                .groups = plan->groups,
-                                                .ngroups = plan->ngroups,
-                                                .header_size = s->target.header_size,
-                                                .max_object = (size_t)plan->conf->max_object,
-                                                .retry_ms = plan->conf->retry_ms,
-                                                .reconnect = plan->reconnect,
-                                                .doubt = plan->doubt,
-                                                .wire = RELAY_CLIENT_AUTO,
-                                                .name = "netkit"};
+    s->client_conf =
+        (struct relay_client_conf){.connect = s->connect,
+                                   .where = s->target.connect,
+                                   .secure = s->target.tls ? secure : NULL,
+                                   .secure_arg = s,
+                                   .password = &s->password,
+                                   .groups = plan->groups,
+                                   .ngroups = plan->ngroups,
+                                   .header_size = s->target.header_size,
+                                   .max_object = (size_t)plan->conf->max_object,
+                                   .retry_ms = plan->conf->retry_ms,
+                                   .reconnect = plan->reconnect,
+                                   .doubt = plan->doubt,
+                                   .wire = RELAY_CLIENT_AUTO,
+                                   .local = strncmp(s->target.connect, "unix:", 5) == 0,
+                                   .trust = s->target.tls ? RELAY_TRUST_CA : RELAY_TRUST_LOCAL,
+                                   .name = "netkit"};
     return relay_client_open(s->app, &s->client_conf, plan->ops, plan->owner, &s->client);
 }
 
