@@ -2,6 +2,7 @@
 #include "relay/admin.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -56,7 +57,22 @@ static void group_json(struct nk_json *j, const struct relay_group *g)
     nk_json_kv_u64(j, "produced", n.produced);
     nk_json_kv_u64(j, "delivered", n.delivered);
     nk_json_kv_u64(j, "dropped", n.dropped);
+    for (unsigned i = 0; i < RELAY_DROPS; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "dropped_%s", relay_drop_name(i));
+        nk_json_kv_u64(j, key, n.drop[i]);
+    }
     nk_json_kv_u64(j, "requeued", n.returned);
+    nk_json_kv_u64(j, "redelivered", n.redelivered);
+    nk_json_kv_u64(j, "acked", n.acked);
+    nk_json_kv_u64(j, "leases_ended", n.timed_out);
+    nk_json_kv_u64(j, "dead_letters", n.dead);
+    nk_json_kv_u64(j, "duplicates", n.duplicates);
+    nk_json_kv_u64(j, "refused_full", n.refused);
+    nk_json_kv_u64(j, "absent", n.absent);
+    nk_json_kv_u64(j, "delayed", n.delayed);
+    nk_json_kv_u64(j, "queued_bytes", n.bytes);
+    nk_json_kv_u64(j, "producers", n.producers);
     limit_json(j, "max_count", g->set.max_count);
     limit_json(j, "max_consumables", g->set.max_consumables);
     nk_json_close(j);

@@ -7,7 +7,8 @@
 #include "relay/relay.h"
 #include "relay/wire_tlspyo.h"
 
-#define DRAIN_MS 10000 /* tlspyo's own patience when it stops */
+#define RELAY_TIME_MAX (INT64_C(366) * 24 * 3600 * 1000) /* of a group's times: a year */
+#define DRAIN_MS 10000                                   /* tlspyo's own patience when it stops */
 #define ROW(field) .offset = NK_FIELD(struct relay_conf, field)
 #define GROUP_ROW(field) .offset = NK_FIELD(struct relay_group_conf, field)
 
@@ -175,6 +176,10 @@ static const struct nk_opt relay_opts[] = {
      .help = "How long an endpoint beyond max-backlog may read nothing before it is closed"},
     NK_OPT_END};
 
+/* in the order of enum relay_policy */
+static const char *const policies[] = {"auto",        "block",      "conflate",
+                                       "drop-oldest", "disconnect", NULL};
+
 static const struct nk_opt group_opts[] = {
     {.name = "match",
      .type = NK_OPT_STRING,
@@ -199,8 +204,72 @@ static const struct nk_opt group_opts[] = {
      .min = -1,
      .max = INT64_MAX,
      .flags = NK_OPT_RELOAD,
-     .help =
-         "Produced objects that may wait in it; beyond it the oldest are dropped; -1: no limit"},
+     .help = "Produced objects that may wait in it, see policy; -1: no limit"},
+    {.name = "max-bytes",
+     .type = NK_OPT_SIZE,
+     GROUP_ROW(max_bytes),
+     .arg = "SIZE",
+     .def = "0",
+     .max = INT64_MAX / 4,
+     .flags = NK_OPT_RELOAD,
+     .help = "Bytes of produced objects that may wait in it, see policy; 0: no limit"},
+    {.name = "policy",
+     .type = NK_OPT_ENUM,
+     GROUP_ROW(policy),
+     .arg = "auto|block|conflate|drop-oldest|disconnect",
+     .def = "auto",
+     .choices = policies,
+     .flags = NK_OPT_RELOAD,
+     .help = "When a member or the queue is full: block: producers wait; conflate: the newest "
+             "broadcast takes the place of what waits; drop-oldest; disconnect: the slow member "
+             "goes, and producing is refused; auto: broadcasts block, the queue drops its oldest"},
+    {.name = "backlog-count",
+     .type = NK_OPT_INT,
+     GROUP_ROW(backlog_count),
+     .arg = "N",
+     .def = "0",
+     .max = INT32_MAX,
+     .flags = NK_OPT_RELOAD,
+     .help = "Broadcasts that may wait for one member; 0: no limit"},
+    {.name = "backlog-bytes",
+     .type = NK_OPT_SIZE,
+     GROUP_ROW(backlog_bytes),
+     .arg = "SIZE",
+     .def = "0",
+     .max = INT64_MAX / 4,
+     .flags = NK_OPT_RELOAD,
+     .help = "Bytes of broadcasts that may wait for one member; 0: max_backlog of [relay]"},
+    {.name = "ttl",
+     .type = NK_OPT_DURATION,
+     GROUP_ROW(ttl),
+     .arg = "TIME",
+     .def = "0s",
+     .max = RELAY_TIME_MAX,
+     .flags = NK_OPT_RELOAD,
+     .help = "Life of produced objects that come without their own; 0: for ever"},
+    {.name = "lease",
+     .type = NK_OPT_DURATION,
+     GROUP_ROW(lease),
+     .arg = "TIME",
+     .def = "0s",
+     .max = RELAY_TIME_MAX,
+     .flags = NK_OPT_RELOAD,
+     .help = "How long a consumer may keep an object without acknowledging it, or asking for more "
+             "time, before it goes to the next; tlspyo Endpoints may for ever; 0: all may"},
+    {.name = "max-deliveries",
+     .type = NK_OPT_INT,
+     GROUP_ROW(max_deliveries),
+     .arg = "N",
+     .def = "0",
+     .max = INT32_MAX,
+     .flags = NK_OPT_RELOAD,
+     .help = "How often an object is handed out before it is given up; 0: no limit"},
+    {.name = "dead-letter",
+     .type = NK_OPT_STRING,
+     GROUP_ROW(dead_letter),
+     .arg = "TEXT",
+     .flags = NK_OPT_RELOAD,
+     .help = "Group (its real name) that gets what is given up; without it that is dropped"},
     NK_OPT_END};
 
 const struct nk_section relay_section = {

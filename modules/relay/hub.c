@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay/hub.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -282,7 +283,18 @@ static void sum_group(void *arg, const struct relay_group *g)
 {
     struct relay_queue_stats *sum = arg, one;
     relay_queue_stats(g, &one);
+    sum->absent += one.absent;
     sum->queued += one.queued;
+    sum->delayed += one.delayed;
+    sum->bytes += one.bytes;
+    sum->redelivered += one.redelivered;
+    sum->timed_out += one.timed_out;
+    sum->dead += one.dead;
+    sum->duplicates += one.duplicates;
+    sum->refused += one.refused;
+    for (size_t i = 0; i < RELAY_DROPS; i++) {
+        sum->drop[i] += one.drop[i];
+    }
     sum->leased += one.leased;
     sum->retained += one.retained;
     sum->dropped += one.dropped;
@@ -301,7 +313,20 @@ void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
     nk_json_kv_u64(out, "in_flight", sum.leased);
     nk_json_kv_u64(out, "retained", sum.retained);
     nk_json_kv_u64(out, "dropped", sum.dropped);
+    for (unsigned i = 0; i < RELAY_DROPS; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "dropped_%s", relay_drop_name(i));
+        nk_json_kv_u64(out, key, sum.drop[i]);
+    }
     nk_json_kv_u64(out, "requeued", sum.returned);
+    nk_json_kv_u64(out, "redelivered", sum.redelivered);
+    nk_json_kv_u64(out, "leases_ended", sum.timed_out);
+    nk_json_kv_u64(out, "dead_letters", sum.dead);
+    nk_json_kv_u64(out, "duplicates", sum.duplicates);
+    nk_json_kv_u64(out, "refused_full", sum.refused);
+    nk_json_kv_u64(out, "delayed", sum.delayed);
+    nk_json_kv_u64(out, "absent", sum.absent);
+    nk_json_kv_u64(out, "queued_bytes", sum.bytes);
     nk_json_kv_u64(out, "object_bytes", h->conf.memory->used);
     nk_json_kv_u64(out, "accepted", n->accepted);
     nk_json_kv_u64(out, "refused", n->refused);

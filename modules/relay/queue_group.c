@@ -21,6 +21,20 @@ struct relay_groups {
     unsigned char key[crypto_shorthash_KEYBYTES];
 };
 
+const char *relay_drop_name(unsigned why)
+{
+    static const char *const names[RELAY_DROPS] = {
+        [RELAY_DROP_LIMIT] = "limit",
+        [RELAY_DROP_EXPIRED] = "expired",
+        [RELAY_DROP_DEAD] = "dead",
+        [RELAY_DROP_PURGED] = "purged",
+        [RELAY_DROP_CONFLATED] = "conflated",
+        [RELAY_DROP_BACKLOG] = "backlog",
+        [RELAY_DROP_DISCONNECT] = "disconnect",
+    };
+    return why < RELAY_DROPS ? names[why] : "?";
+}
+
 struct relay_groups *relay_groups_new(const struct relay_groups_conf *conf)
 {
     struct relay_groups *gs = calloc(1, sizeof(*gs));

@@ -40,6 +40,9 @@ enum relay_drop {
     RELAY_DROPS
 };
 
+/* relay_drop_name - "limit", "expired" .. */
+const char *relay_drop_name(unsigned why);
+
 /* [group NAME] */
 struct relay_group_settings {
     int64_t max_count;       /* members at one time, or RELAY_UNLIMITED */

@@ -39,6 +39,11 @@ struct relay_conf {
 struct relay_group_conf {
     char *match;                        /* the group's real name; NULL: NAME */
     int64_t max_count, max_consumables; /* -1: no limit */
+    uint64_t max_bytes;                 /* 0: no limit, as all below */
+    int policy;                         /* enum relay_policy */
+    int64_t backlog_count, max_deliveries;
+    uint64_t backlog_bytes, ttl, lease; /* bytes; ms */
+    char *dead_letter;
 };
 
 extern const struct nk_section relay_section;

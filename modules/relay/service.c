@@ -224,17 +224,51 @@ static struct relay_groups_conf groups_conf(const struct relay_conf *conf,
     };
 }
 
+/* Empty is none. */
+static const char *dead_letter_of(const struct relay_group_conf *g)
+{
+    return g->dead_letter && *g->dead_letter ? g->dead_letter : NULL;
+}
+
 static int configure_group(struct nk_service *s, const struct nk_conf *ini, const char *name,
                            struct nk_diag *diag)
 {
     const struct relay_group_conf *g = nk_conf_get(ini, relay_group_section.name, name);
     const char *real = g->match ? g->match : name;
     const struct relay_group_settings set = {.max_count = g->max_count,
-                                             .max_consumables = g->max_consumables};
+                                             .max_consumables = g->max_consumables,
+                                             .max_bytes = g->max_bytes,
+                                             .policy = (enum relay_policy)g->policy,
+                                             .backlog_count = (uint64_t)g->backlog_count,
+                                             .backlog_bytes = g->backlog_bytes,
+                                             .ttl_ms = g->ttl,
+                                             .lease_ms = g->lease,
+                                             .max_deliveries = (uint32_t)g->max_deliveries,
+                                             .dead_letter = dead_letter_of(g)};
+    if (set.dead_letter && strcmp(set.dead_letter, real) == 0) {
+        return nk_fail(diag, NK_ECONFIG, "[group %s]: dead_letter is the group itself", name);
+    }
     int rc = relay_groups_configure(s->groups, real, strlen(real), &set);
     if (rc == -EEXIST) {
         return nk_fail(diag, NK_ECONFIG, "[group %s]: another section is about '%s' too", name,
                        real);
+    }
+    return rc < 0 ? nk_fail_sys(diag, rc, "[group %s]", name) : 0;
+}
+
+/* Dead letters need a group that may exist. */
+static int check_dead_letter(struct nk_service *s, const struct nk_conf *ini, const char *name,
+                             struct nk_diag *diag)
+{
+    const struct relay_group_conf *g = nk_conf_get(ini, relay_group_section.name, name);
+    struct relay_group *to = NULL;
+    const char *dead = dead_letter_of(g);
+    int rc = dead ? relay_groups_get(s->groups, dead, strlen(dead), &to) : 0;
+    relay_group_unref(to);
+    if (rc == NK_EAUTH) {
+        nk_fail(diag, NK_ECONFIG, "[group %s]: there is no group '%s' for dead letters", name,
+                dead);
+        return nk_hint(diag, "add a section for it, or say accept_groups = any"), NK_ECONFIG;
     }
     return rc < 0 ? nk_fail_sys(diag, rc, "[group %s]", name) : 0;
 }
@@ -245,6 +279,9 @@ static int configure_groups(struct nk_service *s, const struct nk_conf *ini, str
     int rc = 0;
     for (size_t i = 0; rc == 0 && (name = nk_conf_name_at(ini, relay_group_section.name, i)); i++) {
         rc = configure_group(s, ini, name, diag);
+    }
+    for (size_t i = 0; rc == 0 && (name = nk_conf_name_at(ini, relay_group_section.name, i)); i++) {
+        rc = check_dead_letter(s, ini, name, diag);
     }
     return rc;
 }

@@ -121,6 +121,20 @@ $ printf '[forward a]\n' | netkit config check -c -
 = 78
 $ netkit config keys | grep 'group NAME. max_count'
 > [group NAME] max_count  int, default -1  Endpoints that may be in it at one time; -1: no limit
+$ printf '[group a]\nmax_bytes = 1G\npolicy = drop-oldest\nbacklog_count = 100\nbacklog_bytes = 4M\nttl = 1h\nlease = 30s\nmax_deliveries = 5\ndead_letter = Failed jobs\n[group b]\nmatch = Failed jobs\n' >group.ini; netkit config check -c group.ini
+> group.ini: ok
+$ printf '[group a]\nmax_bytes = x\npolicy = drop\nbacklog_count = -1\nttl = 5000d\nlease = 1\nmax_deliveries = many\ndead_letter =\n' | netkit config check -c -
+! standard input:2: [group a] max_bytes: 'x' is not a size such as 4096, 64k or 1MiB
+! standard input:3: [group a] policy: 'drop' is not one of auto, block, conflate, drop-oldest, disconnect
+! standard input:4: [group a] backlog_count: '-1' is not between 0 and 2147483647
+! standard input:5: [group a] ttl: '5000d' is not between 0s and 366d
+! standard input:7: [group a] max_deliveries: 'many' is not a whole number
+! standard input: 5 errors
+= 78
+$ printf '[group a]\ndead_letter = a\n' >dead.ini; netkit relay -c dead.ini --state-dir state 2>&1 | tail -n 1
+> netkit relay: [group a]: dead_letter is the group itself
+$ printf '[group a]\ndead_letter = b\n' >dead.ini; netkit relay -c dead.ini --state-dir state 2>&1 | tail -n 1
+> netkit relay: [group a]: there is no group 'b' for dead letters (hint: add a section for it, or say accept_groups = any)
 $ netkit relay --header-size 99
 ! netkit relay: --header-size: '99' is not between 2 and 20
 = 2
