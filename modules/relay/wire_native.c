@@ -541,8 +541,8 @@ uint32_t relay_run_scan(const void *p, size_t n, uint32_t max_len, size_t *len, 
         uint8_t flags = (uint8_t)(word >> SEQ_BITS);
         word &= RELAY_NATIVE_SEQ_MAX;
         if ((uint8_t)first != RELAY_N_BROADCAST || get32(b + 4) != group || payload > max_len ||
-            payload > RELAY_NATIVE_FRAGMENT || (flags & (uint8_t)~RELAY_N_CONTENT) || word <= seq ||
-            payload > (size_t)(end - b) - RELAY_NATIVE_HEAD) {
+            payload > RELAY_NATIVE_FRAGMENT || (flags & (uint8_t)~RELAY_N_CONTENT) || word == 0 ||
+            (frames && word != seq + 1) || payload > (size_t)(end - b) - RELAY_NATIVE_HEAD) {
             break;
         }
         seq = word;

@@ -97,7 +97,7 @@ enum relay_native_flags {
     RELAY_N_RETAINED = 0x10,    /* delivery of a broadcast: it was kept, not live */
     RELAY_N_REDELIVERED = 0x20, /* delivery of an item: DELIVERIES says how often */
     /* of other frames */
-    RELAY_N_MEMBER = 0x01,    /* OPEN: broadcasts are wanted */
+    RELAY_N_MEMBER = 0x01,    /* OPEN: a member: broadcasts come, CREDIT and DRAIN are allowed */
     RELAY_N_LOGGED_IN = 0x01, /* CHALLENGE: no AUTH */
     RELAY_N_WANT = 0x01       /* ACK, NACK, EXTEND: answer with SETTLED */
 };

@@ -450,14 +450,14 @@ static void test_run(void **state)
     n += put(b, RELAY_N_BROADCAST, 4, 7, 10, 64);
     n += put(b + n, RELAY_N_BROADCAST, 0, 7, 11, 0);
     third = n;
-    n += put(b + n, RELAY_N_BROADCAST, 12, 7, 20, 100);
+    n += put(b + n, RELAY_N_BROADCAST, 12, 7, 12, 100);
     for (size_t cut = 0; cut <= n; cut++) { /* only whole frames count */
         uint8_t *exact = malloc(cut ? cut : 1);
         memcpy(exact, b, cut);
         uint32_t frames = relay_run_scan(exact, cut, 100, &len, &last);
         assert_int_equal(frames, cut == n ? 3 : cut >= 96 ? 2 : 0);
         if (frames) {
-            assert_true(last == (frames == 3 ? 20 : 11));
+            assert_true(last == (frames == 3 ? 12 : 11));
             assert_int_equal(len, frames == 3 ? n : third);
         }
         free(exact);
@@ -484,7 +484,8 @@ static void test_run_ends(void **state)
     } bad[] = {{RELAY_N_ITEM, 0, 7, 12, 64},       {RELAY_N_BROADCAST, 0, 8, 12, 64},
                {RELAY_N_BROADCAST, 1, 7, 12, 64},  {RELAY_N_BROADCAST, 2, 7, 12, 64},
                {RELAY_N_BROADCAST, 16, 7, 12, 64}, {RELAY_N_BROADCAST, 0, 7, 11, 64},
-               {RELAY_N_BROADCAST, 0, 7, 12, 65},  {RELAY_N_PING, 0, 0, 0, 0}};
+               {RELAY_N_BROADCAST, 0, 7, 13, 64},  {RELAY_N_BROADCAST, 0, 7, 12, 65},
+               {RELAY_N_PING, 0, 0, 0, 0}};
     uint8_t b[1024];
     size_t len;
     uint64_t last;
