@@ -51,37 +51,51 @@ static struct relay_out_piece *piece_at(const struct relay_out *o, uint32_t i)
     return &o->piece[(o->head + i) & (o->cap - 1)];
 }
 
+static void chunks_clear(struct relay_out_pool *pool, struct relay_out_chunk *c)
+{
+    while (c) {
+        struct relay_out_chunk *next = c->next;
+        chunk_free(pool, c);
+        c = next;
+    }
+}
+
 void relay_out_clear(struct relay_out *o)
 {
     for (uint32_t i = 0; i < o->n; i++) {
         relay_object_unref(piece_at(o, i)->obj);
     }
-    while (o->first) {
-        struct relay_out_chunk *c = o->first;
-        o->first = c->next;
-        chunk_free(o->pool, c);
-    }
+    chunks_clear(o->pool, o->first);
+    chunks_clear(o->pool, o->urgent);
     free(o->piece);
     relay_out_init(o, o->pool);
 }
 
-static int piece_add(struct relay_out *o, struct relay_object *obj, size_t off, size_t len)
+static int piece_grow(struct relay_out *o)
 {
-    if (o->n == o->cap) {
-        uint32_t cap = o->cap ? o->cap * 2 : PIECES_MIN;
-        struct relay_out_piece *v = cap > o->cap ? malloc(cap * sizeof(*v)) : NULL;
-        if (!v) {
-            return -ENOMEM;
-        }
-        for (uint32_t i = 0; i < o->n; i++) {
-            v[i] = *piece_at(o, i);
-        }
-        free(o->piece);
-        o->piece = v;
-        o->cap = cap;
-        o->head = 0;
+    uint32_t cap = o->cap ? o->cap * 2 : PIECES_MIN;
+    struct relay_out_piece *v = cap > o->cap ? malloc(cap * sizeof(*v)) : NULL;
+    if (!v) {
+        return -ENOMEM;
     }
-    *piece_at(o, o->n++) = (struct relay_out_piece){.obj = obj, .off = off, .len = len};
+    for (uint32_t i = 0; i < o->n; i++) {
+        v[i] = *piece_at(o, i);
+    }
+    free(o->piece);
+    o->piece = v;
+    o->cap = cap;
+    o->head = 0;
+    return 0;
+}
+
+static int piece_add(struct relay_out *o, struct relay_object *obj, const uint8_t *p, size_t len)
+{
+    if (o->n == o->cap && piece_grow(o) < 0) {
+        return -ENOMEM;
+    }
+    *piece_at(o, o->n++) =
+        (struct relay_out_piece){.obj = obj, .p = p, .len = len, .inside = o->joined};
+    o->joined = false;
     return 0;
 }
 
@@ -91,20 +105,33 @@ static bool open_piece(const struct relay_out *o)
     return o->n && !piece_at(o, o->n - 1)->obj;
 }
 
-uint8_t *relay_out_reserve(struct relay_out *o, size_t n)
+/* Room for n bytes at the end of a list of chunks. */
+static uint8_t *chunk_room(struct relay_out_pool *pool, struct relay_out_chunk **first,
+                           struct relay_out_chunk **last, size_t n)
 {
-    if (!o->last || RELAY_OUT_CHUNK - o->last->used < n) {
-        struct relay_out_chunk *c = chunk_new(o->pool);
+    if (!*last || RELAY_OUT_CHUNK - (*last)->used < n) {
+        struct relay_out_chunk *c = chunk_new(pool);
         if (!c) {
             return NULL;
         }
-        *(o->last ? &o->last->next : &o->first) = c;
-        o->last = c;
+        *(*last ? &(*last)->next : first) = c;
+        *last = c;
     }
-    if (!open_piece(o) && piece_add(o, NULL, 0, 0) < 0) {
+    return (*last)->data + (*last)->used;
+}
+
+uint8_t *relay_out_reserve(struct relay_out *o, size_t n)
+{
+    bool fresh = !o->last || RELAY_OUT_CHUNK - o->last->used < n;
+    if (o->n == o->cap && piece_grow(o) < 0) {
         return NULL;
     }
-    return o->last->data + o->last->used;
+    uint8_t *p = chunk_room(o->pool, &o->first, &o->last, n);
+    if (p && (fresh || !open_piece(o))) { /* no piece crosses from one chunk to the next */
+        piece_add(o, NULL, NULL, 0);
+    }
+    o->joined = false;
+    return p;
 }
 
 void relay_out_commit(struct relay_out *o, size_t n)
@@ -114,45 +141,143 @@ void relay_out_commit(struct relay_out *o, size_t n)
     o->bytes += n;
 }
 
+uint8_t *relay_out_urgent(struct relay_out *o, size_t n)
+{
+    uint8_t *p = chunk_room(o->pool, &o->urgent, &o->urgent_last, n);
+    if (p) {
+        o->urgent_last->used += (uint32_t)n;
+        o->urgent_bytes += n;
+        o->bytes += n;
+    }
+    return p;
+}
+
+/* The last piece, when these bytes follow it in the same memory. */
+static struct relay_out_piece *neighbour(const struct relay_out *o, const struct relay_object *owner,
+                                         const uint8_t *p, size_t len)
+{
+    struct relay_out_piece *last = o->n ? piece_at(o, o->n - 1) : NULL;
+    return last && last->obj == owner && last->p + last->len == p &&
+                   last->len + len <= RELAY_OUT_MERGE
+               ? last
+               : NULL;
+}
+
+int relay_out_bytes(struct relay_out *o, struct relay_object *obj, const uint8_t *p, size_t len)
+{
+    struct relay_object *owner = obj->whole ? obj->whole : obj;
+    struct relay_out_piece *last = neighbour(o, owner, p, len);
+    if (len == 0) {
+        o->joined = false;
+        return 0;
+    }
+    if (last) {
+        last->len += len;
+        o->joined = false;
+    } else if (piece_add(o, owner, p, len) < 0) {
+        return -ENOMEM;
+    } else {
+        relay_object_ref(owner);
+    }
+    o->bytes += len;
+    return 0;
+}
+
 int relay_out_object(struct relay_out *o, struct relay_object *obj)
 {
-    for (; obj; obj = obj->more) {
-        int rc = obj->len ? piece_add(o, obj, 0, obj->len) : 0;
-        if (rc < 0) {
-            return rc;
-        }
-        if (obj->len) {
-            relay_object_ref(obj);
-            o->bytes += obj->len;
+    int rc = relay_out_bytes(o, obj, obj->bytes, obj->len);
+    for (struct relay_object *f = obj->more; f && rc == 0; f = f->more) {
+        relay_out_joined(o);
+        rc = relay_out_bytes(o, f, f->bytes, f->len);
+    }
+    return rc;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+struct iov_list {
+    struct iovec *v;
+    int n, max;
+};
+
+static void iov_add(struct iov_list *l, const uint8_t *p, size_t len)
+{
+    l->v[l->n++] = (struct iovec){.iov_base = (void *)(uintptr_t)p, .iov_len = len};
+}
+
+/* How many pieces must go before the urgent lane may. */
+static uint32_t pieces_first(const struct relay_out *o)
+{
+    uint32_t i = 0;
+    if (o->urgent_bytes == 0) {
+        return o->n;
+    }
+    if (o->begun || (o->n && piece_at(o, 0)->inside)) {
+        for (i = 1; i < o->n && piece_at(o, i)->inside; i++) {
         }
     }
-    return 0;
+    return i;
+}
+
+static void iov_urgent(const struct relay_out *o, struct iov_list *l)
+{
+    uint32_t off = o->urgent_off;
+    for (const struct relay_out_chunk *c = o->urgent; c && l->n < l->max; c = c->next) {
+        if (c->used > off) {
+            iov_add(l, c->data + off, c->used - off);
+        }
+        off = 0;
+    }
 }
 
 int relay_out_iov(const struct relay_out *o, struct iovec *iov, int max)
 {
+    struct iov_list l = {.v = iov, .max = max};
     const struct relay_out_chunk *c = o->first;
-    uint32_t off = o->first_off;
-    int n = 0;
-    for (uint32_t i = 0; i < o->n && n < max; i++) {
+    uint32_t off = o->first_off, first = pieces_first(o);
+    for (uint32_t i = 0; l.n < max; i++) {
+        if (i == first && o->urgent_bytes) {
+            iov_urgent(o, &l);
+        }
+        if (i == o->n || l.n == max) {
+            break;
+        }
         const struct relay_out_piece *p = piece_at(o, i);
         if (p->obj) {
-            iov[n++] = (struct iovec){.iov_base = p->obj->bytes + p->off, .iov_len = p->len};
+            iov_add(&l, p->p, p->len);
             continue;
         }
-        for (size_t left = p->len; left && n < max;) {
-            while (off == c->used) {
-                c = c->next;
-                off = 0;
-            }
-            size_t take = c->used - off < left ? c->used - off : left;
-            iov[n++] =
-                (struct iovec){.iov_base = (void *)(uintptr_t)(c->data + off), .iov_len = take};
-            off += (uint32_t)take;
-            left -= take;
+        if (p->len == 0) { /* reserved, not used */
+            continue;
+        }
+        while (off == c->used) {
+            c = c->next;
+            off = 0;
+        }
+        iov_add(&l, c->data + off, p->len);
+        off += (uint32_t)p->len;
+    }
+    return l.n;
+}
+
+/* n bytes of the urgent lane are done with. */
+static void urgent_consume(struct relay_out *o, size_t n)
+{
+    o->urgent_bytes -= n;
+    while (n) {
+        struct relay_out_chunk *c = o->urgent;
+        size_t take = c->used - o->urgent_off < n ? c->used - o->urgent_off : n;
+        o->urgent_off += (uint32_t)take;
+        n -= take;
+        if (o->urgent_off == c->used) {
+            o->urgent = c->next;
+            o->urgent_off = 0;
+            chunk_free(o->pool, c);
         }
     }
-    return n;
+    if (!o->urgent) {
+        o->urgent_last = NULL;
+    }
 }
 
 /* n bytes of the chunks are done with. */
@@ -171,35 +296,58 @@ static void chunks_consume(struct relay_out *o, size_t n)
     }
 }
 
+/* At most n bytes of the first piece are done with; returns how many. */
+static size_t piece_consume(struct relay_out *o, size_t n)
+{
+    struct relay_out_piece *p = piece_at(o, 0);
+    size_t take = p->len < n ? p->len : n;
+    if (p->obj) {
+        p->p += take;
+    } else {
+        chunks_consume(o, take);
+    }
+    p->len -= take;
+    o->begun = p->len != 0;
+    if (p->len == 0) {
+        relay_object_unref(p->obj);
+        o->head = (o->head + 1) & (o->cap - 1);
+        o->n--;
+    }
+    return take;
+}
+
+/* An idle connection keeps a few pieces at most. */
+static void idle(struct relay_out *o)
+{
+    chunks_clear(o->pool, o->first);
+    o->first = o->last = NULL;
+    o->first_off = 0;
+    o->n = 0;
+    o->begun = false;
+    if (o->cap > PIECES_KEEP) {
+        free(o->piece);
+        o->piece = NULL;
+        o->cap = o->head = 0;
+    }
+}
+
 void relay_out_consume(struct relay_out *o, size_t n)
 {
+    uint32_t first = pieces_first(o);
     o->bytes -= n;
     while (n) {
-        struct relay_out_piece *p = piece_at(o, 0);
-        size_t take = p->len < n ? p->len : n;
-        if (!p->obj) {
-            chunks_consume(o, take);
+        if (first == 0 && o->urgent_bytes) {
+            size_t take = o->urgent_bytes < n ? o->urgent_bytes : n;
+            urgent_consume(o, take);
+            n -= take;
+            first = o->n;
+            continue;
         }
-        p->off += take;
-        p->len -= take;
-        n -= take;
-        if (p->len == 0) {
-            relay_object_unref(p->obj);
-            o->head = (o->head + 1) & (o->cap - 1);
-            o->n--;
-        }
+        uint32_t before = o->n;
+        n -= piece_consume(o, n);
+        first -= before - o->n;
     }
-    if (o->bytes == 0) { /* an idle connection keeps a few pieces at most */
-        if (o->first) {
-            chunk_free(o->pool, o->first);
-        }
-        o->first = o->last = NULL;
-        o->first_off = 0;
-        o->n = 0;
-        if (o->cap > PIECES_KEEP) {
-            free(o->piece);
-            o->piece = NULL;
-            o->cap = o->head = 0;
-        }
+    if (o->bytes == 0) {
+        idle(o);
     }
 }
