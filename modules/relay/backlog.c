@@ -14,8 +14,8 @@ struct relay_backlog_limits relay_backlog_limits_of(const struct relay_group *g,
     const struct relay_group_settings *s = &g->set;
     return (struct relay_backlog_limits){.policy = s->policy,
                                          .count = s->backlog_count,
-                                         .bytes = s->backlog_bytes ? s->backlog_bytes
-                                                                   : max_backlog};
+                                         .bytes =
+                                             s->backlog_bytes ? s->backlog_bytes : max_backlog};
 }
 
 static struct relay_backlog_entry *entry_at(const struct relay_backlog *b, uint32_t i)
@@ -175,10 +175,8 @@ int relay_backlog_push(struct relay_backlog *b, const struct relay_backlog_limit
         return -ENOMEM;
     }
     struct relay_backlog_entry *e = entry_at(b, b->n++);
-    *e = (struct relay_backlog_entry){.obj = relay_object_ref(o),
-                                      .seq = mark->seq,
-                                      .tries = mark->tries,
-                                      .kind = (uint8_t)kind};
+    *e = (struct relay_backlog_entry){
+        .obj = relay_object_ref(o), .seq = mark->seq, .tries = mark->tries, .kind = (uint8_t)kind};
     count_in(b, e);
     if (kind == RELAY_ITEM) {
         return RELAY_BACKLOG_TAKEN;

@@ -14,6 +14,7 @@
 
 static const char *const connections[] = {"TLS", "TCP", NULL};
 static const char *const accept_choices[] = {"auto", "any", "listed", NULL};
+static const char *const wires[] = {"auto", "native", "tlspyo", NULL};
 static const char *const engines[] = {"memory", NULL};
 
 static const struct nk_opt relay_opts[] = {
@@ -131,6 +132,14 @@ static const struct nk_opt relay_opts[] = {
      .help =
          "Which groups exist: any name, or those with a [group NAME] section only; auto: listed "
          "when there is such a section"},
+    {.name = "wire",
+     .type = NK_OPT_ENUM,
+     ROW(wire),
+     .arg = "auto|native|tlspyo",
+     .def = "auto",
+     .choices = wires,
+     .help = "Which protocols are spoken: netkit's own, tlspyo's, or (auto) whichever an endpoint "
+             "begins with"},
     {.name = "engine",
      .type = NK_OPT_ENUM,
      ROW(engine),
@@ -174,6 +183,15 @@ static const struct nk_opt relay_opts[] = {
      .max = 86400000,
      .flags = NK_OPT_HIDDEN,
      .help = "How long an endpoint beyond max-backlog may read nothing before it is closed"},
+    {.name = "session-grace",
+     .type = NK_OPT_DURATION,
+     ROW(session_grace),
+     .arg = "TIME",
+     .def = "5s",
+     .min = 0,
+     .max = 3600000,
+     .flags = NK_OPT_HIDDEN,
+     .help = "How long a native endpoint that lost its connection keeps its unread objects"},
     NK_OPT_END};
 
 /* in the order of enum relay_policy */

@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "core/clock.h"
+#include "relay/wire_native.h"
 #include "relay/wire_tlspyo.h"
 
 #define UID_PREFIX "uid:" /* identities of unix peers without a section */
@@ -63,6 +64,7 @@ static void close_now(struct relay_conn *c)
     nk_preauth_leave(&c->preauth);
     relay_guard_leave(h->guard, &c->guest);
     relay_out_clear(&c->out);
+    relay_rx_drop(c);
     free(c->stash);
     c->stash = NULL;
     *(c->prev ? &c->prev->next : &h->conns) = c->next;
@@ -87,6 +89,13 @@ void relay_conn_free(struct relay_conn *c)
             at = &(*at)->dirty_next;
         }
         *at = c->dirty_next;
+    }
+    if (c->held) {
+        struct relay_conn **at = &c->hub->held;
+        while (*at != c) {
+            at = &(*at)->held_next;
+        }
+        *at = c->held_next;
     }
     relay_login_unref(c->login);
     free(c);
@@ -215,6 +224,15 @@ static void finish(struct relay_conn *c)
 
 void relay_conn_flush(struct relay_conn *c)
 {
+    if (c->session && c->wire->prepare) {
+        bool dirty = c->dirty;
+        c->dirty = true; /* what it adds goes out with this flush */
+        c->wire->prepare(c);
+        c->dirty = dirty;
+    }
+    if (c->closed) {
+        return;
+    }
     size_t before = c->out.bytes;
     while (c->out.bytes && !c->blocked && !c->penalty && c->connected) {
         struct iovec iov[IOV_MAX_PIECES];
@@ -292,17 +310,64 @@ static void stash_set(struct relay_conn *c, const uint8_t *p, size_t n)
     c->stash_len = n;
 }
 
+static void use_wire(struct relay_conn *c, const struct relay_wire *w)
+{
+    c->wire = w;
+    if (w->open(c) < 0) {
+        relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+    }
+}
+
+/* The first byte of a connection without TLS says which wire it is. */
+static void choose_wire(struct relay_conn *c, uint8_t first)
+{
+    c->choosing = false;
+    if (first == RELAY_N_HELLO) {
+        c->wire->close(c);
+        use_wire(c, &relay_wire_native);
+    }
+}
+
 static void take_input(struct relay_conn *c, const uint8_t *p, size_t n)
 {
+    if (c->choosing) {
+        choose_wire(c, p[0]);
+    }
+    if (c->closed) {
+        return;
+    }
     size_t used = c->wire->input(c, p, n);
     if (!c->closed) {
         stash_set(c, p + used, n - used);
     }
 }
 
+static void take_chunk_input(struct relay_conn *c)
+{
+    size_t used = c->wire->input(c, c->rx->bytes + c->rx_at, c->rx_len);
+    if (!c->closed) {
+        c->rx_at += used;
+        c->rx_len -= used;
+    }
+}
+
+static ssize_t read_chunk(struct relay_conn *c, size_t *room)
+{
+    uint8_t *to = relay_rx_take(c, room);
+    ssize_t got = to ? nk_stream_read(c->s, to, *room) : -ENOMEM;
+    if (got > 0) {
+        c->rx_len += (size_t)got;
+        take_chunk_input(c);
+    }
+    return got;
+}
+
 /* One read. Returns what the stream returned; *room is what was asked for. */
 static ssize_t read_once(struct relay_conn *c, size_t *room)
 {
+    if (c->wire->chunks) {
+        return read_chunk(c, room);
+    }
     uint8_t *scratch = c->hub->scratch, *to = c->wire->direct(c, room);
     ssize_t got;
     if (to) {
@@ -358,6 +423,9 @@ static void on_readable(struct relay_conn *c)
             break; /* drained; if not, the event comes again */
         }
     }
+    if (!c->closed && relay_rx_park(c) < 0) {
+        relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+    }
     if (any && !c->closed) {
         c->rx_ms = nk_now_ms(h->conf.app);
         c->unheard = 0;
@@ -370,13 +438,27 @@ static void on_readable(struct relay_conn *c)
     relay_hub_touch(h);
 }
 
+static void retry_chunk(struct relay_conn *c)
+{
+    if (relay_rx_take(c, &(size_t){0}) == NULL) {
+        relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+        return;
+    }
+    take_chunk_input(c);
+    if (!c->closed && relay_rx_park(c) < 0) {
+        relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+    }
+}
+
 void relay_conn_retry(struct relay_conn *c)
 {
     if (c->hub->draining || !c->wire->ready(c)) {
         return;
     }
     wait_remove(c);
-    if (c->stash_len) {
+    if (c->wire->chunks) {
+        retry_chunk(c);
+    } else if (c->stash_len) {
         /* the wire may stall again and leave the rest */
         size_t n = c->stash_len;
         size_t used = c->wire->input(c, c->stash, n);
@@ -395,6 +477,9 @@ void relay_conn_drain(struct relay_conn *c)
     if (!c->connected || !c->wire->established(c) || c->penalty) {
         relay_conn_close(c, NK_LOG_DEBUG, "the relay ends");
         return;
+    }
+    if (c->wire->goodbye) {
+        c->wire->goodbye(c);
     }
     relay_conn_end(c, NK_LOG_DEBUG, "the relay ends");
 }
@@ -457,12 +542,39 @@ void relay_conn_established(struct relay_conn *c)
 
 /* --- birth ------------------------------------------------------------------------------------ */
 
+static bool negotiated_native(const struct relay_conn *c)
+{
+    char alpn[sizeof(RELAY_NATIVE_ALPN) + 1];
+    size_t n = sizeof(alpn);
+    return nk_stream_query(c->s, NK_Q_ALPN, alpn, &n) == 0 && strcmp(alpn, RELAY_NATIVE_ALPN) == 0;
+}
+
+/* With TLS, ALPN has decided; without it the first byte will, and tlspyo's HELLO goes out at once.
+ */
+static void begin_wire(struct relay_conn *c)
+{
+    enum relay_wires wires = c->hub->conf.wires;
+    if (c->encrypted && negotiated_native(c)) {
+        use_wire(c, &relay_wire_native);
+    } else if (c->encrypted && wires == RELAY_WIRES_NATIVE) {
+        c->hub->count.refused++;
+        relay_conn_close(c, NK_LOG_WARN,
+                         "it does not offer " RELAY_NATIVE_ALPN
+                         ", and this relay speaks nothing else (wire = native)");
+    } else if (wires == RELAY_WIRES_NATIVE) {
+        use_wire(c, &relay_wire_native);
+    } else {
+        c->choosing = !c->encrypted && wires == RELAY_WIRES_AUTO;
+        use_wire(c, &relay_wire_tlspyo);
+    }
+}
+
 static void on_connected(struct relay_conn *c)
 {
     c->connected = true;
     nk_stream_tune(c->s, NK_TUNE_NODELAY, 1);
-    if (c->wire->open(c) < 0) {
-        relay_conn_close(c, NK_LOG_ERROR, "%s", nk_strerror(-ENOMEM));
+    begin_wire(c);
+    if (c->closed) {
         return;
     }
     relay_hub_touch(c->hub);

@@ -13,6 +13,9 @@
 
 #define RELAY_SCRATCH ((size_t)128 * 1024) /* one read; shared by all connections of a hub */
 #define RELAY_PEER_TEXT 96
+/* Bytes of a native connection that the kernel may hold unsent: what a PONG waits for (measured: a
+ * receiver of 20 MB/s drains them in 7 ms). */
+#define RELAY_NOTSENT_LOWAT (128 * 1024)
 /* What a connection may cost before its login: the struct, its output, a stash of one frame's
  * beginning (TLS counts its own memory). */
 #define RELAY_GUEST_BYTES ((size_t)4096)
@@ -23,6 +26,7 @@ struct relay_conn;
  * session hears from its engine member directly. */
 struct relay_wire {
     const char *name;
+    bool chunks; /* input lies in c->rx, so that objects can be slices of it */
     /* connected: make the session (c->session) and greet. 0 or -ENOMEM. */
     int (*open)(struct relay_conn *c);
     /* n bytes from the peer: returns how many were taken; the rest comes again with what follows.
@@ -31,6 +35,12 @@ struct relay_wire {
     /* where the rest of a large object shall be read to, or NULL; then `got` bytes were */
     uint8_t *(*direct)(struct relay_conn *c, size_t *room);
     void (*direct_done)(struct relay_conn *c, size_t got);
+    /* output is about to be written: add what was collected during the turn; or NULL */
+    void (*prepare)(struct relay_conn *c);
+    /* windows that were held back may be given now (relay_hub_hold); or NULL */
+    void (*held)(struct relay_conn *c);
+    /* the relay ends: say so; or NULL */
+    void (*goodbye)(struct relay_conn *c);
     /* is what stalled the connection over? May take up work again. */
     bool (*ready)(struct relay_conn *c);
     /* output has shrunk */
@@ -65,7 +75,11 @@ struct relay_conn {
     struct relay_out out;
     uint8_t *stash; /* the beginning of a frame that is not complete */
     size_t stash_len, stash_cap;
-    uint64_t rx_ms, tx_ms;                 /* last time bytes came, went */
+    struct relay_object *rx; /* the chunk that is read into; NULL between turns, except in the
+                                middle of a long frame */
+    size_t rx_at, rx_len;    /* what was read into it and not taken yet */
+    size_t need;             /* length of the frame that rx_at begins, when that is known */
+    uint64_t rx_ms, tx_ms;   /* last time bytes came, went */
     char identity[RELAY_IDENTITY_MAX + 1]; /* once authenticated */
     uint32_t publisher;                    /* the same as a number, see relay_hub_publisher */
     uint64_t unheard;                      /* bytes written since bytes came last */
@@ -80,9 +94,12 @@ struct relay_conn {
     bool dirty;    /* on the hub's list of connections with something to do at the turn's end */
     bool owes_ack; /* bytes came, and nothing was sent since that carries TCP's acknowledgement */
     bool full;     /* holds more than max_backlog */
+    bool held;     /* on the hub's list of connections whose window is held back */
+    bool choosing; /* its first byte decides on the wire */
     struct relay_conn *prev, *next;
     struct relay_conn *dirty_next;
     struct relay_conn *wait_prev, *wait_next;
+    struct relay_conn *held_next;
     char peer[RELAY_PEER_TEXT];
     char why[160]; /* ending: the reason for the log */
     enum nk_level why_level;
@@ -103,7 +120,11 @@ struct relay_hub {
     size_t nconns;
     struct relay_conn *dirty;
     struct relay_conn *waiting;
+    struct relay_conn *held;
     struct relay_conn *dead;
+    struct relay_object *rx; /* the chunk that connections read into one after the other */
+    size_t rx_used;
+    struct nk_timer retry; /* looks again at `held` and `waiting`, whatever else happens */
     struct nk_defer flush, reap;
     struct nk_timer trim; /* gives memory back some time after the last burst */
     uint64_t trim_taken;  /* memory->taken at its last look */
@@ -158,6 +179,16 @@ void relay_conn_retry(struct relay_conn *c);
 void relay_conn_drain(struct relay_conn *c);
 void relay_conn_free(struct relay_conn *c);
 
+/* relay_hub_hold - call wire->held at the end of a later turn. */
+void relay_hub_hold(struct relay_conn *c);
+
+/* For conn.c: the chunk to read into (relay_rx.c). relay_rx_take: c->rx is set, and holds what was
+ * left over; there is room for *room more bytes at the returned place. NULL: no memory.
+ * relay_rx_park: the turn ends. relay_rx_drop: the connection ends. */
+uint8_t *relay_rx_take(struct relay_conn *c, size_t *room);
+int relay_rx_park(struct relay_conn *c);
+void relay_rx_drop(struct relay_conn *c);
+
 /* relay_hub_touch - schedule the flush of output behind the engine's work of this turn. */
 void relay_hub_touch(struct relay_hub *h);
 
@@ -173,6 +204,6 @@ bool relay_hub_may_replay(struct relay_hub *h, const struct relay_object *o,
 /* relay_hub_may_log - rate limit of lines that any peer can cause: 20 in a second. */
 bool relay_hub_may_log(struct relay_hub *h);
 
-extern const struct relay_wire relay_wire_tlspyo;
+extern const struct relay_wire relay_wire_tlspyo, relay_wire_native;
 
 #endif

@@ -7,6 +7,7 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "relay/password.h"
+#include "relay/wire_native.h"
 #include "tls/tls.h"
 
 #define DAY_S ((int64_t)24 * 3600)
@@ -162,10 +163,13 @@ int relay_credentials_create(const struct relay_credential_paths *p, bool tls, s
 int relay_credentials_tls(const struct relay_credential_paths *p, const struct relay_conf *conf,
                           struct nk_app *app, struct tls_creds **out, struct nk_diag *diag)
 {
+    static const char *const alpn[] = {RELAY_NATIVE_ALPN};
     struct tls_creds_conf tls = {.role = TLS_SERVER,
                                  .cert = p->cert,
                                  .key = p->key,
                                  .ca = conf->client_ca,
+                                 .alpn = alpn, /* who offers none speaks tlspyo's wire */
+                                 .nalpn = conf->wire == RELAY_WIRES_TLSPYO ? 0 : 1,
                                  .tls12 = true, /* unmodified Endpoints on old systems */
                                  .handshake_ms = conf->hello_timeout};
     struct tls_creds *creds;

@@ -7,6 +7,7 @@
 
 #include "core/clock.h"
 #include "relay/conn.h"
+#include "relay/identity.h"
 
 enum {
     LOG_LINES = 20, /* about single connections, in each LOG_MS */
@@ -14,7 +15,8 @@ enum {
     PUBLISHERS_MAX = 65536, /* identities that ever sent something */
     POOL_CHUNKS = 32,       /* output chunks kept for the next burst: 512 KiB */
     TRIM_MS = 2000,         /* with fewer than TRIM_BUSY objects in that time: memory goes back */
-    TRIM_BUSY = 64
+    TRIM_BUSY = 64,
+    RETRY_MS = 100 /* memory may have become free without anybody's word: objects expire */
 };
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -137,6 +139,10 @@ static void on_trim(void *owner)
         nk_timer_start(&h->trim, TRIM_MS);
         return;
     }
+    if (h->rx && h->rx->refs == 1) {
+        relay_object_unref(h->rx);
+        h->rx = NULL;
+    }
     relay_memory_trim(m);
     relay_out_pool_clear(&h->pool);
 }
@@ -144,7 +150,7 @@ static void on_trim(void *owner)
 static void look_after_memory(struct relay_hub *h)
 {
     const struct relay_memory *m = h->conf.memory;
-    if (!h->trim.armed && relay_memory_spare(m)) {
+    if (!h->trim.armed && (relay_memory_spare(m) || h->rx)) {
         nk_timer_start(&h->trim, TRIM_MS);
     }
     if (h->memory_warned && m->used < h->limits.max_memory / 2) {
@@ -152,10 +158,40 @@ static void look_after_memory(struct relay_hub *h)
     }
 }
 
+void relay_hub_hold(struct relay_conn *c)
+{
+    if (!c->held) {
+        c->held = true;
+        c->held_next = c->hub->held;
+        c->hub->held = c;
+    }
+}
+
+/* Windows that were held back. */
+static void look_at_held(struct relay_hub *h)
+{
+    struct relay_conn *list = h->held;
+    h->held = NULL;
+    while (list) {
+        struct relay_conn *c = list;
+        list = c->held_next;
+        c->held = false;
+        if (!c->closed && c->session) {
+            c->wire->held(c);
+        }
+    }
+}
+
+static void on_retry(void *owner)
+{
+    relay_hub_touch(owner);
+}
+
 static void on_flush(void *owner)
 {
     struct relay_hub *h = owner;
     struct relay_conn *c;
+    look_at_held(h);
     while ((c = h->dirty) != NULL) {
         h->dirty = c->dirty_next;
         c->dirty = false;
@@ -167,6 +203,9 @@ static void on_flush(void *owner)
         struct relay_conn *next = c->wait_next;
         relay_conn_retry(c); /* removes only c from the list */
         c = next;
+    }
+    if ((h->waiting || h->held) && !h->retry.armed) {
+        nk_timer_start(&h->retry, RETRY_MS);
     }
     look_after_memory(h);
 }
@@ -215,6 +254,7 @@ int relay_hub_new(struct relay_hub **out, const struct relay_hub_conf *conf)
     h->flush = (struct nk_defer){.fn = on_flush, .owner = h};
     h->reap = (struct nk_defer){.fn = on_reap, .owner = h};
     nk_timer_init(&h->trim, conf->app, on_trim, h);
+    nk_timer_init(&h->retry, conf->app, on_retry, h);
     h->login = conf->login;
     h->login->refs++;
     if (!h->guard || !h->pickle || !h->scratch) {
@@ -238,6 +278,8 @@ void relay_hub_free(struct relay_hub *h)
     nk_app_defer_cancel(h->conf.app, &h->flush);
     nk_app_defer_cancel(h->conf.app, &h->reap);
     nk_timer_stop(&h->trim);
+    nk_timer_stop(&h->retry);
+    relay_object_unref(h->rx);
     relay_out_pool_clear(&h->pool);
     relay_guard_free(h->guard);
     relay_pickle_free(h->pickle);
@@ -340,4 +382,5 @@ void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
     nk_json_kv_u64(out, "bytes_out", n->bytes_out);
     nk_json_kv_u64(out, "stalls", n->stalls);
     nk_json_kv_u64(out, "closed_slow", n->closed_slow);
+    nk_json_kv_u64(out, "dropped_slow", n->dropped_slow);
 }

@@ -24,6 +24,7 @@
 #include "relay/identity.h"
 #include "relay/out.h"
 #include "relay/queue_group.h"
+#include "relay/relay.h"
 #include "relay/wire_pickle.h"
 
 struct nk_stream;
@@ -59,12 +60,14 @@ struct relay_limits {
     uint64_t ping_ms;  /* silence after which an endpoint is asked for a sign of life */
     uint64_t dead_ms;  /* silence after which it is taken for dead */
     uint64_t stall_ms; /* longest time without progress of a connection over max_backlog */
+    uint64_t grace_ms; /* how long a native session waits for its client to come back */
 };
 
 struct relay_hub_conf {
     struct nk_app *app;
     const char *name; /* of the service, or NULL; for logs; borrowed */
     struct relay_limits limits;
+    enum relay_wires wires;
     struct relay_login *login;       /* a reference is taken */
     struct relay_engine *engine;     /* borrowed, outlives the hub */
     struct relay_groups *groups;     /* borrowed, outlives the hub */
@@ -76,7 +79,7 @@ struct relay_hub_conf {
 struct relay_counters {
     uint64_t accepted, refused, auth_ok, auth_fail, acl_deny;
     uint64_t frames_in, frames_out, objects_in, objects_out, bytes_in, bytes_out;
-    uint64_t stalls, closed_slow;
+    uint64_t stalls, closed_slow, dropped_slow; /* dropped: broadcasts, by their group's policy */
 };
 
 /* relay_hub_new - 0 or -ENOMEM. */

@@ -16,10 +16,28 @@ enum { PING_ECHO = 8 };
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
+/* Frames of the greeting keep behind tlspyo's HELLO, if that was sent. */
+static bool put_in_order(struct relay_conn *c, const uint8_t *frame, size_t n)
+{
+    uint8_t *p = relay_out_reserve(&c->out, n);
+    if (!p) {
+        relay_native_no_memory(c);
+        return false;
+    }
+    memcpy(p, frame, n);
+    relay_out_commit(&c->out, n);
+    relay_conn_output(c);
+    return true;
+}
+
 static void goaway(struct relay_conn *c, enum relay_goaway code, const char *text)
 {
     uint8_t frame[RELAY_NATIVE_GOAWAY_MAX];
     size_t n = relay_native_put_goaway(frame, (uint32_t)code, text);
+    if (!c->authenticated) {
+        put_in_order(c, frame, n);
+        return;
+    }
     uint8_t *p = relay_out_urgent(&c->out, n);
     if (p) {
         memcpy(p, frame, n);
@@ -91,27 +109,20 @@ static void welcome(struct relay_conn *c)
         .heartbeat_ms = l->ping_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)l->ping_ms,
         .max_object = l->max_object,
         .max_open_groups = RELAY_NATIVE_OPEN_GROUPS,
-        .identity = {.p = s->identity, .len = strlen(s->identity)},
+        .identity = {.p = c->identity, .len = strlen(c->identity)},
     };
     uint8_t frame[RELAY_NATIVE_WELCOME_MAX];
     memcpy(w.session, s->id, sizeof(w.session));
-    size_t n = relay_native_put_welcome(frame, &w);
-    uint8_t *p = relay_out_urgent(&c->out, n);
-    if (!p) {
-        relay_native_no_memory(c);
-        return;
+    if (put_in_order(c, frame, relay_native_put_welcome(frame, &w))) {
+        relay_native_welcomed(&s->p);
+        relay_conn_established(c);
     }
-    memcpy(p, frame, n);
-    relay_native_welcomed(&s->p);
-    relay_conn_established(c);
-    relay_conn_output(c);
 }
 
 static void logged_in(struct relay_conn *c)
 {
     struct relay_native_session *s = relay_native_of(c);
-    snprintf(s->identity, sizeof(s->identity), "%s", s->login->identity);
-    relay_conn_authenticated(c, relay_login_method_name(s->login->method), s->identity);
+    relay_conn_authenticated(c, s->login->identity, relay_login_method_name(s->login->method));
     relay_login_server_clear(s->login);
     free(s->login);
     s->login = NULL;
@@ -127,6 +138,16 @@ static void know_peer(struct relay_conn *c, struct relay_peer *peer)
     if (nk_stream_query(c->s, NK_Q_UID, &uid, &n) == 0) {
         peer->uid = uid;
     }
+    n = sizeof(peer->cert_hash);
+    peer->certificate = nk_stream_query(c->s, NK_Q_PEERCERT, peer->cert_hash, &n) == 0;
+    n = sizeof(peer->spki_hash);
+    if (peer->certificate && nk_stream_query(c->s, NK_Q_PEERSPKI, peer->spki_hash, &n) < 0) {
+        peer->certificate = false;
+    }
+    n = sizeof(peer->names);
+    if (peer->certificate && nk_stream_query(c->s, NK_Q_PEERNAMES, peer->names, &n) < 0) {
+        peer->names[0] = 0;
+    }
 }
 
 static int start_login(struct relay_conn *c, struct relay_native_session *s)
@@ -141,7 +162,7 @@ static int start_login(struct relay_conn *c, struct relay_native_session *s)
     }
     know_peer(c, peer);
     bool tls = nk_stream_query(c->s, NK_Q_EXPORTER, exporter, &n) == 0;
-    relay_login_server_init(s->login, c->hub->identities, tls ? exporter : NULL, peer);
+    relay_login_server_init(s->login, c->login->identities, tls ? exporter : NULL, peer);
     sodium_memzero(exporter, sizeof(exporter));
     free(peer);
     return 0;
@@ -159,19 +180,15 @@ static void challenge(struct relay_conn *c, bool implicit)
         .argon2_passes = l->stretch.passes,
         .candidates = l->candidates,
         .logged_in = implicit,
-        .name = {.p = name, .len = strlen(name) < RELAY_NATIVE_TEXT ? strlen(name) : RELAY_NATIVE_TEXT},
+        .name = {.p = name,
+                 .len = strlen(name) < RELAY_NATIVE_TEXT ? strlen(name) : RELAY_NATIVE_TEXT},
     };
     uint8_t frame[RELAY_NATIVE_CHALLENGE_MAX];
     memcpy(v.nonce, l->nonce, sizeof(v.nonce));
     memcpy(v.salt, l->stretch.salt, sizeof(v.salt));
-    size_t n = relay_native_put_challenge(frame, &v);
-    uint8_t *p = relay_out_urgent(&c->out, n);
-    if (!p) {
-        relay_native_no_memory(c);
+    if (!put_in_order(c, frame, relay_native_put_challenge(frame, &v))) {
         return;
     }
-    memcpy(p, frame, n);
-    relay_conn_output(c);
     relay_native_challenged(&s->p, implicit);
     if (implicit) {
         logged_in(c);
@@ -187,8 +204,8 @@ static void do_hello(struct relay_conn *c, const uint8_t *p, size_t n)
         return;
     }
     if (v.version_min > RELAY_NATIVE_VERSION) {
-        relay_native_refuse(c, RELAY_GOAWAY_PROTOCOL, "only version %d of netkit-relay is spoken here",
-                            RELAY_NATIVE_VERSION);
+        relay_native_refuse(c, RELAY_GOAWAY_PROTOCOL,
+                            "only version %d of netkit-relay is spoken here", RELAY_NATIVE_VERSION);
         return;
     }
     s->producer = v.producer;
@@ -209,26 +226,19 @@ static void do_auth(struct relay_conn *c, const struct relay_native_head *h, con
     uint8_t frame[RELAY_NATIVE_HEAD + RELAY_LOGIN_MESSAGE_MAX];
     int rc = relay_login_server_step(s->login, h->seq, p, h->len);
     if (rc == RELAY_LOGIN_SEND) {
-        size_t n = RELAY_NATIVE_HEAD + s->login->out_len;
         const struct relay_native_head out = {
             .type = RELAY_N_AUTH, .len = (uint32_t)s->login->out_len, .seq = s->login->out_step};
         relay_native_put_head(frame, &out);
         memcpy(frame + RELAY_NATIVE_HEAD, s->login->out, s->login->out_len);
-        uint8_t *to = relay_out_urgent(&c->out, n);
-        if (!to) {
-            relay_native_no_memory(c);
-            return;
-        }
-        memcpy(to, frame, n);
         s->p.step = h->seq + 1; /* the numbers of both sides count up together */
-        relay_conn_output(c);
+        put_in_order(c, frame, RELAY_NATIVE_HEAD + s->login->out_len);
     } else if (rc == RELAY_LOGIN_DONE) {
         relay_native_logged_in(&s->p);
         logged_in(c);
     } else if (rc == NK_EAUTH) {
         relay_native_refused(&s->p);
         goaway(c, RELAY_GOAWAY_AUTH, "login refused");
-        relay_conn_denied(c);
+        relay_conn_denied(c, s->login->why ? s->login->why : "login refused");
     } else {
         relay_native_refuse(c, RELAY_GOAWAY_PROTOCOL, "a login message that is none");
     }
@@ -402,6 +412,28 @@ static bool on_established(const struct relay_conn *c)
     return s && (s->p.state >= RELAY_NATIVE_ALIVE || c->ending);
 }
 
+static void on_groups(const struct relay_conn *c,
+                      void (*fn)(void *arg, const struct relay_group *g), void *arg)
+{
+    const struct relay_native_session *s = relay_native_of(c);
+    for (uint32_t i = 0; i < s->nslots; i++) {
+        const struct relay_handle *h = s->slot[i];
+        if (h && h->member && !h->closed && !h->opening) {
+            fn(arg, h->group);
+        }
+    }
+}
+
+static uint64_t on_unacked(const struct relay_conn *c)
+{
+    return relay_native_of(c)->leases;
+}
+
+static bool on_forbidden(struct relay_conn *c)
+{
+    return relay_native_forbidden(c);
+}
+
 static bool on_settled(const struct relay_conn *c)
 {
     const struct relay_native_session *s = relay_native_of(c);
@@ -462,11 +494,15 @@ const struct relay_wire relay_wire_native = {
     .input = on_input,
     .direct = on_direct,
     .prepare = on_prepare,
+    .held = relay_native_held,
     .ready = on_ready,
     .written = on_written,
     .ping = on_ping,
     .established = on_established,
     .settled = on_settled,
+    .forbidden = on_forbidden,
+    .groups = on_groups,
+    .unacked = on_unacked,
     .goodbye = on_goodbye,
     .close = on_close,
 };

@@ -16,7 +16,6 @@
 #define RELAY_NATIVE_CUT ((size_t)64 * 1024)       /* payload of a fragment that the relay sends */
 #define RELAY_NATIVE_AHEAD ((size_t)256 * 1024)    /* output beyond which objects wait in backlogs */
 #define RELAY_NATIVE_PAUSE ((uint64_t)1 << 20)     /* output at which no more items come */
-#define RELAY_NATIVE_PENDING 65536u                /* publishes of a group without an answer yet */
 #define RELAY_NATIVE_ASSEMBLING 64u                /* objects of a connection in fragments */
 /* clang-format on */
 
@@ -35,6 +34,7 @@ struct relay_handle {
     struct relay_native_session *session;
     uint64_t request; /* of OPEN, until it was answered */
     uint32_t slot;
+    unsigned rights;              /* enum relay_right, by the newest rules */
     bool member, opening, closed; /* closed: only waits for the engine's answers */
     bool due;                     /* on the list of those with a receipt or a window to send */
     bool held;                    /* no more window for now */
@@ -43,9 +43,10 @@ struct relay_handle {
     struct relay_handle *due_next;
     /* publishing */
     struct relay_lane lane;
-    struct relay_object *head, *tail; /* the object under way */
-    int32_t refusal;                  /* why it is skipped */
-    uint64_t granted;                 /* bytes that count as done: the window begins there */
+    struct relay_object *head, *tail;  /* the object under way */
+    int refusal;                       /* why it is skipped */
+    struct relay_put put;              /* of it */
+    uint64_t granted;                  /* bytes that count as done: the window begins there */
     struct relay_native_pending *ring; /* cap is a power of two */
     uint64_t base;                     /* number of entry 0 */
     uint32_t ring_head, n, cap;
@@ -56,7 +57,7 @@ struct relay_handle {
     uint64_t credit, credit_bytes, asked; /* asked: items that the engine may deliver */
     uint64_t items, item_bytes;           /* delivered */
     uint64_t largest;                     /* item so far, for byte limits */
-    uint32_t drains;
+    uint32_t drains, drained;             /* DRAINs at the engine; answered, not told yet */
     struct relay_backlog backlog;
     struct relay_handle *turn_next, *turn_prev; /* ring of those with a backlog */
 };
@@ -88,9 +89,9 @@ struct relay_native_session {
     uint64_t asked_base;
     uint32_t asked_head, asked_n, asked_cap;
     uint64_t backlog; /* bytes of all backlogs */
+    uint64_t leases;  /* items delivered and not settled by it; for administrators */
     uint32_t assembling, nfull, unanswered; /* unanswered: publishes of all handles */
     bool paused, leaving;
-    char identity[RELAY_IDENTITY_MAX + 1];
 };
 
 /* Tokens: what an engine's answer is about. */
@@ -122,6 +123,8 @@ void relay_native_open(struct relay_conn *c, const struct relay_native_open *o);
 void relay_native_opened(struct relay_native_session *s, struct relay_handle *h, int status);
 void relay_native_close_group(struct relay_conn *c, struct relay_handle *h);
 void relay_native_groups_clear(struct relay_native_session *s);
+/* The rules have changed: true when it is a member where it must not be. */
+bool relay_native_forbidden(struct relay_conn *c);
 /* A closed handle without open answers is freed. */
 void relay_native_handle_tidy(struct relay_native_session *s, struct relay_handle *h);
 
@@ -133,8 +136,9 @@ size_t relay_native_run(struct relay_conn *c, const uint8_t *p, size_t n);
 void relay_native_published(struct relay_native_session *s, struct relay_handle *h, uint64_t count,
                             int status);
 void relay_native_due(struct relay_handle *h);
-/* Write receipts and windows that are due. */
+/* Write receipts and windows that are due. held: look again at windows that were held back. */
 void relay_native_receipts(struct relay_conn *c);
+void relay_native_held(struct relay_conn *c);
 uint64_t relay_native_window(const struct relay_hub *hub);
 void relay_native_publish_clear(struct relay_handle *h);
 

@@ -153,8 +153,8 @@ uint8_t *relay_out_urgent(struct relay_out *o, size_t n)
 }
 
 /* The last piece, when these bytes follow it in the same memory. */
-static struct relay_out_piece *neighbour(const struct relay_out *o, const struct relay_object *owner,
-                                         const uint8_t *p, size_t len)
+static struct relay_out_piece *
+neighbour(const struct relay_out *o, const struct relay_object *owner, const uint8_t *p, size_t len)
 {
     struct relay_out_piece *last = o->n ? piece_at(o, o->n - 1) : NULL;
     return last && last->obj == owner && last->p + last->len == p &&

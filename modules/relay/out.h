@@ -19,7 +19,9 @@
 
 #define RELAY_OUT_CHUNK (16 * 1024 - 16) /* bytes of one chunk */
 #define RELAY_OUT_INLINE 1024            /* objects up to this size are copied */
-#define RELAY_OUT_MERGE ((size_t)64 * 1024) /* neighbours in memory are joined up to this length */
+#define RELAY_OUT_MERGE                                                                            \
+    ((size_t)64 * 1024) /* neighbours in memory are joined up to this length                       \
+                         */
 
 struct relay_out_chunk {
     struct relay_out_chunk *next;
@@ -49,8 +51,8 @@ struct relay_out {
     uint32_t head, n, cap;
     struct relay_out_chunk *urgent, *urgent_last; /* bytes of the urgent lane */
     uint32_t urgent_off;
-    bool begun;   /* of the first piece, some bytes are gone */
-    bool joined;  /* what is appended next continues a frame */
+    bool begun;  /* of the first piece, some bytes are gone */
+    bool joined; /* what is appended next continues a frame */
     size_t urgent_bytes;
     size_t bytes; /* waiting, all together */
 };

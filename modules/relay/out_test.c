@@ -265,10 +265,8 @@ static void test_neighbours(void **state)
 int nk_test_relay_out(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_random),
-        cmocka_unit_test(test_clear_gives_back),
-        cmocka_unit_test(test_urgent),
-        cmocka_unit_test(test_urgent_first),
+        cmocka_unit_test(test_random),     cmocka_unit_test(test_clear_gives_back),
+        cmocka_unit_test(test_urgent),     cmocka_unit_test(test_urgent_first),
         cmocka_unit_test(test_neighbours),
     };
     return cmocka_run_group_tests_name("relay/out", tests, NULL, NULL);

@@ -531,6 +531,8 @@ void relay_queue_stats(const struct relay_group *g, struct relay_queue_stats *ou
         out->leased = st->leased;
         out->retained = st->retained != NULL;
         out->producers = st->nproducers;
+        out->epoch = st->q->epoch;
+        out->version = st->version;
     }
     for (size_t i = 0; i < RELAY_DROPS; i++) {
         out->drop[i] = g->drop[i];

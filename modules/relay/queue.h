@@ -256,6 +256,7 @@ uint64_t relay_queue_purge(struct relay_queue *q, struct relay_group *g);
 
 /* Figures of one group; all zero when the queue has nothing of it. */
 struct relay_queue_stats {
+    uint64_t epoch, version;              /* of the newest broadcast; 0 = none known */
     uint64_t members, absent;             /* absent ones are members, too */
     uint64_t queued, delayed;             /* delayed ones are queued, too */
     uint64_t bytes;                       /* of what is queued; copies of one object count once */

@@ -21,6 +21,9 @@
 enum relay_connection { RELAY_TLS, RELAY_TCP };
 enum relay_accept_groups { RELAY_GROUPS_AUTO, RELAY_GROUPS_ANY, RELAY_GROUPS_LISTED };
 
+/* Which wires a relay speaks. */
+enum relay_wires { RELAY_WIRES_AUTO, RELAY_WIRES_NATIVE, RELAY_WIRES_TLSPYO };
+
 /* [relay]; the rows are in cmd_relay.c. */
 struct relay_conf {
     struct nk_strlist listen;
@@ -32,7 +35,9 @@ struct relay_conf {
     int64_t max_connections, max_guests, max_groups;
     int accept_groups; /* enum relay_accept_groups */
     int engine;        /* 0 memory */
+    int wire;          /* enum relay_wires */
     uint64_t hello_timeout, ping_interval, ping_timeout, stall_timeout; /* ms */
+    uint64_t session_grace;                                             /* ms */
 };
 
 /* [group NAME] */

@@ -618,8 +618,9 @@ static int on_open(struct relay_conn *c)
     s->frames.max_payload = most < limit ? most : limit;
     c->session = s;
     relay_tlspyo_init(&s->p);
+    uint32_t stamp = relay_stamps_issue(&s->stamps, NULL, 0);
     size_t n =
-        relay_pickle_hello(p + h->limits.header_size, relay_stamps_issue(&s->stamps, NULL, 0));
+        relay_pickle_hello(p + h->limits.header_size, c->choosing ? RELAY_NATIVE_STAMP : stamp);
     frame_end(c, p, n, n);
     return 0;
 }

@@ -415,7 +415,8 @@ static void test_limits(void **state)
     (void)state;
     uint8_t f[RELAY_NATIVE_AUTH_MAX] = {0};
     struct relay_native_head h;
-    size_t n = relay_native_put_auth(f, 1, 8, f, 100);
+    static const uint8_t zero[100];
+    size_t n = relay_native_put_auth(f, 1, 8, zero, sizeof(zero));
     assert_int_equal(head(f, n, RELAY_FROM_CLIENT, 101, &h), 1);
     assert_int_equal(head(f, 4, RELAY_FROM_CLIENT, 100, &h), NK_ETOOBIG); /* before the rest came */
     struct relay_native_head v = {.type = RELAY_N_ITEM,
