@@ -205,6 +205,9 @@ int relay_client_publish(struct relay_client *c, const struct relay_client_publi
 int relay_client_publish_take(struct relay_client *c, const struct relay_client_publish *p,
                               uint8_t *take_data, size_t len, uint64_t *number);
 
+/* relay_client_fits - would an object of len bytes be taken, as far as the buffer's limits go? */
+bool relay_client_fits(const struct relay_client *c, size_t len);
+
 /* --- receiving -------------------------------------------------------------------------------- */
 
 /* relay_client_credit - ask for n more items of a joined group, now there or later. The demand
@@ -228,6 +231,10 @@ void relay_client_ack(struct relay_client *c, const struct relay_client_lease *l
 int relay_client_nack(struct relay_client *c, const struct relay_client_lease *l,
                       uint32_t delay_ms);
 int relay_client_extend(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
+
+/* relay_client_holds - does the relay still hold this lease for us, as far as we know? False when
+ * the session that it belongs to is over: then somebody else gets the item, or we, once more. */
+bool relay_client_holds(const struct relay_client *c, const struct relay_client_lease *l);
 
 /* relay_client_pause - stop (true) or go on (false) reading from the relay. */
 void relay_client_pause(struct relay_client *c, bool paused);

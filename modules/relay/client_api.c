@@ -95,7 +95,7 @@ const char *relay_client_group_name(const struct relay_client *c, uint32_t group
 
 /* --- publishing ------------------------------------------------------------------------------- */
 
-static bool fits(const struct relay_client *c, size_t len)
+bool relay_client_fits(const struct relay_client *c, size_t len)
 {
     const struct relay_client_conf *conf = c->conf;
     if (relay_client_unsettled(c) == 0) {
@@ -112,7 +112,7 @@ static int publish(struct relay_client *c, const struct relay_client_publish *p,
     int status = 0;
     if (c->finishing || c->state == CLIENT_ENDED || p->group >= c->ngroups) {
         status = NK_ECLOSED;
-    } else if (!fits(c, len)) {
+    } else if (!relay_client_fits(c, len)) {
         c->refused++;
         status = NK_ELIMIT;
     }
@@ -235,6 +235,12 @@ int relay_client_extend(struct relay_client *c, const struct relay_client_lease 
 {
     const struct client_wire *w = wire_of(c, l);
     return w ? w->extend(c, l, ms) : NK_ECLOSED;
+}
+
+bool relay_client_holds(const struct relay_client *c, const struct relay_client_lease *l)
+{
+    const struct client_wire *w = wire_of(c, l);
+    return w && w->holds(c, l);
 }
 
 void relay_client_pause(struct relay_client *c, bool paused)

@@ -567,6 +567,12 @@ static void ack(struct relay_client *c, const struct relay_client_lease *l)
     (void)client_native_settle(c, l, RELAY_N_ACK, 0);
 }
 
+/* While there is no connection the session may still be resumed. */
+static bool holds(const struct relay_client *c, const struct relay_client_lease *l)
+{
+    return l->connection == client_native_of(c)->generation;
+}
+
 static int nack(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms)
 {
     return client_native_settle(c, l, RELAY_N_NACK, ms);
@@ -591,5 +597,6 @@ const struct client_wire client_wire_native = {.name = "native",
                                                .published = published,
                                                .demanded = client_native_demanded,
                                                .ack = ack,
+                                               .holds = holds,
                                                .nack = nack,
                                                .extend = client_native_extend};

@@ -545,6 +545,12 @@ static void ack(struct relay_client *c, const struct relay_client_lease *l)
     }
 }
 
+/* A lease dies with its connection. */
+static bool holds(const struct relay_client *c, const struct relay_client_lease *l)
+{
+    return c->stream && l->connection == c->connection;
+}
+
 static int nack(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms)
 {
     (void)c;
@@ -572,5 +578,6 @@ const struct client_wire client_wire_tlspyo = {.name = "tlspyo",
                                                .published = published,
                                                .demanded = demanded,
                                                .ack = ack,
+                                               .holds = holds,
                                                .nack = nack,
                                                .extend = nack};

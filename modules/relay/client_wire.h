@@ -75,6 +75,9 @@ struct client_wire {
     void (*published)(struct relay_client *c, struct client_group *g);
     void (*demanded)(struct relay_client *c, struct client_group *g);
     void (*ack)(struct relay_client *c, const struct relay_client_lease *l);
+    /* does the relay still hold it for us? Also asked without a connection: then a session that can
+     * be resumed does */
+    bool (*holds)(const struct relay_client *c, const struct relay_client_lease *l);
     int (*nack)(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
     int (*extend)(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
 };

@@ -16,7 +16,8 @@ const struct nk_cmd nk_cmd_endpoint_broadcast = {
         "and "
         "gives it to whoever joins later.\n"
         "\n"
-        "The command ends with status 0 once the relay has acknowledged everything. When the "
+        "With --name they are sent through that endpoint daemon. The command ends with status 0 "
+        "once the relay has acknowledged everything. When the "
         "connection is lost before, it says how many objects are in doubt and repeats none of "
         "them.",
     .examples = "netkit endpoint broadcast --to workers --text 'new weights'  # a str\n"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "relay/daemon_send.h"
 #include "relay/endpoint_receive.h"
 
 #define NOTIFY_MAX 1000000000
@@ -10,15 +11,20 @@ struct notify_conf {
     struct relay_endpoint_conf common;
     int format;
     bool no_wait;
+    char *daemon;
 };
 
-static const struct nk_opt opts[] = {RELAY_ENDPOINT_FORMAT_ROW(struct notify_conf),
-                                     {.name = "no-wait",
-                                      .type = NK_OPT_FLAG,
-                                      .offset = NK_FIELD(struct notify_conf, no_wait),
-                                      .help = "Take what is there now, and do not wait for more"},
-                                     RELAY_ENDPOINT_ROWS,
-                                     NK_OPT_END};
+static const struct nk_opt opts[] = {
+    RELAY_ENDPOINT_FORMAT_ROW(struct notify_conf),
+    {.name = "no-wait",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct notify_conf, no_wait),
+     .help = "Take what is there now, and do not wait for more"},
+    RELAY_DAEMON_NAME_ROW(struct notify_conf, daemon,
+                          "Add to what this endpoint daemon wants, and end at once; what comes is "
+                          "taken with pop"),
+    RELAY_ENDPOINT_ROWS,
+    NK_OPT_END};
 
 static int receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_dest *dest,
                    const char **groups)
@@ -53,7 +59,10 @@ static int run(struct nk_cmd_ctx *ctx)
     struct relay_endpoint_dest dest = {0};
     int status = relay_endpoint_dest_parse((const char *const *)ctx->argv, (size_t)ctx->argc, 1,
                                            EVERYTHING, NOTIFY_MAX, &dest, &ctx->diag);
-    if (status == 0) {
+    const struct notify_conf *conf = ctx->conf;
+    if (status == 0 && conf->daemon) {
+        status = relay_daemon_notify_run(ctx, conf->daemon, &dest);
+    } else if (status == 0) {
         const char **groups = calloc(dest.n, sizeof(*groups));
         status = groups ? receive(ctx, &dest, groups) : -ENOMEM;
         free(groups);
@@ -63,7 +72,7 @@ static int run(struct nk_cmd_ctx *ctx)
 }
 
 const struct nk_cmd nk_cmd_endpoint_notify = {
-    .synopsis = "GROUP[=N].. [--no-wait] [--format FORMAT]",
+    .synopsis = "GROUP[=N].. [--no-wait] [--format FORMAT] | --name NAME GROUP[=N]..",
     .summary = "Take produced objects out of the queues of groups",
     .description =
         "Joins the groups, asks for N objects of each (default 1), waits for them and prints them. "

@@ -18,7 +18,8 @@ const struct nk_cmd nk_cmd_endpoint_produce = {
         "in the group's queue until a member asks for it (notify); with GROUP=N, N members get one "
         "each. To name a group that itself ends in =NUMBER, add another =N.\n"
         "\n"
-        "The command ends with status 0 once the relay has acknowledged everything. When the "
+        "With --name they are sent through that endpoint daemon. The command ends with status 0 "
+        "once the relay has acknowledged everything. When the "
         "connection is lost before, it says how many objects are in doubt and repeats none of "
         "them.",
     .examples = "seq 100 | netkit endpoint produce --to jobs --lines --as str  # a hundred jobs\n"

@@ -125,8 +125,8 @@ static int start_loop(struct relay_endpoint_session *s, struct nk_diag *diag)
     return status < 0 ? nk_fail_sys(diag, status, "cannot watch signals") : 0;
 }
 
-int relay_endpoint_start(struct relay_endpoint_session *s, struct nk_cmd_ctx *ctx,
-                         const struct relay_endpoint_plan *plan)
+int relay_endpoint_prepare(struct relay_endpoint_session *s, struct nk_cmd_ctx *ctx,
+                           const struct relay_endpoint_plan *plan)
 {
     struct nk_diag *diag = &ctx->diag;
     s->ctx = ctx;
@@ -138,9 +138,6 @@ int relay_endpoint_start(struct relay_endpoint_session *s, struct nk_cmd_ctx *ct
     }
     if (status == 0) {
         status = load_secrets(s, plan->conf, diag);
-    }
-    if (status == 0) {
-        status = start_loop(s, diag);
     }
     if (status < 0) {
         return status;
@@ -162,7 +159,19 @@ int relay_endpoint_start(struct relay_endpoint_session *s, struct nk_cmd_ctx *ct
                                    .local = strncmp(s->target.connect, "unix:", 5) == 0,
                                    .trust = s->target.tls ? RELAY_TRUST_CA : RELAY_TRUST_LOCAL,
                                    .name = "netkit"};
-    return relay_client_open(s->app, &s->client_conf, plan->ops, plan->owner, &s->client);
+    return status;
+}
+
+int relay_endpoint_start(struct relay_endpoint_session *s, struct nk_cmd_ctx *ctx,
+                         const struct relay_endpoint_plan *plan)
+{
+    int status = relay_endpoint_prepare(s, ctx, plan);
+    if (status == 0) {
+        status = start_loop(s, &ctx->diag);
+    }
+    return status < 0
+               ? status
+               : relay_client_open(s->app, &s->client_conf, plan->ops, plan->owner, &s->client);
 }
 
 void relay_endpoint_end(struct relay_endpoint_session *s, int status, const struct nk_diag *why)

@@ -192,6 +192,12 @@ struct relay_endpoint_plan {
     void *owner;
 };
 
+/* relay_endpoint_prepare - the first half of relay_endpoint_start, for a loop and a client of
+ * somebody else's: find, load, check, and fill s->client_conf, which points into *s. ctx needs ini,
+ * globals (state_dir) and log only. relay_endpoint_stop must be called in any case. */
+int relay_endpoint_prepare(struct relay_endpoint_session *s, struct nk_cmd_ctx *ctx,
+                           const struct relay_endpoint_plan *plan);
+
 /* relay_endpoint_start - find, load, check and begin to connect. On failure the error is in
  * ctx->diag; relay_endpoint_stop must be called in any case. on_stop is called once; a second
  * signal ends the loop at once. */

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "core/app.h"
 #include "core/stream.h"
+#include "relay/daemon_send.h"
 
 #define QUEUE_HIGH ((size_t)4 << 20) /* lines read ahead of the relay, bytes */
 #define QUEUE_LINES 8192             /* and their number */
@@ -43,6 +44,13 @@ static const char *const as_choices[] = {"auto", "bytes", "str", "pickle", NULL}
          .type = NK_OPT_FLAG,                                                                      \
          .offset = NK_FIELD(struct relay_endpoint_send_conf, lines),                               \
          .help = "Send each line as an object of its own, as soon as it is read"},                 \
+        RELAY_DAEMON_NAME_ROW(struct relay_endpoint_send_conf, daemon,                             \
+                              "Send through this endpoint daemon; the options about the relay "    \
+                              "are the daemon's then"),                                            \
+        {.name = "no-wait",                                                                        \
+         .type = NK_OPT_FLAG,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_send_conf, no_wait),                             \
+         .help = "With --name: end when the daemon has the objects, do not wait for the relay"},   \
         RELAY_ENDPOINT_ROWS, NK_OPT_END
 
 const struct nk_opt relay_endpoint_broadcast_opts[] = {SEND_ROWS(
@@ -67,16 +75,17 @@ static int read_on(struct sender *x, struct nk_diag *diag);
 
 /* --- objects --------------------------------------------------------------------------------- */
 
-static enum relay_endpoint_as kind_of(const struct sender *x, bool is_text)
+enum relay_endpoint_as relay_endpoint_as_for(const struct relay_endpoint_send_conf *conf,
+                                             bool is_text)
 {
-    if (x->conf->as != ENDPOINT_AS_AUTO) {
-        return (enum relay_endpoint_as)x->conf->as;
+    if (conf->as != ENDPOINT_AS_AUTO) {
+        return (enum relay_endpoint_as)conf->as;
     }
     return is_text ? ENDPOINT_AS_STR : ENDPOINT_AS_BYTES;
 }
 
-static int check_data(const char *where, enum relay_endpoint_as as, const uint8_t *p, size_t n,
-                      struct nk_diag *diag)
+int relay_endpoint_check_data(const char *where, enum relay_endpoint_as as, const uint8_t *p,
+                              size_t n, struct nk_diag *diag)
 {
     if (as == ENDPOINT_AS_STR && !nk_utf8_valid(p, n)) {
         int code = nk_fail(diag, NK_EFORMAT, "%s: not valid UTF-8, so it cannot be a str", where);
@@ -101,9 +110,9 @@ static int send_data(struct sender *x, const char *where, bool is_text, const vo
     static const enum relay_client_wrap wraps[] = {[ENDPOINT_AS_BYTES] = RELAY_WRAP_BYTES,
                                                    [ENDPOINT_AS_STR] = RELAY_WRAP_STR,
                                                    [ENDPOINT_AS_PICKLE] = RELAY_WRAP_NONE};
-    enum relay_endpoint_as as = kind_of(x, is_text);
+    enum relay_endpoint_as as = relay_endpoint_as_for(x->conf, is_text);
     struct relay_client_publish p = {.content = RELAY_CONTENT_PICKLE, .wrap = wraps[as]};
-    int status = check_data(where, as, data, n, diag);
+    int status = relay_endpoint_check_data(where, as, data, n, diag);
     for (size_t i = 0; i < x->dest.n && status == 0; i++) {
         p.group = x->group[i];
         p.copies = x->dest.v[i].n > 0 ? (uint64_t)x->dest.v[i].n : 0;
@@ -345,6 +354,14 @@ int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_coun
     int status =
         relay_endpoint_dest_parse((const char *const *)x.conf->to.v, x.conf->to.n, counts->def,
                                   counts->min, counts->max, &x.dest, &ctx->diag);
+    if (status == 0 && x.conf->daemon) {
+        status = relay_daemon_send_run(ctx, x.conf, &x.dest, counts->def > 0);
+        relay_endpoint_dest_clear(&x.dest);
+        return status;
+    }
+    if (status == 0 && x.conf->no_wait) {
+        status = nk_fail(&ctx->diag, NK_EUSAGE, "--no-wait is for --name");
+    }
     if (status == 0) {
         status = start(&x, ctx);
     }

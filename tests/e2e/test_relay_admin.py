@@ -29,7 +29,9 @@ def group(relay, name):
 
 @pytest.fixture
 def relay(programs, work):
-    return relay_support.Relay(programs, work, connection="TCP")
+    relay = relay_support.Relay(programs, work, connection="TCP")
+    relay.program.wait_line('"ready"')  # listening comes first, the control socket then
+    return relay
 
 
 def test_groups(relay):

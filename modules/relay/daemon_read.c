@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+#include "relay/daemon_read.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cli.h"
+
+#define OUTPUT_GROWTH 6 /* JSON of an object against its pickle */
+#define OUTPUT_SLACK ((size_t)1 << 20)
+#define LATE_MS 5000 /* longer than the daemon waits itself */
+
+struct reader {
+    struct nk_cmd_ctx *ctx;
+    struct relay_daemon_link link;
+    struct nk_buf out;
+    struct relay_value_doc doc;
+    bool array; /* --json: all of it is one document */
+    uint64_t items;
+};
+
+static int print_object(struct reader *x, const uint8_t *p, size_t n)
+{
+    const struct relay_daemon_read_conf *conf = x->ctx->conf;
+    struct relay_daemon_object o;
+    int rc = relay_daemon_get_object(p, n, &o);
+    if (rc < 0) {
+        return nk_fail(&x->ctx->diag, rc, "endpoint %s: not an answer", x->link.name);
+    }
+    enum relay_endpoint_format format =
+        x->array ? ENDPOINT_JSON : (enum relay_endpoint_format)conf->format;
+    nk_buf_init(&x->out, o.len > SIZE_MAX / (2 * OUTPUT_GROWTH)
+                             ? o.len
+                             : o.len * OUTPUT_GROWTH + OUTPUT_SLACK);
+    rc = relay_endpoint_format_object(&x->out, format, &x->doc, o.data, o.len);
+    if (rc < 0) {
+        rc = nk_fail_sys(&x->ctx->diag, rc, "cannot print an object of %zu bytes", o.len);
+    } else if (x->array) {
+        x->out.len--; /* the line end */
+        fputs(x->items > 0 ? ",\n " : "[", stdout);
+    }
+    if (rc == 0) {
+        nk_cli_print(&x->out);
+        x->items++;
+    }
+    nk_buf_clear(&x->out);
+    return rc;
+}
+
+/* Objects until DONE: its verdict. */
+static int print_all(struct reader *x)
+{
+    for (;;) {
+        enum relay_daemon_type type;
+        const uint8_t *p;
+        size_t n;
+        int rc = relay_daemon_next(&x->link, &type, &p, &n);
+        if (rc == 0 && type != DAEMON_OBJECT) {
+            return relay_daemon_verdict(&x->link, type, p, n, NULL);
+        }
+        rc = rc < 0 ? rc : print_object(x, p, n);
+        if (rc < 0) {
+            return rc;
+        }
+    }
+}
+
+static int ask(struct reader *x, enum relay_daemon_mode mode)
+{
+    const struct relay_daemon_read_conf *conf = x->ctx->conf;
+    const struct relay_daemon_read r = {.mode = mode,
+                                        .block = conf->block,
+                                        .max = (uint64_t)conf->max_items,
+                                        .wait_ms = x->ctx->globals->timeout_ms};
+    struct nk_buf b;
+    nk_buf_init(&b, RELAY_DAEMON_REQUEST);
+    int rc = relay_daemon_put_read(&b, &r);
+    rc = rc < 0 ? nk_fail_sys(&x->ctx->diag, rc, "endpoint") : relay_daemon_say(&x->link, &b);
+    nk_buf_clear(&b);
+    return rc;
+}
+
+static int confirm(struct reader *x)
+{
+    struct nk_buf b;
+    nk_buf_init(&b, RELAY_DAEMON_REQUEST);
+    int rc = relay_daemon_put(&b, DAEMON_TAKEN, NULL, 0);
+    rc = rc < 0 ? nk_fail_sys(&x->ctx->diag, rc, "endpoint") : relay_daemon_say(&x->link, &b);
+    nk_buf_clear(&b);
+    return rc < 0 ? rc : relay_daemon_wait(&x->link, NULL);
+}
+
+int relay_daemon_read_run(struct nk_cmd_ctx *ctx, enum relay_daemon_mode mode)
+{
+    const struct relay_daemon_read_conf *conf = ctx->conf;
+    struct reader x = {.ctx = ctx, .array = ctx->globals->json};
+    uint64_t limit = ctx->globals->timeout_ms;
+    int rc = relay_daemon_connect(&x.link, ctx, conf->name, limit ? limit + LATE_MS : 0);
+    rc = rc != 0 ? rc : ask(&x, mode);
+    rc = rc != 0 ? rc : print_all(&x);
+    if (rc == 0 && x.array) {
+        fputs(x.items > 0 ? "]\n" : "[]\n", stdout);
+    }
+    /* what is not written is not taken */
+    rc = rc != 0 ? rc : nk_cli_flush(&ctx->diag);
+    rc = rc != 0 ? rc : confirm(&x);
+    relay_daemon_hangup(&x.link);
+    relay_value_doc_clear(&x.doc);
+    return relay_daemon_result(ctx, rc);
+}
