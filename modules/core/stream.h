@@ -106,8 +106,9 @@ struct nk_stream {
  */
 void nk_stream_own(struct nk_stream *s, nk_stream_event_fn *fn, void *owner);
 
-/* nk_stream_read - read up to n (>= 1) bytes into p. Returns bytes, 0 at end of stream, NK_EAGAIN
- * (also when the per-turn limit is used up), NK_ETRUNC (TLS end without close_notify), or -errno.
+/* nk_stream_read - read up to n (>= 1) bytes into p, all of which may be written over, also behind
+ * those that are returned. Returns bytes, 0 at end of stream, NK_EAGAIN (also when the per-turn
+ * limit is used up), NK_ETRUNC (TLS end without close_notify), or -errno.
  */
 ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n);
 
