@@ -3,6 +3,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,7 +66,7 @@ static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
     struct client_note *n = note(owner, 'L');
     (void)again_ms;
     n->status = why->code;
-    strncpy(n->text, why->text, sizeof(n->text) - 1);
+    snprintf(n->text, sizeof(n->text), "%.*s", (int)sizeof(n->text) - 1, why->text);
 }
 
 static void on_end(void *owner, int status, const struct nk_diag *why)
@@ -73,7 +74,7 @@ static void on_end(void *owner, int status, const struct nk_diag *why)
     struct client_note *n = note(owner, 'E');
     n->status = status;
     if (why) {
-        strncpy(n->text, why->hint, sizeof(n->text) - 1);
+        snprintf(n->text, sizeof(n->text), "%.*s", (int)sizeof(n->text) - 1, why->hint);
     }
 }
 
