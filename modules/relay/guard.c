@@ -168,16 +168,40 @@ void relay_guard_leave(struct relay_guard *g, struct relay_guest *guest)
     }
 }
 
+/* One more failure of a; returns how many there were before. */
+static unsigned count_failure(struct relay_address *a, uint64_t now_ms)
+{
+    uint64_t forgotten = a->failures ? (now_ms - a->failed_ms) / RELAY_FORGET_MS : 0;
+    a->failures -= forgotten < a->failures ? (unsigned)forgotten : a->failures;
+    unsigned before = a->failures;
+    a->failures += a->failures < FAILURES_MAX;
+    a->failed_ms = now_ms;
+    return before;
+}
+
+static uint64_t penalty(unsigned failures)
+{
+    uint64_t delay = (uint64_t)RELAY_PENALTY_FIRST_MS << failures;
+    return delay < RELAY_PENALTY_MAX_MS ? delay : RELAY_PENALTY_MAX_MS;
+}
+
 uint64_t relay_guard_failed(struct relay_guard *g, struct relay_guest *guest, uint64_t now_ms)
 {
     (void)g;
-    struct relay_address *a = guest->address;
-    uint64_t forgotten = a->failures ? (now_ms - a->failed_ms) / RELAY_FORGET_MS : 0;
-    a->failures -= forgotten < a->failures ? (unsigned)forgotten : a->failures;
-    uint64_t delay = (uint64_t)RELAY_PENALTY_FIRST_MS << a->failures;
-    a->failures += a->failures < FAILURES_MAX;
-    a->failed_ms = now_ms;
-    return delay < RELAY_PENALTY_MAX_MS ? delay : RELAY_PENALTY_MAX_MS;
+    return penalty(count_failure(guest->address, now_ms));
+}
+
+uint64_t relay_guard_attempt(struct relay_guard *g, struct relay_guest *guest, uint64_t now_ms)
+{
+    (void)g;
+    unsigned before = count_failure(guest->address, now_ms);
+    return before ? penalty(before - 1) : 0;
+}
+
+void relay_guard_forgive(struct relay_guard *g, struct relay_guest *guest)
+{
+    (void)g;
+    guest->address->failures -= guest->address->failures > 0;
 }
 
 uint64_t relay_guard_dropped(const struct relay_guard *g)

@@ -45,6 +45,16 @@ void relay_guard_leave(struct relay_guard *g, struct relay_guest *guest);
  * closed, in milliseconds. The guest must be entered. */
 uint64_t relay_guard_failed(struct relay_guard *g, struct relay_guest *guest, uint64_t now_ms);
 
+/*
+ * relay_guard_attempt - a login whose next answer tells the peer whether its guess was right
+ * (CPace): counts as failed from now on, so that it costs the same whether the peer goes away,
+ * waits, or tries many at once. Returns how many milliseconds to wait before answering: 0 for an
+ * address without failures. relay_guard_forgive - it succeeded after all. The guest must be
+ * entered.
+ */
+uint64_t relay_guard_attempt(struct relay_guard *g, struct relay_guest *guest, uint64_t now_ms);
+void relay_guard_forgive(struct relay_guard *g, struct relay_guest *guest);
+
 /* relay_guard_dropped - guests dropped so far to make room. */
 uint64_t relay_guard_dropped(const struct relay_guard *g);
 

@@ -36,6 +36,31 @@ static void test_oldest_guest_goes(void **state)
     relay_guard_free(g);
 }
 
+/* A login that tells the peer its result: counted before it is known. */
+static void test_attempts(void **state)
+{
+    (void)state;
+    struct relay_guard *g = relay_guard_new(100);
+    int n = 0;
+    struct relay_guest a = {.drop = on_drop, .owner = &n}, b = a;
+    assert_int_equal(relay_guard_enter(g, &a, "10.0.0.1:1"), 0);
+    assert_int_equal(relay_guard_enter(g, &b, "10.0.0.1:2"), 0);
+    for (int i = 0; i < 5; i++) { /* who knows the password never waits */
+        assert_int_equal(relay_guard_attempt(g, &a, 1000), 0);
+        relay_guard_forgive(g, &a);
+    }
+    assert_int_equal(relay_guard_attempt(g, &a, 1000), 0);
+    assert_int_equal(relay_guard_attempt(g, &b, 1000), 250); /* at the same time */
+    relay_guard_leave(g, &b);                                /* goes away without a word */
+    assert_int_equal(relay_guard_enter(g, &b, "10.0.0.1:3"), 0);
+    assert_int_equal(relay_guard_attempt(g, &b, 1000), 500);
+    relay_guard_forgive(g, &b);
+    assert_int_equal(relay_guard_attempt(g, &b, 1000), 500);
+    relay_guard_leave(g, &a);
+    relay_guard_leave(g, &b);
+    relay_guard_free(g);
+}
+
 static void test_penalty(void **state)
 {
     (void)state;
@@ -82,6 +107,7 @@ int nk_test_relay_guard(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_oldest_guest_goes),
         cmocka_unit_test(test_penalty),
+        cmocka_unit_test(test_attempts),
         cmocka_unit_test(test_many_addresses),
     };
     return cmocka_run_group_tests_name("relay/guard", tests, NULL, NULL);
