@@ -23,7 +23,7 @@ static const struct nk_opt relay_opts[] = {
      ROW(listen),
      .arg = "LISTEN",
      .def = RELAY_DEFAULT_LISTEN,
-     .flags = NK_OPT_REPEAT,
+     .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,
      .help = "Where endpoints connect: a transport only, TLS is added by 'connection'"},
     {.name = "connection",
      .type = NK_OPT_ENUM,

@@ -118,8 +118,10 @@ static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take
     relay_hub_accept(s->hub, stream, s->creds != NULL);
 }
 
-static int listen_on(struct nk_service *s, const char *text, struct nk_diag *diag)
+static int listen_on(struct nk_service *s, const char *text, struct nk_listener **out,
+                     struct nk_diag *diag)
 {
+    const struct relay_conf *first = s->args.conf; /* what takes a restart is as it says */
     struct nk_endpoint *ep;
     struct nk_listener *l;
     char where[ADDRESS_TEXT];
@@ -132,17 +134,19 @@ static int listen_on(struct nk_service *s, const char *text, struct nk_diag *dia
     if (rc < 0) {
         return rc;
     }
-    s->listener[s->nlisteners++] = l;
     if (nk_listener_local(l, where, sizeof(where)) < 0) {
         nk_info(log_of(s), "relay", "listening on %s", text);
+        *out = l;
         return 0;
     }
     /* an inherited descriptor shows its address only now */
-    if (!s->creds && !s->conf->allow_plain && strncmp(where, "tcp:", 4) == 0 &&
+    if (!s->creds && !first->allow_plain && strncmp(where, "tcp:", 4) == 0 &&
         !loopback_body(where + 4)) {
+        nk_listener_close(l);
         return refuse_plain(text, diag);
     }
     nk_info(log_of(s), "relay", "listening on %s (%s)", where, s->creds ? "TLS" : "plain");
+    *out = l;
     return 0;
 }
 
@@ -357,33 +361,95 @@ static int open_hub(struct nk_service *s, struct nk_diag *diag)
     return rc < 0 ? nk_fail_sys(diag, rc, "relay") : 0;
 }
 
-static int open_listeners(struct nk_service *s, struct nk_diag *diag)
+/* How often text stands among the first n of a list. */
+static size_t occurrences(const struct nk_strlist *list, size_t n, const char *text)
 {
-    s->listener = calloc(s->conf->listen.n, sizeof(struct nk_listener *));
-    if (!s->listener) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++) {
+        count += strcmp(list->v[i], text) == 0;
+    }
+    return count;
+}
+
+/* The listener that has been open for entry i of a new list, or NULL. */
+static struct nk_listener *open_already(const struct nk_service *s, const struct nk_strlist *list,
+                                        size_t i)
+{
+    size_t before = occurrences(list, i, list->v[i]);
+    for (size_t k = 0; k < s->nlisteners; k++) {
+        if (strcmp(s->conf->listen.v[k], list->v[i]) == 0 &&
+            occurrences(&s->conf->listen, k, list->v[i]) == before) {
+            return s->listener[k];
+        }
+    }
+    return NULL;
+}
+
+/* Close those of v that are not in keep as well. */
+static void close_others(struct nk_listener *const *v, size_t n, struct nk_listener *const *keep,
+                         size_t nkeep)
+{
+    for (size_t i = 0; i < n; i++) {
+        size_t k = 0;
+        while (k < nkeep && keep[k] != v[i]) {
+            k++;
+        }
+        if (k == nkeep) {
+            nk_listener_close(v[i]);
+        }
+    }
+}
+
+/* A listener for each text; *out is an array to free. Those that are open already are taken over,
+ * and stay open on failure. */
+static int open_listeners(struct nk_service *s, const struct nk_strlist *list,
+                          struct nk_listener ***out, struct nk_diag *diag)
+{
+    struct nk_listener **v = calloc(list->n, sizeof(struct nk_listener *));
+    if (!v) {
         return nk_fail_sys(diag, -ENOMEM, "relay");
     }
-    for (size_t i = 0; i < s->conf->listen.n; i++) {
-        int rc = listen_on(s, s->conf->listen.v[i], diag);
+    for (size_t i = 0; i < list->n; i++) {
+        v[i] = open_already(s, list, i);
+        int rc = v[i] ? 0 : listen_on(s, list->v[i], &v[i], diag);
         if (rc < 0) {
+            close_others(v, i, s->listener, s->nlisteners);
+            free(v);
             return rc;
         }
     }
+    *out = v;
     return 0;
 }
 
-static void close_listeners(struct nk_service *s)
+/* From now on these; take_v may be NULL with n = 0. */
+static void set_listeners(struct nk_service *s, struct nk_listener **take_v, size_t n)
 {
-    for (size_t i = 0; i < s->nlisteners; i++) {
-        nk_listener_close(s->listener[i]);
+    close_others(s->listener, s->nlisteners, take_v, n);
+    free(s->listener);
+    s->listener = take_v;
+    s->nlisteners = n;
+}
+
+/* Where the new configuration listens, as far as it can be in force: with the encryption that this
+ * process was started with. */
+static int reload_listeners(struct nk_service *s, const struct relay_conf *conf,
+                            struct nk_listener ***out, struct nk_diag *diag)
+{
+    const struct relay_conf *first = s->args.conf;
+    struct relay_conf now = *conf;
+    int rc = check_conf(conf, diag);
+    now.connection = first->connection;
+    now.allow_plain = first->allow_plain;
+    for (size_t i = 0; rc == 0 && i < now.listen.n; i++) {
+        rc = check_listen(&now, now.listen.v[i], diag);
     }
-    s->nlisteners = 0;
+    return rc < 0 ? rc : open_listeners(s, &now.listen, out, diag);
 }
 
 static void relay_close(struct nk_service *s)
 {
-    close_listeners(s);
-    free(s->listener);
+    set_listeners(s, NULL, 0);
     nk_app_defer_cancel(s->args.app, &s->ready);
     nk_work_cancel(s->stretching);
     relay_hub_free(s->hub);
@@ -416,15 +482,17 @@ static int relay_start(const struct nk_service_args *args, struct nk_service **o
     s->ini = args->ini;
     s->lock = -1;
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
+    struct nk_listener **listeners = NULL;
     int rc = check_conf(s->conf, diag);
     rc = rc < 0 ? rc : open_groups(s, diag);
     rc = rc < 0 ? rc : open_credentials(s, diag);
     rc = rc < 0 ? rc : open_hub(s, diag);
-    rc = rc < 0 ? rc : open_listeners(s, diag);
+    rc = rc < 0 ? rc : open_listeners(s, &s->conf->listen, &listeners, diag);
     if (rc < 0) {
         relay_close(s);
         return rc;
     }
+    set_listeners(s, listeners, s->conf->listen.n);
     nk_app_defer(args->app, &s->ready);
     *out = s;
     return 0;
@@ -434,7 +502,7 @@ static int relay_start(const struct nk_service_args *args, struct nk_service **o
 
 static void relay_drain(struct nk_service *s)
 {
-    close_listeners(s);
+    set_listeners(s, NULL, 0);
     relay_hub_drain(s->hub);
 }
 
@@ -517,17 +585,22 @@ static int relay_reload(struct nk_service *s, const void *conf, const struct nk_
         rc = relay_credentials_tls(&paths, new_conf, s->args.app, &creds, diag);
     }
     struct relay_login *login = NULL;
+    struct nk_listener **listeners = NULL;
     rc = rc < 0 ? rc : load_login(s, new_conf, ini, creds, &password, &login, diag);
+    rc = rc < 0 ? rc : reload_listeners(s, new_conf, &listeners, diag);
     rc = rc < 0 ? rc : reload_groups(s, new_conf, ini, diag);
     if (rc == 0 && (rc = change_login(s, login)) < 0) {
         nk_fail_sys(diag, rc, "relay");
     }
     nk_secret_clear(&password);
     if (rc < 0) {
+        close_others(listeners, listeners ? new_conf->listen.n : 0, s->listener, s->nlisteners);
+        free(listeners);
         relay_login_unref(login);
         tls_creds_unref(creds);
         return rc;
     }
+    set_listeners(s, listeners, new_conf->listen.n);
     if (creds) {
         tls_creds_unref(s->creds);
         s->creds = creds;

@@ -2,6 +2,7 @@
 """netkit run [SECTION..]: services of a netkit.ini in one loop. They are [forward NAME] sections, and
 most of them forward to a program, so that the launcher takes part."""
 
+import json
 import os
 import signal
 import socket
@@ -217,6 +218,46 @@ def test_what_needs_a_restart(programs, work):
     assert "[relay]" not in said and "restart" not in said
     said = s.replace(relay(here, 10, "[group y]\n[group z]\nmatch = y\n"))
     assert OLD in said and "another section" in said
+    assert s.program.stop() == 0
+
+
+def test_listeners_of_a_relay_come_and_go(programs, work):
+    def relay(*listen, more=""):
+        return "[relay]\n" + "".join(f"listen = {text}\n" for text in listen) + more
+
+    def ports():
+        status = json.loads(run("status", "--state-dir", work / "state").stdout)
+        return [text.rsplit(":", 1)[1] for text in status["relay"]["listen"]]
+
+    any_port, path = "tcp:127.0.0.1:0", work / "relay.sock"
+    s = Services(programs, work, relay(any_port)).ready()
+    first = ports()
+    said = s.replace(relay(f"unix:{path}", any_port, any_port))
+    assert "[relay] listen changed: applied" in said and path.exists()
+    second = ports()
+    assert second[1] == first[0] and len(set(second)) == 3
+    with connect(int(first[0])), connect(int(second[2])):
+        pass
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = s.replace(relay(any_port, f"tcp:127.0.0.1:{taken.getsockname()[1]}"))
+    assert OLD in said and ports() == second
+    assert OLD in s.replace(relay(any_port, "tls:127.0.0.1:0")) and ports() == second
+    # two at once: what listens where, and what cannot be done
+    said = s.replace(relay("tcp:0.0.0.0:0", more="connection = TCP\nallow_plain = yes\n"))
+    assert "[relay] listen changed: applied" in said
+    assert "[relay] connection changed: needs a restart" in said
+    assert "(TLS)" in said and "(plain)" not in said
+    assert not path.exists() and len(ports()) == 1
+    with pytest.raises(ConnectionRefusedError):
+        connect(int(first[0]))
+    assert s.program.stop() == 0
+
+
+def test_plain_relay_stays_on_this_machine(programs, work):
+    """The encryption that a public listener would have comes only with a restart."""
+    s = Services(programs, work, "[relay]\nlisten = tcp:127.0.0.1:0\nconnection = TCP\n").ready()
+    said = s.replace("[relay]\nlisten = tcp:0.0.0.0:0\nconnection = TLS\n")
+    assert OLD in said and "reachable from other machines" in said
     assert s.program.stop() == 0
 
 
