@@ -145,6 +145,18 @@ int relay_log_put(struct relay_log *log, const struct relay_log_entry *e, uint64
     return 0;
 }
 
+/* Tickets ascend, but for what was put off because the disk was full: that stands first. */
+bool relay_log_counts(const struct relay_log *log, uint64_t ticket)
+{
+    return ticket <= log->reported && !(log->pending.n && log->pending.v[0].ticket <= ticket) &&
+           !(log->flight.n && log->flight.v[0].ticket <= ticket);
+}
+
+uint64_t relay_log_version_epoch(const struct relay_log *log)
+{
+    return log->versions;
+}
+
 bool relay_log_idle(const struct relay_log *log)
 {
     return !log->work && log->pending.n == 0;
@@ -518,6 +530,9 @@ static void write_rest(struct relay_log *log)
         relay_log_job_run(log->job);
         finish(log);
     }
+    if (!log->stats.failed && !log->pending.n) {
+        (void)relay_log_clean_write(log->dir, log->versions); /* only costs a replay */
+    }
 }
 
 static void vector_clear(struct relay_log_vector *p)
@@ -528,23 +543,23 @@ static void vector_clear(struct relay_log_vector *p)
     free(p->v);
 }
 
-/* The job's memory is the work's until that has been dropped. */
+/* The job's memory is the work's until that has been dropped. One that no thread has begun is done
+ * here. */
 static void end_work(struct relay_log *log)
 {
     struct nk_work *work = log->work;
+    struct relay_log_job *j = log->job;
     if (!work) {
         return;
     }
     log->conf.ops = &nobody;
-    bool ran = nk_work_wait(work);
-    nk_work_cancel(work);
-    struct relay_log_job *j = log->job, *next = ran ? relay_log_job_new(log) : NULL;
-    log->work = NULL;
-    if (ran) {
-        finish(log);
+    if (!nk_work_wait(work)) {
+        relay_log_job_run(j);
     }
+    nk_work_cancel(work);
+    finish(log);
     j->log = NULL; /* freed by on_drop */
-    log->job = next;
+    log->job = relay_log_job_new(log);
 }
 
 void relay_log_close(struct relay_log *log)

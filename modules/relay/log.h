@@ -92,6 +92,14 @@ struct relay_log_entry {
  */
 int relay_log_put(struct relay_log *log, const struct relay_log_entry *e, uint64_t *ticket);
 
+/* relay_log_counts - true when everything up to that ticket counts, or was refused. */
+bool relay_log_counts(const struct relay_log *log, uint64_t ticket);
+
+/* relay_log_version_epoch - under which versions of retained objects are given since this start:
+ * the same as before when the log was closed in order, else a new one, because versions may have
+ * been seen that were never stored. Not 0. */
+uint64_t relay_log_version_epoch(const struct relay_log *log);
+
 /* relay_log_idle - true when everything that was put counts (or never will). */
 bool relay_log_idle(const struct relay_log *log);
 

@@ -17,6 +17,7 @@
 enum { NUMBER_DIGITS = 16, HEX = 16, FILE_MODE = 0600 };
 
 static const char reserve_name[] = "reserve";
+static const char clean_name[] = "clean";
 
 static ssize_t system_write(void *ctx, int fd, const void *p, size_t n, off_t at)
 {
@@ -289,6 +290,43 @@ int relay_log_quarantine(int dir, uint64_t number)
     int rc = renameat(dir, name, dir, bad) < 0 ? -errno : 0;
     rc = rc < 0 ? rc : unlink_quietly(dir, number, "idx");
     return rc < 0 ? rc : sync_dir(dir);
+}
+
+/* A segment's header with nothing behind it: it has a version and a checksum already. */
+int relay_log_clean_write(int dir, uint64_t versions)
+{
+    uint8_t bytes[RELAY_LOG_SEGMENT_HEAD];
+    struct relay_log_segment_head h = {.file = RELAY_LOG_FILE_CLEAN, .epoch = versions};
+    relay_log_segment_head_write(bytes, &h);
+    int fd =
+        openat(dir, clean_name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+    if (fd < 0) {
+        return -errno;
+    }
+    int rc = relay_log_write_all(&system_io, fd, bytes, sizeof(bytes), 0);
+    rc = rc < 0 ? rc : relay_log_sync(&system_io, fd);
+    close(fd);
+    return rc < 0 ? rc : sync_dir(dir);
+}
+
+uint64_t relay_log_clean_take(int dir)
+{
+    uint8_t bytes[RELAY_LOG_SEGMENT_HEAD];
+    struct relay_log_segment_head h;
+    unsigned version;
+    int fd = openat(dir, clean_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0) {
+        return 0;
+    }
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+    close(fd);
+    if ((unlinkat(dir, clean_name, 0) < 0 && errno != ENOENT) || sync_dir(dir) < 0) {
+        return 0; /* it could be found again after a crash */
+    }
+    bool good = n == (ssize_t)sizeof(bytes) &&
+                relay_log_segment_head_read(bytes, sizeof(bytes), &h, &version) == 0 &&
+                h.file == RELAY_LOG_FILE_CLEAN;
+    return good ? h.epoch : 0;
 }
 
 int relay_log_reserve(int dir, bool keep)

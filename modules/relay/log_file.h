@@ -5,7 +5,8 @@
  *
  * NUMBER.log is a segment, NUMBER.idx the index of a sealed one, NUMBER.bad a segment that was
  * damaged and taken out; NUMBER has 16 hexadecimal digits. `reserve` holds room so that what is
- * consumed can be written down when the disk is full.
+ * consumed can be written down when the disk is full. `clean` is there while no relay runs and the
+ * last one ended in order.
  */
 #ifndef NK_RELAY_LOG_FILE_H
 #define NK_RELAY_LOG_FILE_H
@@ -74,6 +75,12 @@ int relay_log_remove(int dir, uint64_t number);
 
 /* relay_log_quarantine - rename the segment to .bad (durably) and delete its index. 0 or -errno. */
 int relay_log_quarantine(int dir, uint64_t number);
+
+/* relay_log_clean_write - note that the log is closed in order, under this epoch of versions. 0 or
+ * -errno. relay_log_clean_take - the note of the last time, which is gone afterwards: the epoch, or
+ * 0. */
+int relay_log_clean_write(int dir, uint64_t versions);
+uint64_t relay_log_clean_take(int dir);
 
 /* relay_log_reserve - make the reserve if it is missing, or give its room back. 0 or -errno. */
 int relay_log_reserve(int dir, bool keep);

@@ -76,8 +76,9 @@ struct relay_log {
     const struct relay_log_io *io;
     int dir, fd; /* fd: the newest segment */
     uint64_t epoch;
-    uint64_t size;    /* of the newest segment, as far as it counts */
-    uint64_t durable; /* bytes of it that are known to be on the disk */
+    uint64_t versions; /* relay_log_version_epoch */
+    uint64_t size;     /* of the newest segment, as far as it counts */
+    uint64_t durable;  /* bytes of it that are known to be on the disk */
     struct relay_log_state state;
     struct relay_log_vector pending, flight;
     uint64_t ticket;   /* the last one given out */

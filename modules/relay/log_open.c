@@ -353,6 +353,10 @@ int relay_log_load(struct relay_log *log, struct nk_diag *diag)
         return rc;
     }
     forget_empty(&log->state);
+    log->versions = relay_log_clean_take(log->dir);
+    while (log->versions == 0) {
+        nk_random(&log->versions, sizeof(log->versions));
+    }
     rc = relay_log_reserve(log->dir, true);
     log->reserve = rc == 0;
     log->stats.full = rc == -ENOSPC || rc == -EDQUOT;

@@ -19,7 +19,7 @@ enum {
     AT_CRC = 60
 };
 
-static const char magics[][MAGIC_BYTES + 1] = {"NKRELOG\n", "NKRELIX\n"};
+static const char magics[][MAGIC_BYTES + 1] = {"NKRELOG\n", "NKRELIX\n", "NKRELCL\n"};
 
 void relay_log_segment_head_write(uint8_t out[RELAY_LOG_SEGMENT_HEAD],
                                   const struct relay_log_segment_head *h)
@@ -44,7 +44,7 @@ int relay_log_segment_head_read(const uint8_t *p, size_t n, struct relay_log_seg
     }
     int file = RELAY_LOG_FILE_SEGMENT;
     while (memcmp(p, magics[file], MAGIC_BYTES) != 0) {
-        if (file++ == RELAY_LOG_FILE_INDEX) {
+        if (file++ == RELAY_LOG_FILE_CLEAN) {
             return NK_EFORMAT;
         }
     }

@@ -11,8 +11,8 @@
 #define RELAY_LOG_SEGMENT_HEAD 64
 #define RELAY_LOG_VERSION 1
 
-/* Of a segment ("NKRELOG\n") and of an index ("NKRELIX\n"). */
-enum relay_log_file { RELAY_LOG_FILE_SEGMENT, RELAY_LOG_FILE_INDEX };
+/* "NKRELOG\n", "NKRELIX\n", "NKRELCL\n": a segment, an index, the note of an orderly end. */
+enum relay_log_file { RELAY_LOG_FILE_SEGMENT, RELAY_LOG_FILE_INDEX, RELAY_LOG_FILE_CLEAN };
 
 struct relay_log_segment_head {
     enum relay_log_file file;

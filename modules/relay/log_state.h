@@ -52,7 +52,9 @@ struct relay_log_group {
     uint64_t retain_ticket; /* the running log's: where its newest RETAIN waits */
     size_t retain_at;
     uint32_t refs; /* the engine's, while it uses the group */
-    void *owner;   /* the engine's own */
+    void *owner;   /* the engine's own, as the next two */
+    struct relay_log_group *next_listed;
+    bool listed;
     struct relay_log_group *by_id, *by_name, *next, *prev; /* private */
     size_t len;
     uint8_t name[];

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "core/app.h"
+#include "relay/log_testkit.h"
 
 int nk_test_relay_log(void);
 
@@ -34,7 +35,7 @@ struct world {
     struct relay_log_conf conf;
     struct relay_log_io io;
     struct disk disk;
-    char dir[64];
+    char dir[RELAY_LOG_TESTKIT_DIR];
     uint64_t committed;
     int status, fatal;
     unsigned refusals;
@@ -107,8 +108,7 @@ static struct world *world_new(void)
     struct world *w = calloc(1, sizeof(*w));
     struct nk_app_conf app_conf = {.clock_scale = CLOCK_SCALE};
     assert_int_equal(nk_app_new(&w->app, &app_conf, NULL), 0);
-    snprintf(w->dir, sizeof(w->dir), "/tmp/netkit-log-XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
+    relay_log_testkit_make(w->dir);
     w->disk.room = SIZE_MAX;
     w->io = (struct relay_log_io){.write = disk_write, .sync = disk_sync, .ctx = &w->disk};
     w->conf = (struct relay_log_conf){.app = w->app,
@@ -137,28 +137,13 @@ static void reopen(struct world *w)
 
 static void world_free(struct world *w)
 {
-    char cmd[128];
     relay_log_close(w->log);
+    while (nk_app_turn(w->app, 1000)) { /* what is under way on the disk */
+    }
     nk_app_free(w->app);
     assert_int_equal(w->memory.used, 0);
     relay_memory_trim(&w->memory);
-    snprintf(cmd, sizeof(cmd), "%s", w->dir);
-    uint64_t *v;
-    size_t n;
-    int dir = relay_log_dir_open(cmd, false, NULL);
-    static const char *const suffixes[] = {"log", "bad", "idx", "tmp"};
-    for (size_t s = 0; s < 4; s++) {
-        assert_int_equal(relay_log_list(dir, suffixes[s], &v, &n), 0);
-        for (size_t i = 0; i < n; i++) {
-            char name[RELAY_LOG_FILE_NAME];
-            relay_log_file_name(name, v[i], suffixes[s]);
-            unlinkat(dir, name, 0);
-        }
-        free(v);
-    }
-    relay_log_reserve(dir, false);
-    close(dir);
-    assert_int_equal(rmdir(w->dir), 0);
+    relay_log_testkit_remove(w->dir);
     free(w);
 }
 
@@ -320,6 +305,24 @@ static void test_purge_and_producers(void **state)
         assert_true(p && p->seq == 70);
         reopen(w);
     }
+    world_free(w);
+}
+
+/* Versions go on under the same epoch unless the end was none. */
+static void test_version_epoch(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    uint64_t epoch = relay_log_version_epoch(w->log);
+    assert_true(epoch != 0);
+    reopen(w);
+    assert_true(relay_log_version_epoch(w->log) == epoch);
+    w->disk.fail_sync = EIO;
+    assert_int_equal(put_item(w, "g", 1, 1, "x"), 0);
+    settle(w);
+    w->disk.fail_sync = w->fatal = 0;
+    reopen(w);
+    assert_true(relay_log_version_epoch(w->log) != epoch);
     world_free(w);
 }
 
@@ -709,19 +712,13 @@ static void test_model(void **state)
 int nk_test_relay_log(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_restart),
-        cmocka_unit_test(test_purge_and_producers),
-        cmocka_unit_test(test_rotation_and_dropping),
-        cmocka_unit_test(test_compaction),
-        cmocka_unit_test(test_short_writes),
-        cmocka_unit_test(test_full),
-        cmocka_unit_test(test_failed_sync),
-        cmocka_unit_test(test_sync_modes),
-        cmocka_unit_test(test_torn_tail),
-        cmocka_unit_test(test_damage),
-        cmocka_unit_test(test_damage_in_newest),
-        cmocka_unit_test(test_newer_version),
-        cmocka_unit_test(test_model),
+        cmocka_unit_test(test_restart),       cmocka_unit_test(test_purge_and_producers),
+        cmocka_unit_test(test_version_epoch), cmocka_unit_test(test_rotation_and_dropping),
+        cmocka_unit_test(test_compaction),    cmocka_unit_test(test_short_writes),
+        cmocka_unit_test(test_full),          cmocka_unit_test(test_failed_sync),
+        cmocka_unit_test(test_sync_modes),    cmocka_unit_test(test_torn_tail),
+        cmocka_unit_test(test_damage),        cmocka_unit_test(test_damage_in_newest),
+        cmocka_unit_test(test_newer_version), cmocka_unit_test(test_model),
     };
     return cmocka_run_group_tests_name("relay/log", tests, NULL, NULL);
 }

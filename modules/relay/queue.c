@@ -539,3 +539,13 @@ void relay_queue_stats(const struct relay_group *g, struct relay_queue_stats *ou
         out->dropped += g->drop[i];
     }
 }
+
+struct relay_object *relay_queue_retained(const struct relay_group *g, uint64_t *version)
+{
+    const struct relay_group_state *st = g->state;
+    if (!st || !st->retained) {
+        return NULL;
+    }
+    *version = st->version;
+    return st->retained;
+}

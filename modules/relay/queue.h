@@ -109,6 +109,7 @@ struct relay_member {
     uint64_t keep_ms;
     struct relay_member *next_tag;
     struct relay_due due; /* absent: the end of its grace */
+    uint32_t busy;        /* the engine's: operations that wait for the disk */
 };
 
 /* What an engine has to remember for a restart, told as it happens. Any of them may be NULL. */
@@ -199,6 +200,10 @@ void relay_queue_seats(const struct relay_member *m,
  * member; in between is the time to tell the sender. */
 int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct relay_object *o);
 void relay_queue_publish(struct relay_queue *q, struct relay_group *g, struct relay_object *o);
+
+/* relay_queue_retained - g's last broadcast (borrowed; a run's last frame as an object of its own)
+ * and its version, or NULL. */
+struct relay_object *relay_queue_retained(const struct relay_group *g, uint64_t *version);
 
 /*
  * relay_queue_enqueue - append put->copies of o to g's queue. 0, 1 (a duplicate: nothing happened),

@@ -65,6 +65,7 @@ struct relay_group {
     uint32_t full;  /* members whose connection holds as much as it may: broadcasts wait */
     void *state;    /* the engine's, NULL when it has none */
     uint64_t drop[RELAY_DROPS]; /* by reason, since the group was made */
+    void *journal;              /* the log engine's, NULL when the log knows nothing of it */
     uint32_t refs;              /* private from here on */
     char *dead_letter;
     struct relay_groups *owner;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The relay as endpoints see it, over socket pairs: every test runs over the memory engine and over
- * the engine that delays and reorders; some over one that fails.
+ * The relay as endpoints see it, over socket pairs: every test runs over the memory engine, over
+ * the engine that delays and reorders, and over the log; some over one that fails.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -17,8 +17,10 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/stream.h"
+#include "relay/engine_log.h"
 #include "relay/engine_testkit.h"
 #include "relay/hub.h"
+#include "relay/log_testkit.h"
 #include "relay/wire_client.h"
 #include "relay/wire_native.h"
 #include "relay/wire_tlspyo.h"
@@ -33,6 +35,7 @@ struct peer {
     struct relay_value_doc doc;
     struct relay_wire_message msg; /* the last one; points into `frame` */
     uint8_t *frame;
+    size_t frame_len;
     int64_t stamp;
     bool slow; /* send one byte per turn */
 };
@@ -47,9 +50,11 @@ struct world {
     struct peer p[PEERS];
     struct nk_secret pw;
     bool drained;
+    char dir[RELAY_LOG_TESTKIT_DIR]; /* of the log engine */
 };
 
-static bool use_chaos; /* which engine the tests below run over */
+/* Which engine the tests below run over. */
+static enum over { OVER_MEMORY, OVER_CHAOS, OVER_LOG } over;
 
 static void on_drained(void *owner)
 {
@@ -70,18 +75,30 @@ static struct relay_limits default_limits(void)
                                  .stall_ms = 10000};
 }
 
+static void open_engine(struct world *w)
+{
+    struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
+    struct relay_engine_log_conf log = {
+        .app = w->app, .dir = w->dir, .groups = w->groups, .memory = &w->memory};
+    if (over == OVER_LOG) {
+        relay_log_testkit_make(w->dir);
+        assert_int_equal(relay_engine_log(&log, &w->engine, NULL), 0);
+    } else if (over == OVER_CHAOS) {
+        assert_int_equal(relay_engine_chaos_new(w->app, &chaos, &w->engine), 0);
+    } else {
+        assert_int_equal(relay_engine_memory(w->app, &w->engine), 0);
+    }
+}
+
 static struct world *world_new(struct relay_limits limits, bool listed)
 {
     struct world *w = calloc(1, sizeof(*w));
     struct nk_app_conf app_conf = {.clock_scale = CLOCK_SCALE};
     struct relay_groups_conf groups = {.max_groups = 100, .listed_only = listed};
-    struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
     struct nk_secret pw = {0};
     assert_int_equal(nk_app_new(&w->app, &app_conf, NULL), 0);
-    assert_int_equal(use_chaos ? relay_engine_chaos_new(w->app, &chaos, &w->engine)
-                               : relay_engine_memory(w->app, &w->engine),
-                     0);
     w->groups = relay_groups_new(&groups);
+    open_engine(w);
     assert_int_equal(nk_secret_set(&pw, "pw", 2), 0);
     assert_int_equal(nk_secret_set(&w->pw, "pw", 2), 0);
     w->login = relay_login_new(&pw);
@@ -116,6 +133,11 @@ static void world_free(struct world *w)
 {
     relay_hub_free(w->hub);
     relay_engine_free(w->engine);
+    if (w->dir[0]) {
+        while (nk_app_turn(w->app, 1000)) { /* what is under way on the disk */
+        }
+        relay_log_testkit_remove(w->dir);
+    }
     assert_int_equal(w->memory.used, 0);
     relay_groups_free(w->groups);
     relay_memory_trim(&w->memory);
@@ -171,6 +193,7 @@ static bool take_frame(struct peer *p)
     free(p->frame);
     p->frame = malloc(total);
     memcpy(p->frame, nk_buf_ptr(&p->in), total);
+    p->frame_len = total;
     nk_buf_consume(&p->in, total);
     assert_int_equal(relay_wire_parse(&p->doc, p->frame + HEADER, total - HEADER, &p->msg), 0);
     return true;
@@ -275,11 +298,32 @@ static void send_text(struct world *w, int i, const char *group, int64_t n, cons
     send_bytes(w, i, group, n, text, strlen(text));
 }
 
+/* The ACK of what was sent last. What comes before it (over the log a broadcast is acknowledged
+ * only when it is stored) is read afterwards. */
+static void expect_ack(struct world *w, int i)
+{
+    struct peer *p = &w->p[i];
+    struct nk_buf early;
+    nk_buf_init(&early, 32 * MIB);
+    size_t before = 0;
+    for (next_frame(w, i); p->msg.cmd != RELAY_WIRE_ACK; next_frame(w, i)) {
+        assert_int_equal(over, OVER_LOG);
+        assert_int_equal(p->msg.cmd, RELAY_WIRE_OBJ);
+        assert_int_equal(nk_buf_put(&early, p->frame, p->frame_len), 0);
+        before++;
+    }
+    assert_int_equal(p->msg.stamp, p->stamp);
+    if (before) {
+        assert_int_equal(nk_buf_put(&early, nk_buf_ptr(&p->in), nk_buf_len(&p->in)), 0);
+        nk_buf_clear(&p->in);
+        p->in = early;
+    }
+}
+
 static void put(struct world *w, int i, const char *group, int64_t n, const char *text)
 {
     send_text(w, i, group, n, text);
-    expect(w, i, RELAY_WIRE_ACK);
-    assert_int_equal(w->p[i].msg.stamp, w->p[i].stamp);
+    expect_ack(w, i);
 }
 
 static void notify(struct world *w, int i, const char *group, int64_t n)
@@ -773,8 +817,8 @@ static void test_send_and_close(void **state)
 static void test_failing_engine(void **state)
 {
     (void)state;
-    bool before = use_chaos;
-    use_chaos = true;
+    enum over before = over;
+    over = OVER_CHAOS;
     struct world *w = world_new(default_limits(), false);
     char acked[400], got[400];
     int nacked = 0, ngot = 0;
@@ -813,22 +857,29 @@ static void test_failing_engine(void **state)
     assert_int_equal(ngot, nacked);
     assert_memory_equal(got, acked, (size_t)nacked);
     world_free(w);
-    use_chaos = before;
+    over = before;
 }
 
 /* --- run -------------------------------------------------------------------------------------- */
 
-static int with_chaos(void **state)
+static int over_chaos(void **state)
 {
     (void)state;
-    use_chaos = true;
+    over = OVER_CHAOS;
     return 0;
 }
 
-static int without_chaos(void **state)
+static int over_memory(void **state)
 {
     (void)state;
-    use_chaos = false;
+    over = OVER_MEMORY;
+    return 0;
+}
+
+static int over_log(void **state)
+{
+    (void)state;
+    over = OVER_LOG;
     return 0;
 }
 
@@ -856,6 +907,7 @@ int nk_test_relay_relay(void)
         cmocka_unit_test(test_send_and_close),
         cmocka_unit_test(test_failing_engine),
     };
-    int failed = cmocka_run_group_tests_name("relay over memory", tests, without_chaos, NULL);
-    return failed + cmocka_run_group_tests_name("relay over chaos", tests, with_chaos, NULL);
+    int failed = cmocka_run_group_tests_name("relay over memory", tests, over_memory, NULL);
+    failed += cmocka_run_group_tests_name("relay over chaos", tests, over_chaos, NULL);
+    return failed + cmocka_run_group_tests_name("relay over the log", tests, over_log, NULL);
 }
