@@ -94,6 +94,9 @@ static void on_done(void *owner, uint64_t token, int status)
     case RELAY_NT_SETTLE:
         relay_native_settled(c, count, status);
         break;
+    case RELAY_NT_RESUME:
+        relay_native_resumed(c, status);
+        break;
     }
 }
 
@@ -101,12 +104,14 @@ static const struct relay_member_ops member_ops = {.deliver = on_deliver, .done 
 
 /* --- greeting --------------------------------------------------------------------------------- */
 
-static void welcome(struct relay_conn *c)
+void relay_native_welcome(struct relay_conn *c)
 {
     struct relay_native_session *s = relay_native_of(c);
     const struct relay_limits *l = &c->hub->limits;
     struct relay_native_welcome w = {
         .heartbeat_ms = l->ping_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)l->ping_ms,
+        .resumed = s->resumed,
+        .grace_ms = l->grace_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)l->grace_ms,
         .max_object = l->max_object,
         .max_open_groups = RELAY_NATIVE_OPEN_GROUPS,
         .identity = {.p = c->identity, .len = strlen(c->identity)},
@@ -126,7 +131,7 @@ static void logged_in(struct relay_conn *c)
     relay_login_server_clear(s->login);
     free(s->login);
     s->login = NULL;
-    welcome(c);
+    relay_native_resume(c);
 }
 
 /* What the connection itself says about its peer. */
@@ -475,6 +480,9 @@ static int on_open(struct relay_conn *c)
 static void on_close(struct relay_conn *c)
 {
     struct relay_native_session *s = relay_native_of(c);
+    if (s->leaving) {
+        relay_native_forget(c);
+    }
     relay_engine_detach(c->hub->conf.engine, s->member);
     relay_native_groups_clear(s);
     if (s->login) {

@@ -57,7 +57,11 @@ struct relay_handle {
     uint64_t credit, credit_bytes, asked; /* asked: items that the engine may deliver */
     uint64_t items, item_bytes;           /* delivered */
     uint64_t largest;                     /* item so far, for byte limits */
-    uint32_t drains, drained;             /* DRAINs at the engine; answered, not told yet */
+    bool claiming; /* resumed: leases that are not claimed before the first CREDIT or DRAIN go back
+                    */
+    struct relay_native_range *claim;
+    uint32_t nclaims, claim_cap;
+    uint32_t drains, drained; /* DRAINs at the engine; answered, not told yet */
     struct relay_backlog backlog;
     struct relay_handle *turn_next, *turn_prev; /* ring of those with a backlog */
 };
@@ -74,8 +78,9 @@ struct relay_native_session {
     struct relay_conn *conn;
     struct relay_native p;
     struct relay_member *member;
-    struct relay_login_server *login; /* until logged in */
-    uint8_t id[RELAY_NATIVE_ID];
+    struct relay_login_server *login;            /* until logged in */
+    uint8_t id[RELAY_NATIVE_ID], tag[RELAY_TAG]; /* tag: id and identity, for the engine */
+    bool resumed;
     uint64_t producer;
     uint8_t nonce[RELAY_LOGIN_NONCE];
     struct relay_handle **slot; /* by number; NULL: free */
@@ -95,7 +100,13 @@ struct relay_native_session {
 };
 
 /* Tokens: what an engine's answer is about. */
-enum relay_native_token { RELAY_NT_PUBLISH = 1, RELAY_NT_OPEN, RELAY_NT_DRAIN, RELAY_NT_SETTLE };
+enum relay_native_token {
+    RELAY_NT_PUBLISH = 1,
+    RELAY_NT_OPEN,
+    RELAY_NT_DRAIN,
+    RELAY_NT_SETTLE,
+    RELAY_NT_RESUME
+};
 #define RELAY_NT_SLOT_BITS 16
 #define RELAY_NT_COUNT_BITS 44
 
@@ -116,6 +127,16 @@ static inline struct relay_native_session *relay_native_of(const struct relay_co
 void relay_native_refuse(struct relay_conn *c, enum relay_goaway code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void relay_native_no_memory(struct relay_conn *c);
+void relay_native_welcome(struct relay_conn *c);
+
+/* native_resume.c: look for the session, then WELCOME; its answer; what is not claimed goes back.
+ */
+void relay_native_resume(struct relay_conn *c);
+void relay_native_resumed(struct relay_conn *c, int status);
+int relay_native_claim(struct relay_handle *h, const struct relay_native_ranges *r);
+void relay_native_claims_end(struct relay_conn *c, struct relay_handle *h);
+/* The session ends with its connection: nothing is kept. */
+void relay_native_forget(struct relay_conn *c);
 
 /* native_group.c: handles. find: by group id, NULL when it is not open. */
 struct relay_handle *relay_native_find(struct relay_native_session *s, uint32_t group);

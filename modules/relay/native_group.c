@@ -146,6 +146,8 @@ static void handle_close(struct relay_native_session *s, struct relay_handle *h)
     }
     relay_native_backlog_clear(h);
     relay_native_publish_clear(h);
+    free(h->claim);
+    h->claim = NULL;
     h->closed = true;
     s->nopen--;
 }
@@ -289,6 +291,7 @@ void relay_native_open(struct relay_conn *c, const struct relay_native_open *o)
     h->request = o->request;
     h->member = o->member;
     h->rights = rights_in(c, g);
+    h->claiming = s->resumed && h->member;
     if (!h->member) {
         table_put(s, g->id, h->slot);
         answer_open(c, h);

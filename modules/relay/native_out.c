@@ -409,6 +409,9 @@ void relay_native_credit(struct relay_conn *c, struct relay_handle *h,
                             relay_native_type_name(head->type));
         return;
     }
+    if (h->claiming) {
+        relay_native_claims_end(c, h);
+    }
     if (head->type == RELAY_N_DRAIN) {
         h->drains++;
         if (relay_engine_demand(c->hub->conf.engine, s->member, h->group, -1,
@@ -502,8 +505,13 @@ void relay_native_settle(struct relay_conn *c, struct relay_handle *h,
                             relay_native_type_name(head->type));
         return;
     }
-    int rc = want_answer(s, head, r.n, &token);
     enum relay_settle how = how_of(head, r.ms);
+    int rc = h->claiming && how == RELAY_EXTEND ? relay_native_claim(h, &r) : 0;
+    if (rc == NK_ELIMIT) {
+        relay_native_refuse(c, RELAY_GOAWAY_LIMIT, "too many ranges are claimed");
+        return;
+    }
+    rc = rc < 0 ? rc : want_answer(s, head, r.n, &token);
     for (uint32_t i = 0; rc == 0 && i < r.n; i++) {
         struct relay_native_range v = relay_native_range(&r, i);
         if (how != RELAY_EXTEND) {

@@ -32,6 +32,8 @@ struct peer {
     uint8_t *p;
     bool slow; /* send one byte per turn */
     uint64_t request;
+    uint8_t session[RELAY_NATIVE_ID];
+    bool resumed;
 };
 
 struct world {
@@ -63,7 +65,8 @@ static struct relay_limits default_limits(void)
                                  .hello_ms = 10000,
                                  .ping_ms = 3600000,
                                  .dead_ms = 3 * 3600000,
-                                 .stall_ms = 10000};
+                                 .stall_ms = 10000,
+                                 .grace_ms = 5000};
 }
 
 static struct world *world_with(struct relay_limits limits, enum relay_wires wires)
@@ -245,6 +248,7 @@ static void say_hello(struct world *w, int i)
     uint8_t b[RELAY_NATIVE_HELLO_MAX];
     struct relay_native_hello v = {
         .version_min = 1, .version_max = 1, .producer = (uint64_t)i + 1, .name = {"test", 4}};
+    memcpy(v.session, w->p[i].session, sizeof(v.session));
     raw_send(w, i, b, relay_native_put_hello(b, &v));
 }
 
@@ -255,6 +259,10 @@ static void log_in(struct world *w, int i)
     expect(w, i, RELAY_N_CHALLENGE);
     assert_int_equal(w->p[i].h.flags, RELAY_N_LOGGED_IN);
     expect(w, i, RELAY_N_WELCOME);
+    struct relay_native_welcome v;
+    assert_int_equal(relay_native_get_welcome(w->p[i].p, w->p[i].h.len, &v), 0);
+    memcpy(w->p[i].session, v.session, sizeof(v.session));
+    w->p[i].resumed = v.resumed;
 }
 
 static struct relay_native_opened open_known(struct world *w, int i, const char *name, bool member,
@@ -359,6 +367,15 @@ static void refused(struct world *w, int i, enum relay_goaway code)
         nk_app_turn(w->app, 2);
     }
     peer_close(&w->p[i]);
+}
+
+static void after_grace(struct world *w)
+{
+    uint64_t end = nk_now_ms(w->app) + 6000;
+    for (int turn = 0; nk_now_ms(w->app) < end; turn++) {
+        assert_true(turn < PATIENCE);
+        nk_app_turn(w->app, 5);
+    }
 }
 
 /* --- tests ------------------------------------------------------------------------------------ */
@@ -481,12 +498,9 @@ static void test_items(void **state)
     expect(w, 0, RELAY_N_ITEM);
     assert_int_equal(w->p[0].h.seq, 3);
     assert_true(w->p[0].h.flags & RELAY_N_META);
-    peer_close(&w->p[0]); /* it dies: both go back, in their order */
-    for (int turn = 0; relay_hub_connections(w->hub) > 1; turn++) {
-        assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 1);
-    }
+    peer_close(&w->p[0]); /* it dies: both go back, in their order, when its grace is over */
     get_nothing(w, 1);
+    after_grace(w);
     credit(w, 1, g, 5, 0);
     for (uint64_t seq = 2; seq <= 4; seq++) {
         if (seq < 4) {
@@ -736,6 +750,71 @@ static void test_ping_close_goaway(void **state)
     world_free(w);
 }
 
+/* A connection that breaks: its leases wait for it; what it does not claim goes back. */
+static void test_resume(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    uint32_t g = join(w, 0, "g");
+    assert_false(w->p[0].resumed);
+    for (uint64_t seq = 1; seq <= 5; seq++) {
+        produce(w, 0, g, seq, "abcde" + seq - 1);
+    }
+    receipt(w, 0, 5);
+    credit(w, 0, g, 3, 0);
+    for (int i = 0; i < 3; i++) {
+        expect(w, 0, RELAY_N_ITEM);
+    }
+    join(w, 1, "g");
+    credit(w, 1, g, 1, 0);
+    get(w, 1, RELAY_N_ITEM, "de");
+    peer_close(&w->p[0]);
+    get_nothing(w, 1);
+    log_in(w, 0);
+    assert_true(w->p[0].resumed);
+    struct relay_native_opened o = open_known(w, 0, "g", true, 0, 0);
+    assert_int_equal(o.group, g);
+    settle(w, 0, RELAY_N_ACK, g, 1, 1, RELAY_STATUS_OK);    /* finished meanwhile */
+    settle(w, 0, RELAY_N_EXTEND, g, 3, 1, RELAY_STATUS_OK); /* still working on that one */
+    credit(w, 0, g, 2, 0); /* the second one was lost on the way: it comes again, then the fifth */
+    expect(w, 0, RELAY_N_DELIVERIES);
+    get(w, 0, RELAY_N_ITEM, "bcde");
+    assert_int_equal(w->p[0].h.seq, 2);
+    get(w, 0, RELAY_N_ITEM, "e");
+    settle(w, 0, RELAY_N_ACK, g, 3, 1, RELAY_STATUS_OK);
+    int old = w->p[0].fd; /* the same session from another connection, while this one is there */
+    w->p[0].fd = -1;
+    log_in(w, 0);
+    assert_true(w->p[0].resumed);
+    close(old);
+    o = open_known(w, 0, "g", true, 0, 0);
+    assert_int_equal(o.group, g);
+    settle(w, 0, RELAY_N_ACK, g, 2, 1, RELAY_STATUS_OK);
+    settle(w, 0, RELAY_N_ACK, g, 2, 1, RELAY_STATUS_UNKNOWN);
+    after_grace(w);
+    world_free(w);
+}
+
+/* Who says goodbye keeps nothing. */
+static void test_leave(void **state)
+{
+    (void)state;
+    struct world *w = world_new();
+    uint32_t g = join(w, 0, "g");
+    uint8_t b[RELAY_NATIVE_GOAWAY_MAX];
+    join(w, 1, "g");
+    produce(w, 1, g, 1, "a");
+    receipt(w, 1, 1);
+    credit(w, 0, g, 1, 0);
+    get(w, 0, RELAY_N_ITEM, "a");
+    raw_send(w, 0, b, relay_native_put_goaway(b, RELAY_GOAWAY_DONE, ""));
+    refused(w, 0, RELAY_GOAWAY_DONE);
+    credit(w, 1, g, 1, 0);
+    expect(w, 1, RELAY_N_DELIVERIES);
+    get(w, 1, RELAY_N_ITEM, "a");
+    world_free(w);
+}
+
 /* On a listener of both wires tlspyo's HELLO comes first, with the stamp that says so. */
 static void test_detection(void **state)
 {
@@ -771,6 +850,8 @@ int nk_test_relay_native(void)
         cmocka_unit_test(test_bad_frames),
         cmocka_unit_test(test_window),
         cmocka_unit_test(test_ping_close_goaway),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_leave),
         cmocka_unit_test(test_detection),
     };
     use_chaos = false;

@@ -244,10 +244,10 @@ void relay_queue_cancel(struct relay_queue *q, struct relay_member *m, struct re
 
 /*
  * relay_queue_settle - end m's leases on [first, first + count) of g, or give them more time. The
- * work is bounded by what m holds, whatever count is. ms: NACK: how long the copies shall wait;
- * EXTEND: the time from now on, 0 = the group's lease time (leases without an end stay so).
- * -ENOENT when one of them is not m's; nothing happens to that one, the others are settled. Needs
- * no memory, as relay_queue_leave.
+ * work is bounded by what m holds, whatever count is; UINT32_MAX is all from first on. ms: NACK:
+ * how long the copies shall wait; EXTEND: the time from now on, 0 = the group's lease time (leases
+ * without an end stay so). -ENOENT when one of them is not m's; nothing happens to that one, the
+ * others are settled. Needs no memory, as relay_queue_leave.
  */
 int relay_queue_settle(struct relay_queue *q, struct relay_member *m, struct relay_group *g,
                        uint64_t first, uint32_t count, enum relay_settle how, uint64_t ms);

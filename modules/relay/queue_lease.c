@@ -532,7 +532,7 @@ static void settle_one(struct relay_copy *c, enum relay_settle how, uint64_t ms)
 }
 
 /* More numbers are named than m has leases: go through those. */
-static uint64_t settle_held(struct relay_seat *s, uint64_t first, uint32_t count,
+static uint64_t settle_held(struct relay_seat *s, uint64_t first, uint64_t count,
                             enum relay_settle how, uint64_t ms)
 {
     uint64_t done = 0;
@@ -569,7 +569,8 @@ int relay_queue_settle(struct relay_queue *q, struct relay_member *m, struct rel
         return -ENOENT;
     }
     struct relay_group_state *st = s->group;
-    uint64_t done = count > s->nleases ? settle_held(s, first, count, how, ms)
+    uint64_t reach = count == UINT32_MAX ? UINT64_MAX : count;
+    uint64_t done = count > s->nleases ? settle_held(s, first, reach, how, ms)
                                        : settle_named(s, first, count, how, ms);
     if (how != RELAY_ACK) {
         relay_core_dispatch(st);
