@@ -838,6 +838,88 @@ static void test_detection(void **state)
     world_free(w);
 }
 
+/* Frames of tlspyo's wire, by hand: header_size 10, password "pw". */
+static void stock_send(struct world *w, int i, const char *payload, size_t n)
+{
+    char b[300];
+    int at = snprintf(b, sizeof(b), "%-10zupw", n);
+    memcpy(b + at, payload, n);
+    raw_send(w, i, b, (size_t)at + n);
+}
+
+/* The next OBJ of a stock endpoint must hold these bytes. */
+static void stock_get(struct world *w, int i, const void *want, size_t n)
+{
+    struct peer *p = &w->p[i];
+    for (int turn = 0;; turn++) {
+        size_t len = nk_buf_len(&p->in) >= 10 ? strtoul((char *)nk_buf_ptr(&p->in), NULL, 10) : 0;
+        if (len && nk_buf_len(&p->in) >= 10 + len) {
+            const uint8_t *f = nk_buf_ptr(&p->in) + 10;
+            bool obj = len > 20 && memcmp(f + 12, "OBJ", 3) == 0;
+            if (obj) { /* 80 03 4a <stamp> 58 03 0 0 0 OBJ 42 <u32> bytes 87 2e */
+                assert_int_equal(relay_native_get_u32(f + 16), n);
+                assert_memory_equal(f + 20, want, n);
+            }
+            nk_buf_consume(&p->in, 10 + len);
+            if (obj) {
+                return;
+            }
+            continue;
+        }
+        assert_true(pull(p));
+        assert_true(turn < PATIENCE);
+        nk_app_turn(w->app, 1);
+    }
+}
+
+#define LITERAL(s) (s), sizeof(s) - 1
+
+/* Native and stock endpoints in one group. */
+static void test_mixed(void **state)
+{
+    (void)state;
+    struct world *w = world_with(default_limits(), RELAY_WIRES_AUTO);
+    connect_peer(w, 0);
+    stock_send(w, 0, LITERAL("\x80\x03(K\x01X\x05\0\0\0HELLOX\0\0\0\0X\x01\0\0\0gt."));
+    connect_peer(w, 1);
+    say_hello(w, 1);
+    while (nk_buf_len(&w->p[1].in) < 30) {
+        assert_true(pull(&w->p[1]));
+        nk_app_turn(w->app, 1);
+    }
+    nk_buf_consume(&w->p[1].in, 30);
+    expect(w, 1, RELAY_N_CHALLENGE);
+    expect(w, 1, RELAY_N_WELCOME);
+    uint32_t g = open_group(w, 1, "g", true);
+    broadcast(w, 1, g, 1, "text");
+    stock_get(w, 0, LITERAL("\x80\x03X\x04\0\0\0text."));
+    frame(w, 1, RELAY_N_BROADCAST, RELAY_CONTENT_TEXT << 2, g, 2, "\xff\xfe", 2); /* it is not */
+    stock_get(w, 0,
+              LITERAL("\x80\x03"
+                      "B\x02\0\0\0\xff\xfe."));
+    frame(w, 1, RELAY_N_BROADCAST, RELAY_CONTENT_PICKLE << 2, g, 3, "N.", 2);
+    stock_get(w, 0, LITERAL("N."));
+    uint8_t *run = malloc(RUN * 80);
+    raw_send(w, 1, run, make_run(run, g, 4));
+    for (int i = 0; i < RUN; i++) {
+        uint8_t want[72] = "\x80\x03"
+                           "B\x40";
+        memset(want + 7, i, 64);
+        want[71] = '.';
+        stock_get(w, 0, want, sizeof(want));
+    }
+    free(run);
+    for (int i = 0; i < RUN + 3; i++) {
+        expect(w, 1, RELAY_N_BROADCAST);
+    }
+    /* and back: OBJ, {"g": -1}, b"x." */
+    stock_send(w, 0,
+               LITERAL("\x80\x03(K\x02X\x03\0\0\0OBJ}X\x01\0\0\0gJ\xff\xff\xff\xffsC\x02N.t."));
+    get(w, 1, RELAY_N_BROADCAST, "N.");
+    assert_int_equal(w->p[1].h.flags, RELAY_CONTENT_PICKLE << RELAY_N_CONTENT_SHIFT);
+    world_free(w);
+}
+
 int nk_test_relay_native(void)
 {
     const struct CMUnitTest tests[] = {
@@ -853,6 +935,7 @@ int nk_test_relay_native(void)
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_detection),
+        cmocka_unit_test(test_mixed),
     };
     use_chaos = false;
     int failed = cmocka_run_group_tests_name("relay/native over memory", tests, NULL, NULL);

@@ -60,43 +60,6 @@ static void send_ack(struct relay_conn *c, int64_t stamp)
     }
 }
 
-static void send_tail(struct relay_conn *c)
-{
-    uint8_t *p = relay_out_reserve(&c->out, RELAY_OBJ_TAIL_LEN);
-    if (!p) {
-        no_memory(c);
-        return;
-    }
-    memcpy(p, RELAY_OBJ_TAIL, RELAY_OBJ_TAIL_LEN);
-    relay_out_commit(&c->out, RELAY_OBJ_TAIL_LEN);
-}
-
-static void send_object(struct relay_conn *c, struct relay_object *o, uint32_t stamp)
-{
-    unsigned header = c->hub->limits.header_size;
-    bool small = o->total <= RELAY_OUT_INLINE;
-    size_t here = small ? (size_t)o->total + RELAY_OBJ_TAIL_LEN : 0;
-    uint8_t *p = frame_begin(c, RELAY_OBJ_HEAD_MAX + here);
-    if (!p) {
-        return;
-    }
-    size_t n = relay_pickle_obj_head(p + header, stamp, o->total);
-    uint64_t payload = n + o->total + RELAY_OBJ_TAIL_LEN;
-    if (small) {
-        relay_object_read(o, 0, p + header + n, (size_t)o->total);
-        memcpy(p + header + n + o->total, RELAY_OBJ_TAIL, RELAY_OBJ_TAIL_LEN);
-    }
-    frame_end(c, p, n + here, payload);
-    if (small) {
-        return;
-    }
-    if (relay_out_object(&c->out, o) < 0) {
-        no_memory(c);
-        return;
-    }
-    send_tail(c);
-}
-
 /* --- back-pressure ---------------------------------------------------------------------------- */
 
 static void set_full(struct relay_conn *c, bool full)
@@ -160,17 +123,19 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
     if (kind == RELAY_RETAINED && !relay_hub_may_replay(c->hub, o, g)) {
         return;
     }
-    uint32_t stamp = relay_stamps_issue(&s->stamps, g, lease);
-    if (!stamp) {
+    uint32_t stamp = o->frames ? 0 : relay_stamps_issue(&s->stamps, g, lease);
+    int rc = -ENOMEM;
+    if (o->frames) {
+        rc = relay_session_run(c, o);
+    } else if (stamp) {
+        rc = relay_session_object(c, o, stamp);
+    }
+    if (rc < 0) {
         no_memory(c); /* which gives the lease back */
         return;
     }
-    send_object(c, o, stamp);
-    if (c->closed) {
-        return;
-    }
-    c->objects_out++;
-    c->hub->count.objects_out++;
+    c->objects_out += o->frames ? o->frames : 1;
+    c->hub->count.objects_out += o->frames ? o->frames : 1;
     pause_if_behind(c);
 }
 

@@ -30,6 +30,11 @@ struct relay_session {
     bool paused;
 };
 
+/* relay_session_object - append a delivery of o. relay_session_run - of each frame of a run. 0 or
+ * -ENOMEM. */
+int relay_session_object(struct relay_conn *c, struct relay_object *o, uint32_t stamp);
+int relay_session_run(struct relay_conn *c, struct relay_object *o);
+
 /* relay_session_join - a HELLO: ask the engine for its groups. relay_session_joined - its answer.
  */
 void relay_session_join(struct relay_conn *c, const struct relay_envelope *e);
