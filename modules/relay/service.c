@@ -12,6 +12,7 @@
 #include "core/work.h"
 #include "relay/access.h"
 #include "relay/admin.h"
+#include "relay/admin_purge.h"
 #include "relay/credentials.h"
 #include "relay/hub.h"
 #include "tls/tls.h"
@@ -28,6 +29,7 @@ struct nk_service {
     struct relay_groups *groups;
     struct relay_engine *engine;
     struct relay_hub *hub;
+    struct relay_purger *purger;
     struct nk_listener **listener;
     size_t nlisteners;
     struct nk_defer ready;
@@ -358,6 +360,7 @@ static int open_hub(struct nk_service *s, struct nk_diag *diag)
     int rc = relay_engine_memory(s->args.app, &s->engine);
     conf.engine = s->engine;
     rc = rc < 0 ? rc : relay_hub_new(&s->hub, &conf);
+    rc = rc < 0 ? rc : relay_purger_new(s->engine, s->groups, log_of(s), &s->purger);
     return rc < 0 ? nk_fail_sys(diag, rc, "relay") : 0;
 }
 
@@ -453,6 +456,7 @@ static void relay_close(struct nk_service *s)
     nk_app_defer_cancel(s->args.app, &s->ready);
     nk_work_cancel(s->stretching);
     relay_hub_free(s->hub);
+    relay_purger_free(s->purger);
     relay_engine_free(s->engine);
     relay_groups_free(s->groups);
     relay_memory_trim(&s->memory);
@@ -646,11 +650,15 @@ static void answer_hub(struct nk_service *s, struct nk_control_call *call, size_
     relay_admin_answer(s->hub, call, n, words);
 }
 
-static const struct nk_service_verb verbs[] = {{"status", answer_status},
-                                               {"groups", answer_hub},
-                                               {"endpoints", answer_hub},
-                                               {"kick", answer_hub},
-                                               {NULL, NULL}};
+static void answer_purge(struct nk_service *s, struct nk_control_call *call, size_t n,
+                         char *const *words)
+{
+    relay_purger_answer(s->purger, call, n, words);
+}
+
+static const struct nk_service_verb verbs[] = {{"status", answer_status}, {"groups", answer_hub},
+                                               {"endpoints", answer_hub}, {"kick", answer_hub},
+                                               {"purge", answer_purge},   {NULL, NULL}};
 
 const struct nk_service_type relay_service = {
     .section = "relay",

@@ -103,6 +103,33 @@ def test_kicked_consumer_gives_back(relay):
     assert sender.stop() and other.stop()
 
 
+def test_purge(relay):
+    sender = relay.endpoint().wait_joined()
+    consumer = relay.joined(groups=("jobs",), auto_ack=False)
+    for i in range(10):
+        sender.produce(i, "jobs")
+    sender.broadcast("kept", "jobs")
+    sender.produce("other", "others", copies=5)
+    sender.flush()
+    consumer.notify("jobs", 2)
+    support.wait_until(lambda: group(relay, "jobs")["leased"] == 2)
+    support.check_error(admin(relay, "purge", "jobs"), 2, "--yes")
+    support.check_error(admin(relay, "purge", "jobs", "none", "--yes"), 2, "none")
+    assert json.loads(admin(relay, "purge", "jobs", "--dry-run").stdout) == {"groups": 1, "objects": 9}
+    assert group(relay, "jobs")["queued"] == 8
+    assert json.loads(admin(relay, "purge", "jobs", "--yes").stdout) == {"groups": 1, "objects": 9}
+    got = group(relay, "jobs")
+    assert (got["queued"], got["leased"], got["retained"], got["dropped_purged"]) == (0, 2, 0, 8)
+    assert json.loads(admin(relay, "purge", "others", "jobs", "--yes").stdout) == {
+        "groups": 2, "objects": 5}
+    relay.program.wait_line("admin.purge")
+    sender.produce("new", "jobs")
+    support.wait_until(lambda: group(relay, "jobs")["queued"] == 1)
+    consumer.abort()
+    support.wait_until(lambda: group(relay, "jobs")["queued"] == 3)  # what it held came back
+    assert sender.stop()
+
+
 def test_status(relay):
     status = json.loads(admin(relay, "status").stdout)
     assert status["listen"] == [f"tcp:{relay.address}"] and status["connections"] == 0
