@@ -758,7 +758,7 @@ static void test_resume(void **state)
     uint32_t g = join(w, 0, "g");
     assert_false(w->p[0].resumed);
     for (uint64_t seq = 1; seq <= 5; seq++) {
-        produce(w, 0, g, seq, "abcde" + seq - 1);
+        produce(w, 0, g, seq, &"abcde"[seq - 1]);
     }
     receipt(w, 0, 5);
     credit(w, 0, g, 3, 0);
