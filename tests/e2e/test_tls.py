@@ -153,6 +153,18 @@ def test_client_suites(programs, s_server, creds, version, suite, cert):
     assert bulk_through(client, data) == want
 
 
+@pytest.mark.parametrize("option", [("-record_padding", "512"), ("-record_padding", "16384"),
+                                    ("-max_send_frag", "512"), ("-max_send_frag", "16384")])
+def test_padding_and_sizes(programs, server, openssl, creds, option):
+    """Records of TLS 1.3 with padding (RFC 8446 §5.4), small ones and the largest."""
+    port = server()
+    data = lines_of(BULK)
+    client = programs([openssl, "s_client", "-connect", f"127.0.0.1:{port}", "-quiet", "-tls1_3",
+                       *option, "-CAfile", creds / "ca/certificate.pem", "-verify_return_error"],
+                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert bulk_through(client, data) == data
+
+
 def refused(programs, port, options, *words):
     done = run("forward", "stdio:", f"tls:127.0.0.1:{port},{options}", input="secret")
     return check_error(done, 77, *words)
