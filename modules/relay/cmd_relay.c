@@ -15,7 +15,9 @@
 static const char *const connections[] = {"TLS", "TCP", NULL};
 static const char *const accept_choices[] = {"auto", "any", "listed", NULL};
 static const char *const wires[] = {"auto", "native", "tlspyo", NULL};
-static const char *const engines[] = {"memory", NULL};
+static const char *const engines[] = {"log", "memory", NULL};
+static const char *const syncs[] = {"always", "interval", "off", NULL};
+static const char *const damages[] = {"refuse", "quarantine", NULL};
 
 static const struct nk_opt relay_opts[] = {
     {.name = "listen",
@@ -143,10 +145,37 @@ static const struct nk_opt relay_opts[] = {
     {.name = "engine",
      .type = NK_OPT_ENUM,
      ROW(engine),
-     .arg = "memory",
-     .def = "memory",
+     .arg = "log|memory",
+     .def = "log",
      .choices = engines,
-     .help = "Where objects are kept: in memory, gone with the relay"},
+     .help =
+         "Where objects are kept: in a log below the state directory, which survives the end of "
+         "the relay and of the machine, or in memory"},
+    {.name = "sync",
+     .type = NK_OPT_ENUM,
+     ROW(sync),
+     .arg = "always|interval|off",
+     .def = "always",
+     .choices = syncs,
+     .help = "When the log is forced to the disk: before an object is acknowledged, every "
+             "sync-interval, or when the system likes (a crash of the machine, not of the relay, "
+             "then loses what was acknowledged last)"},
+    {.name = "sync-interval",
+     .type = NK_OPT_DURATION,
+     ROW(sync_interval),
+     .arg = "TIME",
+     .def = "1s",
+     .min = 1,
+     .max = 3600000,
+     .help = "With sync = interval"},
+    {.name = "log-damage",
+     .type = NK_OPT_ENUM,
+     ROW(log_damage),
+     .arg = "refuse|quarantine",
+     .def = "refuse",
+     .choices = damages,
+     .help = "When a file of the log is damaged or missing: do not start, or put it aside (its "
+             "objects are lost) and start with the rest"},
     {.name = "hello-timeout",
      .type = NK_OPT_DURATION,
      ROW(hello_timeout),

@@ -22,6 +22,7 @@ enum relay_connection { RELAY_TLS, RELAY_TCP };
 enum relay_accept_groups { RELAY_GROUPS_AUTO, RELAY_GROUPS_ANY, RELAY_GROUPS_LISTED };
 
 /* Which wires a relay speaks. */
+enum relay_engines { RELAY_ENGINE_LOG, RELAY_ENGINE_MEMORY };
 enum relay_wires { RELAY_WIRES_AUTO, RELAY_WIRES_NATIVE, RELAY_WIRES_TLSPYO };
 
 /* [relay]; the rows are in cmd_relay.c. */
@@ -34,8 +35,11 @@ struct relay_conf {
     uint64_t max_object, max_memory, max_backlog;
     int64_t max_connections, max_guests, max_groups;
     int accept_groups; /* enum relay_accept_groups */
-    int engine;        /* 0 memory */
-    int wire;          /* enum relay_wires */
+    int engine;        /* enum relay_engines */
+    int sync;          /* enum relay_log_sync_mode */
+    uint64_t sync_interval;
+    int log_damage;                                                     /* 1: quarantine */
+    int wire;                                                           /* enum relay_wires */
     uint64_t hello_timeout, ping_interval, ping_timeout, stall_timeout; /* ms */
     uint64_t session_grace;                                             /* ms */
 };

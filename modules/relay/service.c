@@ -15,6 +15,7 @@
 #include "relay/admin_purge.h"
 #include "relay/credentials.h"
 #include "relay/hub.h"
+#include "relay/service_engine.h"
 #include "tls/tls.h"
 
 enum { ADDRESS_TEXT = 256 };
@@ -36,6 +37,7 @@ struct nk_service {
     struct relay_memory memory;
     struct nk_work *stretching; /* after a reload */
     int lock;                   /* fd, or -1 */
+    bool ended;                 /* and said so */
 };
 
 static struct nk_log *log_of(const struct nk_service *s)
@@ -330,7 +332,22 @@ static int reload_groups(struct nk_service *s, const struct relay_conf *conf,
 static void on_drained(void *owner)
 {
     struct nk_service *s = owner;
-    s->args.on_end(s->args.owner, 0, NULL);
+    if (!s->ended) {
+        s->ended = true;
+        s->args.on_end(s->args.owner, 0, NULL);
+    }
+}
+
+/* The disk failed. What was not acknowledged yet never will be: whoever sent it sends it again. */
+static void on_fatal(void *owner, int code)
+{
+    struct nk_service *s = owner;
+    struct nk_diag diag;
+    if (!s->ended) {
+        s->ended = true;
+        nk_fail(&diag, -EIO, "relay: the log cannot be written any more: %s", nk_strerror(code));
+        s->args.on_end(s->args.owner, diag.code, &diag);
+    }
 }
 
 static int open_hub(struct nk_service *s, struct nk_diag *diag)
@@ -357,9 +374,18 @@ static int open_hub(struct nk_service *s, struct nk_diag *diag)
         .on_drained = on_drained,
         .owner = s,
     };
-    int rc = relay_engine_memory(s->args.app, &s->engine);
+    const struct relay_service_engine engine = {.app = s->args.app,
+                                                .conf = c,
+                                                .groups = s->groups,
+                                                .memory = &s->memory,
+                                                .fatal = on_fatal,
+                                                .owner = s};
+    int rc = relay_service_engine_open(&engine, &s->engine, diag);
+    if (rc < 0) {
+        return rc;
+    }
     conf.engine = s->engine;
-    rc = rc < 0 ? rc : relay_hub_new(&s->hub, &conf);
+    rc = relay_hub_new(&s->hub, &conf);
     rc = rc < 0 ? rc : relay_purger_new(s->engine, s->groups, log_of(s), &s->purger);
     return rc < 0 ? nk_fail_sys(diag, rc, "relay") : 0;
 }
@@ -627,6 +653,7 @@ static void relay_status(const struct nk_service *s, struct nk_json *out)
     nk_json_close(out);
     nk_json_kv_bool(out, "encrypted", s->creds != NULL);
     relay_hub_status(s->hub, out);
+    relay_service_engine_status(s->engine, out);
 }
 
 /* --- the control socket ----------------------------------------------------------------------- */

@@ -56,7 +56,7 @@ $ netkit config check --quiet
 $ printf '[relay]\nlisen = tcp::1\nmax_count = 3\nengine = mem\nheader_size = 99\nheader_size = 9\nlisten = nope:x\n[group]\n[group A]\n[relay]\n' >r.ini; netkit config check -c r.ini
 ! r.ini:2: [relay] unknown key 'lisen' (did you mean 'listen'?)
 ! r.ini:3: [relay] unknown key 'max_count' ('max_count' belongs to [group NAME])
-! r.ini:4: [relay] engine: 'mem' is not one of memory
+! r.ini:4: [relay] engine: 'mem' is not one of log, memory
 ! r.ini:5: [relay] header_size: '99' is not between 2 and 20
 ! r.ini:6: [relay] header_size is given twice (first at r.ini:5)
 ! r.ini:7: [relay] listen: 'nope:x': unknown kind of endpoint 'nope:' (an address such as 127.0.0.1:4000 is written tcp:127.0.0.1:4000)
