@@ -34,7 +34,7 @@ password=$(head -c 18 /dev/urandom | base64 | tr '+/' 'ab')
 start_netkit() {
     local port
     port=$(free_port)
-    "$netkit" relay --quiet --state-dir "$dir/$1" --connection "$2" --listen "tcp:127.0.0.1:$port" \
+    "$netkit" relay --quiet --engine memory --state-dir "$dir/$1" --connection "$2" --listen "tcp:127.0.0.1:$port" \
         --password-file "$dir/password" --cert "$dir/cert/certificate.pem" --key "$dir/cert/key.pem" 2>"$dir/$1.log" &
     pids+=($!)
     declare -g "PORT_$1=$port" "PIDS_$1=$!"

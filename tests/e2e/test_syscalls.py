@@ -42,7 +42,7 @@ class Counter:
 
 @pytest.fixture(params=["TLS", "TCP"])
 def relay(programs, work, request):
-    return NetkitRelay(programs, work, tls=request.param == "TLS")
+    return NetkitRelay(programs, work, tls=request.param == "TLS", extra=("--engine", "memory"))
 
 
 def check(counts, name):
