@@ -127,6 +127,7 @@ void relay_native_welcome(struct relay_conn *c)
 static void logged_in(struct relay_conn *c)
 {
     struct relay_native_session *s = relay_native_of(c);
+    relay_native_attempt_end(c, true);
     relay_conn_authenticated(c, s->login->identity, relay_login_method_name(s->login->method));
     relay_login_server_clear(s->login);
     free(s->login);
@@ -243,6 +244,7 @@ static void do_auth(struct relay_conn *c, const struct relay_native_head *h, con
     } else if (rc == NK_EAUTH) {
         relay_native_refused(&s->p);
         goaway(c, RELAY_GOAWAY_AUTH, "login refused");
+        relay_native_attempt_end(c, true); /* it is counted here */
         relay_conn_denied(c, s->login->why ? s->login->why : "login refused");
     } else {
         relay_native_refuse(c, RELAY_GOAWAY_PROTOCOL, "a login message that is none");
@@ -368,6 +370,10 @@ static size_t on_input(struct relay_conn *c, const uint8_t *p, size_t n)
             c->need = RELAY_NATIVE_HEAD + h.len;
             break;
         }
+        if (h.type == RELAY_N_AUTH &&
+            relay_native_attempt_wait(c, &h, p + off + RELAY_NATIVE_HEAD)) {
+            break;
+        }
         c->hub->count.frames_in++;
         act(c, &h, p + off);
         off += RELAY_NATIVE_HEAD + h.len;
@@ -452,7 +458,8 @@ static void on_goodbye(struct relay_conn *c)
 
 static bool on_ready(struct relay_conn *c)
 {
-    return relay_native_of(c)->p.state != RELAY_NATIVE_RESUMING;
+    const struct relay_native_session *s = relay_native_of(c);
+    return s->p.state != RELAY_NATIVE_RESUMING && relay_native_attempt_over(s);
 }
 
 static uint8_t *on_direct(struct relay_conn *c, size_t *room)
@@ -483,6 +490,7 @@ static void on_close(struct relay_conn *c)
     if (s->leaving) {
         relay_native_forget(c);
     }
+    relay_native_attempt_end(c, false);
     relay_engine_detach(c->hub->conf.engine, s->member);
     relay_native_groups_clear(s);
     if (s->login) {

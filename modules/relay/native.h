@@ -74,11 +74,14 @@ struct relay_native_asked {
     int status;
 };
 
+struct relay_native_attempt;
+
 struct relay_native_session {
     struct relay_conn *conn;
     struct relay_native p;
     struct relay_member *member;
-    struct relay_login_server *login;            /* until logged in */
+    struct relay_login_server *login; /* until logged in */
+    struct relay_native_attempt *attempt;
     uint8_t id[RELAY_NATIVE_ID], tag[RELAY_TAG]; /* tag: id and identity, for the engine */
     bool resumed;
     uint64_t producer;
@@ -137,6 +140,17 @@ int relay_native_claim(struct relay_handle *h, const struct relay_native_ranges 
 void relay_native_claims_end(struct relay_conn *c, struct relay_handle *h);
 /* The session ends with its connection: nothing is kept. */
 void relay_native_forget(struct relay_conn *c);
+
+/*
+ * native_login.c: relay_native_attempt_wait - a frame came: must it wait, because its address has
+ * failed to log in before? Then the connection is stalled, and the frame comes again.
+ * relay_native_attempt_over - may it go on? relay_native_attempt_end - at the end of a login or a
+ * connection; forgive: it succeeded, or is counted otherwise.
+ */
+bool relay_native_attempt_wait(struct relay_conn *c, const struct relay_native_head *h,
+                               const uint8_t *payload);
+bool relay_native_attempt_over(const struct relay_native_session *s);
+void relay_native_attempt_end(struct relay_conn *c, bool forgive);
 
 /* native_group.c: handles. find: by group id, NULL when it is not open. */
 struct relay_handle *relay_native_find(struct relay_native_session *s, uint32_t group);
