@@ -396,8 +396,8 @@ static void receive(struct run *r)
     flush(r->to);
 }
 
-/* Take and acknowledge what an earlier run left behind, or the relay keeps for who joins: counted as
- * received, it would make the window larger. */
+/* Take and acknowledge what an earlier run left behind, or the relay keeps for who joins: counted
+ * as received, it would make the window larger. */
 static void settle(struct conn *c)
 {
     struct run r = {.to = c, .window = 1, .when = &(double){0}};
