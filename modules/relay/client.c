@@ -396,14 +396,14 @@ static bool may_use(struct relay_client *c, const struct client_wire *wire)
 {
     struct nk_diag why = {0};
     if (!c->conf->secure || wire->kind != RELAY_CLIENT_TLSPYO ||
-        c->conf->trust != RELAY_TRUST_NONE) {
+        client_trust(c) != RELAY_TRUST_NONE) {
         return true;
     }
     (void)nk_fail(&why, NK_EVERIFY,
                   "%s: nothing is known of this relay's certificate, and it cannot log in by a "
                   "password that stays secret",
                   c->conf->where);
-    nk_hint(&why, "give --ca or --pin");
+    nk_hint(&why, "give --ca or --pin (--wire tlspyo asks the system's authorities)");
     client_fail(c, &why, false);
     return false;
 }

@@ -82,6 +82,8 @@ struct relay_client_conf {
     const struct nk_secret *key; /* Ed25519 secret key, or NULL */
     const char *identity;        /* or NULL */
     enum relay_trust trust;      /* what the TLS handshake proves of the relay */
+    /* the same, asked for each connection; NULL: trust */
+    enum relay_trust (*trust_of)(void *arg, struct nk_stream *s);
     /* the login has succeeded, and by what the relay was authenticated; negative: refuse it. May be
      * NULL */
     int (*on_login)(void *arg, struct nk_stream *s, enum relay_trust trust, struct nk_diag *diag);

@@ -259,6 +259,11 @@ void relay_client_pause(struct relay_client *c, bool paused)
 
 /* --- the wire --- */
 
+enum relay_trust client_trust(const struct relay_client *c)
+{
+    return c->conf->trust_of ? c->conf->trust_of(c->conf->login_arg, c->stream) : c->conf->trust;
+}
+
 const struct client_wire *client_choose_wire(struct relay_client *c)
 {
     char text[64] = "";

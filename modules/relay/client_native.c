@@ -83,6 +83,7 @@ static void forget_groups(struct relay_client *c)
             ng->open = ng->opening = ng->blocked = ng->drain_asked = ng->reopen = false;
             ng->refusal = 0;
             ng->window = ng->used = ng->items = ng->credit = 0;
+            ng->claiming = false;
             ng->id = 0;
         }
     }
@@ -222,6 +223,9 @@ void client_native_opened(struct relay_client *c, const struct relay_native_head
         if (ng->reopen) {
             do_later(c);
         }
+        if (t->resumed && ng->member && c->state == CLIENT_PROBE) {
+            client_native_claim(c, g);
+        }
         client_native_demanded(c, g);
     }
     become_alive(c);
@@ -275,6 +279,7 @@ static void destroy(struct relay_client *c, void *session)
     nk_buf_clear(&t->control);
     nk_buf_clear(&t->writing);
     free(t->table);
+    client_native_unhold(c);
     for (uint32_t i = 0; i < c->ngroups; i++) {
         free(c->groups[i]->native);
         c->groups[i]->native = NULL;
@@ -375,7 +380,7 @@ static void got_challenge(struct relay_client *c, const struct relay_native_head
                                                  .certificate = c->conf->certificate,
                                                  .local = c->conf->local,
                                                  .identity = c->conf->identity,
-                                                 .trust = c->conf->trust};
+                                                 .trust = client_trust(c)};
     relay_login_client_clear(&t->login);
     relay_login_client_init(&t->login, &conf);
     client_set_state(c, CLIENT_LOGIN);
@@ -405,6 +410,7 @@ static void set_session(struct relay_client *c, const struct relay_native_welcom
     } else {
         t->generation++;
         client_native_acks_clear(t);
+        client_native_unhold(c);
     }
     if (v->heartbeat_ms > 0 && v->heartbeat_ms < PROBE_MOST_MS) {
         c->probe_ms = v->heartbeat_ms > PROBE_LEAST_MS ? v->heartbeat_ms : PROBE_LEAST_MS;

@@ -7,6 +7,7 @@
 #ifndef NK_RELAY_CLIENT_NATIVE_H
 #define NK_RELAY_CLIENT_NATIVE_H
 
+#include "relay/client_ranges.h"
 #include "relay/client_wire.h"
 #include "relay/login_client.h"
 #include "relay/stretcher.h"
@@ -57,7 +58,9 @@ struct client_native_group {
     uint64_t epoch, version;
     uint64_t tries_seq; /* DELIVERIES said this of this item */
     uint32_t tries;
-    struct client_ack *ack; /* being collected; on c's list of them */
+    struct client_ranges held; /* leases that the owner has not settled */
+    bool claiming;             /* the session was resumed: CREDIT ends the list of what we hold */
+    struct client_ack *ack;    /* being collected; on c's list of them */
 };
 
 struct client_native {
@@ -133,6 +136,12 @@ void client_native_demanded(struct relay_client *c, struct client_group *g);
 int client_native_settle(struct relay_client *c, const struct relay_client_lease *l,
                          enum relay_native_type type, uint32_t ms);
 int client_native_extend(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
+
+/* client_native_claim - a resumed session: which leases of the group we hold. CREDIT follows, and
+ * what we have not named goes back to the queue (it was on its way to us when the connection
+ * ended). client_native_unhold - a new session: we hold nothing. */
+void client_native_claim(struct relay_client *c, struct client_group *g);
+void client_native_unhold(struct relay_client *c);
 
 /* client_native_answered - SETTLED. acks_again: the session was resumed, say them once more.
  * acks_clear: it was not, they mean nothing any more. acks_left: some are not answered. */

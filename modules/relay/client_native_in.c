@@ -47,6 +47,10 @@ static void deliver(struct relay_client *c, struct client_group *g,
         d.kind = RELAY_KIND_ITEM;
         d.lease.seq = h->seq;
         ng->items++;
+        if (!c->finishing && client_ranges_add(&ng->held, h->seq) < 0) {
+            client_broken(c, -ENOMEM, "out of memory");
+            return;
+        }
     } else {
         ng->known = true;
         ng->version = h->seq;

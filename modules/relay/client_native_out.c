@@ -45,7 +45,8 @@ static void put_demand(struct relay_client *c, struct client_group *g)
     uint8_t frame[RELAY_NATIVE_U64_MAX];
     uint64_t credit = ng->items + g->wanted;
     credit = credit > RELAY_NATIVE_SEQ_MAX ? RELAY_NATIVE_SEQ_MAX : credit;
-    if (g->wanted > 0 && credit > ng->credit) {
+    if ((g->wanted > 0 && credit > ng->credit) || ng->claiming) {
+        ng->claiming = false;
         ng->credit = credit;
         c->asked = true;
         client_native_control(c, frame,
@@ -144,6 +145,7 @@ int client_native_settle(struct relay_client *c, const struct relay_client_lease
     if (l->seq == 0) {
         return 0; /* a broadcast: nothing waits for it */
     }
+    (void)client_ranges_remove(&g->native->held, l->seq);
     struct client_ack *a = g->native->ack;
     if (a && (a->type != type || a->ms != ms || a->n >= CLIENT_RANGES / 2)) {
         a = NULL; /* it stays on the list of open ones */
@@ -182,6 +184,34 @@ int client_native_extend(struct relay_client *c, const struct relay_client_lease
                                                       l->seq, ms, NULL, 0));
     }
     return 0;
+}
+
+void client_native_claim(struct relay_client *c, struct client_group *g)
+{
+    struct client_native_group *ng = g->native;
+    uint8_t *room;
+    ng->claiming = true;
+    for (uint32_t i = 0; i < ng->held.n && c->stream;) {
+        uint32_t n = ng->held.n - i < CLIENT_RANGES ? ng->held.n - i : CLIENT_RANGES;
+        struct nk_buf *out = &client_native_of(c)->control;
+        int status = nk_buf_reserve(out, RELAY_NATIVE_RANGES_MAX(n), &room);
+        if (status < 0) {
+            client_broken(c, status, "the relay does not read what it is sent");
+            return;
+        }
+        nk_buf_commit(out, relay_native_put_ranges(room, RELAY_N_EXTEND, false, ng->id, 0, 0,
+                                                   ng->held.v + i, n));
+        i += n;
+    }
+}
+
+void client_native_unhold(struct relay_client *c)
+{
+    for (uint32_t i = 0; i < c->ngroups; i++) {
+        if (c->groups[i]->native) {
+            client_ranges_clear(&c->groups[i]->native->held);
+        }
+    }
 }
 
 static void put_ack(struct relay_client *c, const struct client_ack *a)
@@ -386,8 +416,7 @@ static size_t stage_fragment(struct client_native *t, struct client_native_group
     }
     const struct relay_native_head h = {
         .type = n->type,
-        .flags = (uint8_t)((n->sent == 0 ? n->flags : n->flags & ~RELAY_N_META) |
-                           (len < left ? RELAY_N_MORE : 0)),
+        .flags = (uint8_t)((n->sent == 0 ? n->flags : 0) | (len < left ? RELAY_N_MORE : 0)),
         .len = (uint32_t)len,
         .group = ng->id,
         .seq = n->first};

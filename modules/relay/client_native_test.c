@@ -371,6 +371,8 @@ static void test_versions_and_resumption(void **state)
     object(t, RELAY_N_BROADCAST, 0, 12, "x", 1);
     (void)client_kit_expect(&t->k, 'O');
     hang_up_and_return(t, true);
+    (void)expect(t, RELAY_N_CREDIT); /* ends the (empty) list of claims */
+    assert_int_equal(t->h.seq, 0);
     assert_true(t->open.known);
     assert_int_equal(t->open.epoch, 9);
     assert_int_equal(t->open.version, 12);
@@ -403,6 +405,7 @@ static void test_drain(void **state)
     relay_client_drain(t->k.client, 0, 0);
     (void)expect(t, RELAY_N_DRAIN);
     hang_up_and_return(t, true);
+    (void)expect(t, RELAY_N_CREDIT);
     (void)expect(t, RELAY_N_DRAIN);
     object(t, RELAY_N_ITEM, 0, 1, "a", 1);
     send(t, relay_native_put_plain(t->frame, RELAY_N_DRAINED, 5, 1));
@@ -465,6 +468,35 @@ static void test_acknowledgements_are_batched_and_said_again(void **state)
     (void)expect(t, RELAY_N_CREDIT);
     relay_client_ack(t->k.client, &l[9]);
     assert_int_equal(relay_client_nack(t->k.client, &l[9], 0), NK_ECLOSED);
+    client_kit_quiet(&t->k);
+}
+
+static void test_claims_of_a_resumed_session(void **state)
+{
+    struct native *t = *state;
+    struct relay_client_lease l[4];
+    struct relay_native_ranges r;
+    login(t);
+    relay_client_credit(t->k.client, 0, 4);
+    (void)expect(t, RELAY_N_CREDIT);
+    for (uint64_t i = 0; i < 4; i++) {
+        object(t, RELAY_N_ITEM, 0, 10 + i, "a", 1);
+        l[i] = client_kit_expect(&t->k, 'O')->d.lease;
+    }
+    relay_client_ack(t->k.client, &l[1]);
+    (void)expect(t, RELAY_N_ACK);
+    hang_up_and_return(t, true);
+    (void)expect(t, RELAY_N_EXTEND);
+    assert_int_equal(relay_native_get_ranges(&t->h, t->payload, &r), 0);
+    assert_int_equal(r.ms, 0);
+    assert_int_equal(r.n, 2);
+    assert_int_equal(relay_native_range(&r, 0).first, 10);
+    assert_int_equal(relay_native_range(&r, 1).first, 12);
+    assert_int_equal(relay_native_range(&r, 1).count, 2);
+    (void)expect(t, RELAY_N_ACK); /* again: it was not answered */
+    (void)expect(t, RELAY_N_CREDIT);
+    assert_int_equal(t->h.seq, 0);
+    hang_up_and_return(t, false); /* nothing is held in a new session */
     client_kit_quiet(&t->k);
 }
 
@@ -602,6 +634,7 @@ int nk_test_relay_client_native(void)
         ROW(test_credit_is_absolute),
         ROW(test_drain),
         ROW(test_acknowledgements_are_batched_and_said_again),
+        ROW(test_claims_of_a_resumed_session),
         ROW(test_finish),
         ROW(test_refusals),
         ROW(test_refused_membership_ends),

@@ -171,6 +171,9 @@ void client_fail(struct relay_client *c, struct nk_diag *why, bool retry_refusal
 /* Free all groups and what waits in them. */
 void client_groups_clear(struct relay_client *c);
 
+/* What is known of the relay on this connection before any login. */
+enum relay_trust client_trust(const struct relay_client *c);
+
 /* The wire to begin a connection with: what TLS agreed on, or what the owner said. */
 const struct client_wire *client_choose_wire(struct relay_client *c);
 

@@ -64,25 +64,18 @@ static int parse_connect(struct relay_endpoint_session *s, const struct relay_en
 static int load_secrets(struct relay_endpoint_session *s, const struct relay_endpoint_conf *conf,
                         struct nk_diag *diag)
 {
-    int status = relay_password_load(s->target.password_file, &s->password, diag);
+    int status = s->target.password_file
+                     ? relay_password_load(s->target.password_file, &s->password, diag)
+                     : 0;
     if (status < 0) {
         return status;
     }
     const char *weak = relay_password_weakness(&s->password);
-    if (weak) {
+    if (weak && s->target.password_file) {
         nk_warn(s->ctx->log, "relay", "the password in %s is weak: it %s", s->target.password_file,
                 weak);
     }
-    if (!s->target.tls) {
-        return 0;
-    }
-    struct tls_creds_conf creds = {.role = TLS_CLIENT,
-                                   .ca = s->target.ca,
-                                   .pins = (const char *const *)conf->pin.v,
-                                   .npins = conf->pin.n,
-                                   .name = s->target.name,
-                                   .tls12 = conf->tls12};
-    return tls_creds_new(&s->creds, &creds, diag);
+    return relay_endpoint_trust(s, conf, diag);
 }
 
 static void on_timeout(void *owner)
@@ -142,23 +135,20 @@ int relay_endpoint_prepare(struct relay_endpoint_session *s, struct nk_cmd_ctx *
     if (status < 0) {
         return status;
     }
-    s->client_conf =
-        (struct relay_client_conf){.connect = s->connect,
-                                   .where = s->target.connect,
-                                   .secure = s->target.tls ? secure : NULL,
-                                   .secure_arg = s,
-                                   .password = &s->password,
-                                   .groups = plan->groups,
-                                   .ngroups = plan->ngroups,
-                                   .header_size = s->target.header_size,
-                                   .max_object = (size_t)plan->conf->max_object,
-                                   .retry_ms = plan->conf->retry_ms,
-                                   .reconnect = plan->reconnect,
-                                   .doubt = plan->doubt,
-                                   .wire = RELAY_CLIENT_AUTO,
-                                   .local = strncmp(s->target.connect, "unix:", 5) == 0,
-                                   .trust = s->target.tls ? RELAY_TRUST_CA : RELAY_TRUST_LOCAL,
-                                   .name = "netkit"};
+    s->client_conf = (struct relay_client_conf){.connect = s->connect,
+                                                .where = s->target.connect,
+                                                .secure = s->target.tls ? secure : NULL,
+                                                .secure_arg = s,
+                                                .password = &s->password,
+                                                .groups = plan->groups,
+                                                .ngroups = plan->ngroups,
+                                                .header_size = s->target.header_size,
+                                                .max_object = (size_t)plan->conf->max_object,
+                                                .retry_ms = plan->conf->retry_ms,
+                                                .reconnect = plan->reconnect,
+                                                .doubt = plan->doubt,
+                                                .name = "netkit"};
+    relay_endpoint_trust_conf(s, plan->conf);
     return status;
 }
 

@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "core/timer.h"
 #include "relay/client.h"
+#include "relay/known.h"
 
 struct nk_app;
 struct nk_endpoint;
@@ -29,6 +30,7 @@ struct relay_endpoint_conf {
     bool tls12;
     char *password_file;
     bool allow_plain;
+    int wire; /* enum relay_client_wire */
     int64_t header_size;
     uint64_t max_object;
     uint64_t retry_ms;
@@ -38,6 +40,9 @@ enum relay_endpoint_connection { ENDPOINT_AUTO, ENDPOINT_TLS, ENDPOINT_TCP };
 
 /* Choices of --connection, in the order of enum relay_endpoint_connection. */
 extern const char *const relay_endpoint_connections[];
+
+/* Choices of --wire, in the order of enum relay_client_wire. */
+extern const char *const relay_endpoint_wires[];
 
 /* The rows of struct relay_endpoint_conf; a macro, so that each command has them in its own table.
  */
@@ -89,6 +94,14 @@ extern const char *const relay_endpoint_connections[];
          .type = NK_OPT_FLAG,                                                                      \
          .offset = NK_FIELD(struct relay_endpoint_conf, allow_plain),                              \
          .help = "With --connection TCP: send the password unencrypted beyond this machine"},      \
+        {.name = "wire",                                                                           \
+         .type = NK_OPT_ENUM,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, wire),                                     \
+         .arg = "WIRE",                                                                            \
+         .def = "auto",                                                                            \
+         .choices = relay_endpoint_wires,                                                          \
+         .help = "native: netkit's own wire; tlspyo: for stock relays, the password travels with " \
+                 "every frame; auto: native where the relay knows it"},                            \
         {.name = "header-size",                                                                    \
          .type = NK_OPT_INT,                                                                       \
          .offset = NK_FIELD(struct relay_endpoint_conf, header_size),                              \
@@ -118,7 +131,7 @@ struct relay_endpoint_target {
     char *connect;       /* endpoint string of a transport */
     char *ca;            /* PEM file, or NULL */
     char *name;          /* name to expect in the certificate, or NULL: the host connected to */
-    char *password_file; /* path; never NULL after success */
+    char *password_file; /* path; NULL: none is needed (unix socket, native wire) */
     bool tls;
     unsigned header_size;
 };
@@ -170,6 +183,11 @@ struct relay_endpoint_session {
     struct nk_secret password;
     struct tls_creds *creds;
     struct nk_endpoint *connect;
+    /* endpoint_trust.c */
+    enum relay_trust trust; /* what the TLS handshake proves */
+    bool has_known;         /* this relay's key was learnt by a login with the password */
+    struct relay_known known;
+    char where[RELAY_KNOWN_WHERE]; /* how known_relays names it; "" = it is not to be remembered */
     struct relay_client_conf client_conf;
     struct relay_client *client;
     struct nk_signal *term, *interrupt;
@@ -213,6 +231,21 @@ int relay_endpoint_run(struct relay_endpoint_session *s);
 
 /* relay_endpoint_stop - close and free everything; safe on a zeroed session. */
 void relay_endpoint_stop(struct relay_endpoint_session *s);
+
+/* --- trust (endpoint_trust.c) --- */
+
+/*
+ * relay_endpoint_trust - credentials for TLS, and what they prove. By --pin, by a certificate file,
+ * or by a key that the user wrote into known_relays: then the handshake authenticates the relay.
+ * Else, on the native wire, by the password: any certificate will do for the handshake, and the key
+ * is remembered after the login. --wire tlspyo asks the system's authorities instead.
+ */
+int relay_endpoint_trust(struct relay_endpoint_session *s, const struct relay_endpoint_conf *conf,
+                         struct nk_diag *diag);
+
+/* relay_endpoint_trust_conf - what s->client_conf has to say about it. */
+void relay_endpoint_trust_conf(struct relay_endpoint_session *s,
+                               const struct relay_endpoint_conf *conf);
 
 /* relay_endpoint_lost - for ops->on_lost: tell on the log that the connection is gone and when we
  * try again. The owner must be the session. */

@@ -13,6 +13,7 @@
 
 #define DEFAULT_NAME "default" /* in the certificates that netkit and tlspyo make */
 
+const char *const relay_endpoint_wires[] = {"auto", "native", "tlspyo", NULL};
 const char *const relay_endpoint_connections[] = {"auto", "TLS", "TCP", NULL};
 
 void relay_endpoint_target_clear(struct relay_endpoint_target *t)
@@ -139,6 +140,11 @@ static int find_trust(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_
     return status;
 }
 
+static bool is_unix(const struct relay_endpoint_target *t)
+{
+    return strncmp(t->connect, "unix:", 5) == 0;
+}
+
 static int find_password(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf,
                          const struct local_relay *local, struct relay_endpoint_target *out,
                          struct nk_diag *diag)
@@ -153,6 +159,12 @@ static int find_password(const struct nk_cmd_ctx *ctx, const struct relay_endpoi
         return status;
     }
     out->password_file = credentials_path(ctx, RELAY_PASSWORD_FILE, &status);
+    if (status == 0 && access(out->password_file, F_OK) < 0 && is_unix(out) &&
+        conf->wire != RELAY_CLIENT_TLSPYO) {
+        free(out->password_file); /* our uid may do */
+        out->password_file = NULL;
+        return 0;
+    }
     if (status == 0 && access(out->password_file, F_OK) < 0) {
         status = nk_fail(diag, NK_ECONFIG, "no password: %s is not there", out->password_file);
         nk_hint(diag, "give --password-file FILE, or the --state-dir of the relay");
@@ -181,7 +193,6 @@ int relay_endpoint_find(const struct nk_cmd_ctx *ctx, const struct relay_endpoin
     if (status < 0) {
         return status;
     }
-    bool is_unix = strncmp(out->connect, "unix:", 5) == 0;
     switch (conf->connection) {
     case ENDPOINT_TLS:
         out->tls = true;
@@ -190,7 +201,7 @@ int relay_endpoint_find(const struct nk_cmd_ctx *ctx, const struct relay_endpoin
         out->tls = false;
         break;
     default:
-        out->tls = !is_unix && (conf->connect || local.tls);
+        out->tls = !is_unix(out) && (conf->connect || local.tls);
         break;
     }
     out->header_size = conf->header_size   ? (unsigned)conf->header_size

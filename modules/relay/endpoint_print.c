@@ -16,20 +16,34 @@ static bool is_octets(const struct relay_value *v)
     return v && (v->type == RELAY_VALUE_STR || v->type == RELAY_VALUE_BYTES);
 }
 
-/* {"type":..,"value":"<base64>"} */
-static int put_base64_record(struct nk_json *j, const char *type, const uint8_t *p, size_t n)
+/* "type":..,"value":"<base64>" */
+static int put_base64(struct nk_json *j, const char *type, const uint8_t *p, size_t n)
 {
     char *text = n < SIZE_MAX / 2 ? malloc(NK_BASE64_SIZE(n)) : NULL;
     if (!text) {
         return -ENOMEM;
     }
     nk_base64_encode(text, p, n, true);
-    nk_json_object(j);
     nk_json_kv_str(j, "type", type);
     nk_json_kv_str(j, "value", text);
-    nk_json_close(j);
     free(text);
-    return nk_json_end(j);
+    return 0;
+}
+
+/* "type":..,"value":.. of a pickle; v is NULL when it is not plain data. */
+static int put_pickle(struct nk_json *j, const struct relay_value_doc *doc,
+                      const struct relay_value *v, const uint8_t *pickle, size_t n)
+{
+    if (!v) {
+        return put_base64(j, "pickle", pickle, n);
+    }
+    if (v->type == RELAY_VALUE_BYTES) {
+        return put_base64(j, relay_value_type_name(v->type), v->u.s.p, v->u.s.n);
+    }
+    nk_json_kv_str(j, "type", relay_value_type_name(v->type));
+    nk_json_key(j, "value");
+    (void)relay_value_to_json(doc, v, j);
+    return 0;
 }
 
 static int put_json(struct nk_buf *out, const struct relay_value_doc *doc,
@@ -37,19 +51,117 @@ static int put_json(struct nk_buf *out, const struct relay_value_doc *doc,
 {
     struct nk_json j;
     nk_json_init(&j, out, false);
-    if (!v) {
-        return put_base64_record(&j, "pickle", pickle, n);
-    }
-    if (v->type == RELAY_VALUE_BYTES) {
-        return put_base64_record(&j, relay_value_type_name(v->type), v->u.s.p, v->u.s.n);
-    }
     nk_json_object(&j);
-    nk_json_kv_str(&j, "type", relay_value_type_name(v->type));
-    nk_json_key(&j, "value");
-    (void)relay_value_to_json(doc, v, &j);
+    int status = put_pickle(&j, doc, v, pickle, n);
     nk_json_close(&j);
-    return nk_json_end(&j);
+    return status < 0 ? status : nk_json_end(&j);
 }
+
+/* --- deliveries of the native wire ------------------------------------------------------------ */
+
+static const char *const kinds[] = {[RELAY_KIND_UNKNOWN] = "unknown",
+                                    [RELAY_KIND_RETAINED] = "retained",
+                                    [RELAY_KIND_BROADCAST] = "broadcast",
+                                    [RELAY_KIND_ITEM] = "item"};
+
+static void put_text_of(struct nk_json *j, const char *key, const struct relay_text *t)
+{
+    if (t->p) {
+        nk_json_key(j, key);
+        nk_json_strn(j, t->p, t->len);
+    }
+}
+
+static void put_headers(struct nk_json *j, const struct relay_client_object *d)
+{
+    char name[RELAY_META_HEADER_MAX + 1];
+    nk_json_key(j, "headers");
+    nk_json_object(j);
+    for (unsigned i = 0; i < d->meta->headers; i++) {
+        struct relay_text t = relay_meta_header(d->meta_block, i);
+        const char *eq = memchr(t.p, '=', t.len);
+        size_t n = eq ? (size_t)(eq - t.p) : t.len;
+        memcpy(name, t.p, n);
+        name[n] = '\0';
+        nk_json_key(j, name);
+        nk_json_strn(j, eq ? eq + 1 : "", eq ? t.len - n - 1 : 0);
+    }
+    nk_json_close(j);
+}
+
+/* Where it is from, and its metadata. */
+static void put_origin(struct nk_json *j, const struct relay_client_object *d, const char *group)
+{
+    nk_json_kv_str(j, "group", group);
+    nk_json_kv_str(j, "kind", kinds[d->kind]);
+    nk_json_kv_u64(j, "seq", d->seq);
+    if (d->kind == RELAY_KIND_ITEM) {
+        nk_json_kv_u64(j, "tries", d->tries);
+    }
+    if (!d->meta) {
+        return;
+    }
+    if (d->meta->has_expires) {
+        nk_json_kv_u64(j, "expires_ms", d->meta->expires_ms);
+    }
+    put_text_of(j, "reply_to", &d->meta->reply_to);
+    put_text_of(j, "correlation", &d->meta->correlation);
+    put_text_of(j, "original_group", &d->meta->origin);
+    put_text_of(j, "reason", &d->meta->reason);
+    if (d->meta->headers > 0) {
+        put_headers(j, d);
+    }
+}
+
+static int put_content(struct nk_json *j, struct relay_value_doc *doc,
+                       const struct relay_client_object *d)
+{
+    bool text = d->content == RELAY_CONTENT_TEXT || d->content == RELAY_CONTENT_JSON;
+    if (d->content == RELAY_CONTENT_PICKLE) {
+        int status = relay_value_decode(doc, d->data, d->len);
+        return status == -ENOMEM ? status
+                                 : put_pickle(j, doc, relay_value_root(doc), d->data, d->len);
+    }
+    if (!text || !nk_utf8_valid(d->data, d->len)) {
+        return put_base64(j, "bytes", d->data, d->len);
+    }
+    nk_json_kv_str(j, "type", d->content == RELAY_CONTENT_JSON ? "json" : "str");
+    nk_json_key(j, "value");
+    nk_json_strn(j, d->data, d->len);
+    return 0;
+}
+
+int relay_endpoint_format_delivery(struct nk_buf *out, enum relay_endpoint_format format,
+                                   struct relay_value_doc *doc, const struct relay_client_object *d,
+                                   const char *group)
+{
+    struct nk_json j;
+    size_t before = nk_buf_len(out);
+    int status = 0;
+    if (d->lease.wire != RELAY_CLIENT_NATIVE ||
+        (d->content == RELAY_CONTENT_PICKLE && format != ENDPOINT_JSON)) {
+        return relay_endpoint_format_object(out, format, doc, d->data, d->len);
+    }
+    if (format == ENDPOINT_JSON) {
+        nk_json_init(&j, out, false);
+        nk_json_object(&j);
+        put_origin(&j, d, group);
+        status = put_content(&j, doc, d);
+        nk_json_close(&j);
+        status = status < 0 ? status : nk_json_end(&j);
+    } else {
+        status = nk_buf_put(out, d->data, d->len);
+    }
+    if (status == 0 && (format == ENDPOINT_JSON || format == ENDPOINT_TEXT)) {
+        status = nk_buf_u8(out, '\n');
+    }
+    if (status < 0) {
+        out->len = before;
+    }
+    return status;
+}
+
+/* --- pickles ---------------------------------------------------------------------------------- */
 
 static int put_text(struct nk_buf *out, const struct relay_value_doc *doc,
                     const struct relay_value *v, const uint8_t *pickle, size_t n)

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/opt.h"
+#include "relay/client.h"
 #include "relay/pickle_value.h"
 
 struct nk_app;
@@ -50,6 +51,16 @@ extern const char *const relay_endpoint_formats[];
  * memory. 0, NK_ETOOBIG (out is full), -ENOMEM; out is unchanged on failure. */
 int relay_endpoint_format_object(struct nk_buf *out, enum relay_endpoint_format format,
                                  struct relay_value_doc *doc, const uint8_t *pickle, size_t n);
+
+/*
+ * relay_endpoint_format_delivery - the same for what a client delivers. On the native wire json
+ * lines also have group, kind, seq, tries and the metadata; content that is no pickle is handed on
+ * as it is (json: type bytes, str or json, the value of the latter being its text). group may be
+ * NULL.
+ */
+int relay_endpoint_format_delivery(struct nk_buf *out, enum relay_endpoint_format format,
+                                   struct relay_value_doc *doc, const struct relay_client_object *d,
+                                   const char *group);
 
 /* A sink for bytes: standard output or a child's standard input. */
 struct relay_endpoint_sink {
