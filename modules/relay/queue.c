@@ -71,7 +71,7 @@ static void state_release(struct relay_group_state *st)
 void relay_core_tidy(struct relay_group_state *st)
 {
     struct relay_queue *q = st->q;
-    if (st->nseats || st->retained || st->queued || st->copies.n || st->nproducers ||
+    if (st->touched || st->nseats || st->retained || st->queued || st->copies.n || st->nproducers ||
         st->reserved) {
         return;
     }
@@ -195,9 +195,22 @@ static void end_met_drains(struct relay_group_state *st)
     }
 }
 
+static void touch(struct relay_group_state *st)
+{
+    if (!st->touched) {
+        st->touched = true;
+        st->next_touched = st->q->touched;
+        st->q->touched = st;
+    }
+}
+
 void relay_core_dispatch(struct relay_group_state *st)
 {
     uint64_t front;
+    if (st->q->ticking) {
+        touch(st);
+        return;
+    }
     bool any = st->line_first != NULL;
     while (st->line_first && relay_core_front(st, &front)) {
         struct relay_seat *s = st->line_first;
@@ -432,10 +445,27 @@ int relay_queue_enqueue(struct relay_queue *q, struct relay_group *g, struct rel
 void relay_queue_dispatch(struct relay_queue *q, struct relay_group *g)
 {
     struct relay_group_state *st = g->state;
-    (void)q;
-    if (st) {
+    if (st && q->ticking) {
+        touch(st);
+        st->produced = true;
+    } else if (st) {
         relay_core_dispatch(st);
         trim(st);
+        relay_core_tidy(st);
+    }
+}
+
+void relay_core_dispatch_touched(struct relay_queue *q)
+{
+    struct relay_group_state *st;
+    while ((st = q->touched) != NULL) {
+        q->touched = st->next_touched;
+        st->touched = false;
+        relay_core_dispatch(st);
+        if (st->produced) {
+            st->produced = false;
+            trim(st);
+        }
         relay_core_tidy(st);
     }
 }

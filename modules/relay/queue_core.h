@@ -33,16 +33,14 @@ struct relay_copy {
     struct relay_seat *seat;        /* LEASED */
     struct relay_copy *prev, *next; /* LEASED: the seat's list; RETURNED: the heap's siblings */
     struct relay_copy *child;       /* RETURNED */
+    struct relay_copy *next_in_bucket;
     struct relay_due due;
 };
 
-/* seq -> copy, of one group: open addressing, at most half full. */
+/* seq -> copy, of one group: chains, about one copy for each bucket. */
 struct relay_copies {
-    struct relay_copy_slot {
-        uint64_t seq; /* 0: free */
-        struct relay_copy *copy;
-    } * slot;
-    size_t cap, n; /* cap is a power of two */
+    struct relay_copy **bucket;
+    size_t cap, n; /* cap is 0 or a power of two */
 };
 
 /* Somebody wants to know when everything up to `mark` was handed out. */
@@ -102,6 +100,8 @@ struct relay_group_state {
     struct relay_seat *first, *last;
     size_t nseats, nabsent, ndrains, nproducers;
     struct relay_seat *line_first, *line_last;
+    bool touched, produced; /* to be dispatched at the tick's end; and trimmed */
+    struct relay_group_state *next_touched;
     struct relay_queue_stats count; /* the totals only */
     struct relay_group_state *prev, *next;
 };
@@ -113,6 +113,8 @@ struct relay_queue {
     unsigned char key[16]; /* of keyed hashes */
     uint64_t now_ms, wall_ms;
     struct relay_wheel wheel;
+    bool ticking; /* what becomes free now is handed out together, so that it is in order */
+    struct relay_group_state *touched;
     struct relay_group_state *groups;
     struct relay_copy *free_copies;
     struct relay_copy_slab *slabs;
@@ -133,8 +135,10 @@ struct relay_queue {
 struct relay_group_state *relay_core_state(struct relay_queue *q, struct relay_group *g);
 /* Forget a group of which nothing is left. */
 void relay_core_tidy(struct relay_group_state *st);
-/* Serve the line. */
+/* Serve the line, now or at the end of the tick. */
 void relay_core_dispatch(struct relay_group_state *st);
+/* The tick's end. */
+void relay_core_dispatch_touched(struct relay_queue *q);
 void relay_core_line_join(struct relay_seat *s);
 void relay_core_line_leave(struct relay_seat *s);
 /* End all drains of the seat; those with a token are told status unless the member is gone. */

@@ -62,73 +62,64 @@ static void copy_free(struct relay_queue *q, struct relay_copy *c)
 
 /* --- the table -------------------------------------------------------------------------------- */
 
-/* The multiplier is secret, so that nobody can choose numbers that collide. */
-static size_t home(const struct relay_group_state *st, uint64_t seq)
+/* Neighbours in number are neighbours in memory. The multiplier is secret, so that nobody can
+ * choose numbers that meet. */
+static struct relay_copy **bucket_of(const struct relay_group_state *st, uint64_t seq)
 {
     uint64_t near = ((uint64_t)1 << NEAR_BITS) - 1;
     uint64_t h = (seq >> NEAR_BITS) * st->q->hash;
-    return (size_t)((h >> 32 << NEAR_BITS | (seq & near)) & (st->copies.cap - 1));
+    return &st->copies.bucket[(h >> 32 << NEAR_BITS | (seq & near)) & (st->copies.cap - 1)];
 }
 
 static void table_insert(struct relay_group_state *st, struct relay_copy *c)
 {
-    size_t i = home(st, c->seq);
-    while (st->copies.slot[i].seq) {
-        i = (i + 1) & (st->copies.cap - 1);
-    }
-    st->copies.slot[i] = (struct relay_copy_slot){.seq = c->seq, .copy = c};
+    struct relay_copy **at = bucket_of(st, c->seq);
+    c->next_in_bucket = *at;
+    *at = c;
     st->copies.n++;
 }
 
-/* Room for one more. */
+/* Room for one more; with little memory chains get longer, nothing worse. */
 static int table_reserve(struct relay_group_state *st)
 {
     struct relay_copies old = st->copies;
-    if ((old.n + 1) * 2 <= old.cap) {
+    if (old.n < old.cap) {
         return 0;
     }
     size_t cap = old.cap ? old.cap * 2 : TABLE_MIN;
-    struct relay_copy_slot *v = calloc(cap, sizeof(*v));
+    struct relay_copy **v = calloc(cap, sizeof(struct relay_copy *));
     if (!v) {
-        return -ENOMEM;
+        return old.cap ? 0 : -ENOMEM;
     }
-    st->copies = (struct relay_copies){.slot = v, .cap = cap};
+    st->copies = (struct relay_copies){.bucket = v, .cap = cap};
     for (size_t i = 0; i < old.cap; i++) {
-        if (old.slot[i].seq) {
-            table_insert(st, old.slot[i].copy);
+        for (struct relay_copy *c = old.bucket[i], *next; c; c = next) {
+            next = c->next_in_bucket;
+            table_insert(st, c);
         }
     }
-    free(old.slot);
+    free(old.bucket);
     return 0;
-}
-
-static size_t table_find(const struct relay_group_state *st, uint64_t seq)
-{
-    size_t i = home(st, seq);
-    while (st->copies.slot[i].seq && st->copies.slot[i].seq != seq) {
-        i = (i + 1) & (st->copies.cap - 1);
-    }
-    return i;
 }
 
 static struct relay_copy *find(const struct relay_group_state *st, uint64_t seq)
 {
-    return st->copies.n && seq ? st->copies.slot[table_find(st, seq)].copy : NULL;
+    struct relay_copy *c = st->copies.n ? *bucket_of(st, seq) : NULL;
+    while (c && c->seq != seq) {
+        c = c->next_in_bucket;
+    }
+    return c;
 }
 
-static void table_remove(struct relay_group_state *st, uint64_t seq)
+static void table_remove(struct relay_group_state *st, const struct relay_copy *c)
 {
-    struct relay_copy_slot *v = st->copies.slot;
-    size_t mask = st->copies.cap - 1, hole = table_find(st, seq);
-    for (size_t i = (hole + 1) & mask; v[i].seq; i = (i + 1) & mask) {
-        if (((i - home(st, v[i].seq)) & mask) >= ((i - hole) & mask)) {
-            v[hole] = v[i];
-            hole = i;
-        }
+    struct relay_copy **at = bucket_of(st, c->seq);
+    while (*at != c) {
+        at = &(*at)->next_in_bucket;
     }
-    v[hole] = (struct relay_copy_slot){0};
+    *at = c->next_in_bucket;
     if (--st->copies.n == 0 && st->copies.cap > TABLE_KEEP) {
-        free(v);
+        free(st->copies.bucket);
         st->copies = (struct relay_copies){0};
     }
 }
@@ -210,7 +201,7 @@ struct relay_copy *relay_core_copy_new(struct relay_group_state *st, uint64_t se
 void relay_core_copy_end(struct relay_copy *c)
 {
     struct relay_group_state *st = c->group;
-    table_remove(st, c->seq);
+    table_remove(st, c);
     relay_object_unref(c->obj);
     copy_free(st->q, c);
 }
@@ -353,15 +344,16 @@ uint64_t relay_core_drop_front(struct relay_group_state *st, uint64_t n, enum re
 uint64_t relay_core_copies_purge(struct relay_group_state *st)
 {
     uint64_t n = 0;
-    /* an entry that moves into a hole behind us was seen already, or is seen when we come round */
-    for (size_t i = 0; st->copies.cap && i < st->copies.cap; i++) {
-        struct relay_copy *c = st->copies.slot[i].copy;
-        if (c && c->state != RELAY_COPY_LEASED) {
-            wait_end(c);
-            relay_core_dropped(st, c->seq, 1, RELAY_DROP_PURGED);
-            relay_core_copy_end(c);
-            n++;
-            i--; /* another one may stand here now */
+    for (size_t i = 0; i < st->copies.cap; i++) { /* cap is 0 as soon as the last one has gone */
+        struct relay_copy *c = st->copies.bucket[i], *next;
+        for (; c; c = next) {
+            next = c->next_in_bucket;
+            if (c->state != RELAY_COPY_LEASED) {
+                wait_end(c);
+                relay_core_dropped(st, c->seq, 1, RELAY_DROP_PURGED);
+                relay_core_copy_end(c);
+                n++;
+            }
         }
     }
     return n;
@@ -370,14 +362,14 @@ uint64_t relay_core_copies_purge(struct relay_group_state *st)
 void relay_core_copies_clear(struct relay_group_state *st)
 {
     for (size_t i = 0; i < st->copies.cap; i++) {
-        struct relay_copy *c = st->copies.slot[i].copy;
-        if (c) {
+        for (struct relay_copy *c = st->copies.bucket[i], *next; c; c = next) {
+            next = c->next_in_bucket;
             relay_wheel_leave(&st->q->wheel, &c->due);
             relay_object_unref(c->obj);
             copy_free(st->q, c);
         }
     }
-    free(st->copies.slot);
+    free(st->copies.bucket);
     st->copies = (struct relay_copies){0};
     st->returned = NULL;
 }

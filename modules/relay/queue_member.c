@@ -247,6 +247,7 @@ void relay_core_members_free(struct relay_queue *q)
         for (struct relay_member *m = q->tag[i], *next; m; m = next) {
             next = m->next_tag;
             if (m->absent) {
+                relay_wheel_leave(&q->wheel, &m->due);
                 free(m);
             }
         }

@@ -156,6 +156,7 @@ void relay_core_producers_free(struct relay_queue *q)
         p->group->nproducers--;
         free(p);
     }
+    relay_wheel_leave(&q->wheel, &q->producers.due);
     free(q->producers.bucket);
     q->producers = (struct relay_producers){0};
 }

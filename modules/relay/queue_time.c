@@ -105,14 +105,17 @@ uint64_t relay_queue_next(const struct relay_queue *q)
 
 uint64_t relay_queue_tick(struct relay_queue *q, uint64_t now_ms, uint64_t wall_ms)
 {
-    struct relay_due *d;
+    struct relay_due *d = NULL;
     q->now_ms = now_ms > q->now_ms ? now_ms : q->now_ms;
     q->wall_ms = wall_ms;
+    q->ticking = true;
     for (int work = TICK_WORK; work > 0; work--) {
         if ((d = relay_wheel_pop(&q->wheel, q->now_ms)) == NULL) {
-            return relay_queue_next(q);
+            break;
         }
         happen(q, d);
     }
-    return q->now_ms;
+    q->ticking = false;
+    relay_core_dispatch_touched(q);
+    return d ? q->now_ms : relay_queue_next(q);
 }
