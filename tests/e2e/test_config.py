@@ -65,7 +65,7 @@ def test_key(work, section, key):
     assert shown(section, key, "-c", config) == [(want, "file", f"{config}:2")]
 
     config.write_text(head + required, encoding="ascii")
-    variable = key["env"].replace("NAME", "SOME_NAME")
+    variable = key["env"].replace("__NAME__", "__SOME_NAME__")
     env = clean_env(**{variable: value})
     assert shown(section, key, "-c", config, env=env) == [(want, "environment", variable)]
 
@@ -88,7 +88,7 @@ def test_wrong_value(work, section, key):
     assert done.returncode == CONFIG and f"{config}:2: " in done.stderr, done.stderr
     assert key["key"] in done.stderr
     config.write_text(f"[{section_name(section)}]\n", encoding="ascii")
-    variable = key["env"].replace("NAME", "SOME_NAME")
+    variable = key["env"].replace("__NAME__", "__SOME_NAME__")
     done = run("config", "check", "-c", config, env=clean_env(**{variable: "what?"}))
     assert done.returncode == CONFIG and variable in done.stderr, done.stderr
 
