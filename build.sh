@@ -109,9 +109,10 @@ verb_program() {
 }
 
 verb_fuzz() {
-    local target seconds=${2:-60} name
+    local target seconds=${2:-60} name goal=fuzzers
+    [ -z "${1:-}" ] || goal=build/fuzz/fuzz/$1
     prepare fuzz unit
-    run_ninja build/fuzz/build.ninja fuzzers
+    run_ninja build/fuzz/build.ninja "$goal"
     for target in build/fuzz/fuzz/*; do
         name=${target##*/}
         [ -x "$target" ] && [ "${name%.*}" = "$name" ] || continue
