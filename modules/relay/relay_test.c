@@ -813,6 +813,51 @@ static void test_send_and_close(void **state)
     world_free(w);
 }
 
+/* policy = block: a stock producer is not read while the queue is full, and never refused. */
+static void test_full_queue_blocks(void **state)
+{
+    (void)state;
+    struct world *w = world_new(default_limits(), false);
+    const struct relay_group_settings set = {
+        .max_count = -1, .max_consumables = 2, .policy = RELAY_POLICY_BLOCK};
+    assert_int_equal(relay_groups_configure(w->groups, "Q", 1, &set), 0);
+    join(w, 0, NULL);
+    join(w, 1, "Q");
+    put(w, 0, "Q", 1, "a");
+    put(w, 0, "Q", 1, "b");
+    send_text(w, 0, "Q", 1, "c");
+    get_nothing(w, 0);
+    notify(w, 1, "Q", 1);
+    get(w, 1, "a", true);
+    expect(w, 0, RELAY_WIRE_ACK);
+    notify(w, 1, "Q", -1);
+    get(w, 1, "b", true);
+    get(w, 1, "c", true);
+    world_free(w);
+}
+
+/* A group's lease time is not for those who cannot know of it. */
+static void test_stock_consumer_has_no_lease_time(void **state)
+{
+    (void)state;
+    struct world *w = world_new(default_limits(), false);
+    const struct relay_group_settings set = {
+        .max_count = -1, .max_consumables = -1, .lease_ms = 100, .max_deliveries = 9};
+    assert_int_equal(relay_groups_configure(w->groups, "Q", 1, &set), 0);
+    join(w, 0, NULL);
+    join(w, 1, "Q");
+    join(w, 2, "Q");
+    notify(w, 1, "Q", 1);
+    put(w, 0, "Q", 1, "a");
+    get(w, 1, "a", false);
+    notify(w, 2, "Q", 1);
+    get_nothing(w, 2); /* for ten times as long */
+    settle(w);
+    peer_close(&w->p[1]);
+    get(w, 2, "a", true);
+    world_free(w);
+}
+
 /* Over an engine that fails now and then: what was acknowledged is there, in order, once. */
 static void test_failing_engine(void **state)
 {
@@ -902,6 +947,8 @@ int nk_test_relay_relay(void)
         cmocka_unit_test(test_liveness_of_a_slow_reader),
         cmocka_unit_test(test_slow_member),
         cmocka_unit_test(test_consumer_is_paused),
+        cmocka_unit_test(test_full_queue_blocks),
+        cmocka_unit_test(test_stock_consumer_has_no_lease_time),
         cmocka_unit_test(test_memory_limit),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_send_and_close),
