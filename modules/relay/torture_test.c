@@ -180,6 +180,130 @@ static void queue(void **state)
     assert_true(nk_torture(queue_once, NULL) > OBJECTS);
 }
 
+/* --- the same with tags, producers, drains and dead letters ------------------------------------
+ */
+
+struct late {
+    struct relay_queue *q;
+    struct relay_groups *gs;
+    struct relay_group *g, *dead;
+    struct relay_member *m[2];
+    struct relay_memory memory;
+    uint64_t last;             /* number of the last item that came */
+    unsigned items, told, ask; /* told: drains that ended, of those that were taken on */
+};
+
+static void late_deliver(void *owner, struct relay_group *g, struct relay_object *o,
+                         enum relay_delivery kind, const struct relay_mark *mark)
+{
+    struct late *l = owner;
+    (void)g, (void)o, (void)kind;
+    l->last = mark->seq;
+    l->items++;
+}
+
+static void late_done(void *owner, uint64_t token, int status)
+{
+    struct late *l = owner;
+    (void)token, (void)status;
+    l->told++;
+}
+
+static const struct relay_member_ops late_ops = {.deliver = late_deliver, .done = late_done};
+
+static int late_member(struct late *l, int i)
+{
+    static const uint8_t tag[RELAY_TAG] = "tag";
+    struct relay_watch watch = {.group = l->g};
+    l->m[i] = calloc(1, sizeof(*l->m[i]));
+    if (!l->m[i]) {
+        return -ENOMEM;
+    }
+    l->m[i]->ops = &late_ops;
+    l->m[i]->owner = l;
+    int rc = relay_queue_resume(l->q, l->m[i], tag, 50);
+    return rc < 0 ? rc : relay_queue_join(l->q, l->m[i], &watch, 1);
+}
+
+static void late_leave(struct late *l, int i)
+{
+    if (l->m[i] && !relay_queue_leave(l->q, l->m[i])) {
+        free(l->m[i]);
+    }
+    l->m[i] = NULL;
+}
+
+static int late_produce(struct late *l, uint64_t number)
+{
+    const struct relay_put put = {
+        .copies = 1, .producer = 1 + number % 3, .producer_seq = number, .expires_ms = 5000};
+    struct relay_object *o = relay_object_copy(&l->memory, "x", 1);
+    if (!o) {
+        return -ENOMEM;
+    }
+    int rc = relay_queue_enqueue(l->q, l->g, o, &put);
+    int again = rc == 0 ? relay_queue_enqueue(l->q, l->g, o, &put) : 1;
+    relay_queue_dispatch(l->q, l->g);
+    relay_object_unref(o);
+    return again == 1 ? rc : WRONG; /* what was taken is known, what was not is not */
+}
+
+static int late_traffic(struct late *l)
+{
+    int first = late_member(l, 0);
+    for (uint64_t i = 1; i <= 10; i++) {
+        int rc = late_produce(l, i);
+        first = first ? first : rc;
+    }
+    if (first < 0) {
+        return first;
+    }
+    int rc = relay_queue_demand(l->q, l->m[0], l->g, -1, 7);
+    l->ask += rc == RELAY_QUEUE_LATER;
+    first = first || rc == RELAY_QUEUE_LATER ? first : rc;
+    for (int i = 0; i < 3; i++) { /* the first goes back, then dies */
+        relay_queue_settle(l->q, l->m[0], l->g, 1, 1, i ? RELAY_DEAD : RELAY_NACK, 0);
+        relay_queue_demand(l->q, l->m[0], l->g, 1, 0);
+    }
+    late_leave(l, 0);
+    rc = late_member(l, 1);
+    first = first ? first : rc;
+    relay_queue_tick(l->q, 100, 6000); /* leases, graces, lives */
+    return first;
+}
+
+static int late_once(void *arg)
+{
+    (void)arg;
+    struct late l = {0};
+    const struct relay_groups_conf conf = {.max_groups = 10};
+    const struct relay_group_settings set = {.max_count = RELAY_UNLIMITED,
+                                             .max_consumables = RELAY_UNLIMITED,
+                                             .lease_ms = 30,
+                                             .dead_letter = "dead"};
+    l.q = relay_queue_new();
+    l.gs = relay_groups_new(&conf);
+    int rc = l.q && l.gs ? relay_groups_configure(l.gs, "g", 1, &set) : -ENOMEM;
+    if (rc == 0) {
+        l.g = relay_groups_find(l.gs, "g", 1);
+        relay_queue_tick(l.q, 1, 1);
+        rc = late_traffic(&l);
+        late_leave(&l, 0);
+        late_leave(&l, 1);
+        rc = l.told <= l.ask ? rc : WRONG;
+    }
+    relay_queue_free(l.q);
+    relay_groups_free(l.gs);
+    relay_memory_trim(&l.memory);
+    return l.memory.used == 0 ? rc : WRONG;
+}
+
+static void queue_late(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(late_once, NULL) > 20);
+}
+
 /* --- pickles and frames --------------------------------------------------------------------- */
 
 static const uint8_t hello[] = "\x80\x04(K\x01\x8c\x05HELLO\x94N\x8c\x01"
@@ -393,8 +517,9 @@ static void guests(void **state)
 int nk_test_relay_torture(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(queue),  cmocka_unit_test(envelopes), cmocka_unit_test(values),
-        cmocka_unit_test(client), cmocka_unit_test(output),    cmocka_unit_test(guests),
+        cmocka_unit_test(queue),  cmocka_unit_test(queue_late), cmocka_unit_test(envelopes),
+        cmocka_unit_test(values), cmocka_unit_test(client),     cmocka_unit_test(output),
+        cmocka_unit_test(guests),
     };
     return cmocka_run_group_tests_name("relay/torture", tests, NULL, NULL);
 }
