@@ -66,7 +66,7 @@ static struct relay_limits default_limits(void)
                                  .ping_ms = 3600000,
                                  .dead_ms = 3 * 3600000,
                                  .stall_ms = 10000,
-                                 .grace_ms = 5000};
+                                 .grace_ms = 30000};
 }
 
 static struct world *world_with(struct relay_limits limits, enum relay_wires wires)
@@ -371,7 +371,7 @@ static void refused(struct world *w, int i, enum relay_goaway code)
 
 static void after_grace(struct world *w)
 {
-    uint64_t end = nk_now_ms(w->app) + 6000;
+    uint64_t end = nk_now_ms(w->app) + 32000;
     for (int turn = 0; nk_now_ms(w->app) < end; turn++) {
         assert_true(turn < PATIENCE);
         nk_app_turn(w->app, 5);
