@@ -784,6 +784,7 @@ static void test_resume(void **state)
     settle(w, 0, RELAY_N_ACK, g, 3, 1, RELAY_STATUS_OK);
     int old = w->p[0].fd; /* the same session from another connection, while this one is there */
     w->p[0].fd = -1;
+    peer_close(&w->p[0]);
     log_in(w, 0);
     assert_true(w->p[0].resumed);
     close(old);
