@@ -3,7 +3,8 @@
  * The same load for different brokers, from one thread: one publisher, n subscribers of one subject
  * (thr), or a message there and back between two clients (ping), or n idle subscribers (idle).
  *
- *     broker_load nk|nats|resp|mqtt thr|ping|idle PORT PID SIZE N SECONDS WINDOW [tls] [PASSWORDFILE]
+ *     broker_load nk|nats|resp|mqtt thr|ping|idle PORT PID SIZE N SECONDS WINDOW [tls]
+ * [PASSWORDFILE]
  *
  * Prints "rate deliveries/s, broker CPU ns per delivery, MB/s of payload" for thr, "p50 p99 us" for
  * ping, "bytes of memory per connection" for idle. The publisher keeps at most WINDOW messages
@@ -15,6 +16,7 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <poll.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,7 +37,7 @@ struct conn {
     SSL *ssl;
     uint8_t *in;
     size_t len;
-    uint64_t got; /* messages */
+    uint64_t got;    /* messages */
     uint64_t window; /* nk: bytes that may be published */
 };
 
@@ -79,7 +81,8 @@ static double cpu_of(int pid)
     }
     text[n] = 0;
     char *end = strrchr(text, ')');
-    if (!end || sscanf(end + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2) {
+    if (!end ||
+        sscanf(end + 2, "%*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user, &sys) != 2) {
         die("no such process");
     }
     return (double)(user + sys) / (double)sysconf(_SC_CLK_TCK);
@@ -225,7 +228,8 @@ static void nk_challenge(struct load *o, struct conn *c, struct relay_login_clie
     ch.stretch.passes = v.argon2_passes;
     int rc = relay_login_client_challenge(l, &ch, v.logged_in, &diag);
     if (rc == RELAY_LOGIN_STRETCH) {
-        if (!o->stretched && relay_stretch(&ch.stretch, o->password.data, o->password.len, o->prs) < 0) {
+        if (!o->stretched &&
+            relay_stretch(&ch.stretch, o->password.data, o->password.len, o->prs) < 0) {
             die("stretch");
         }
         o->stretched = true;
@@ -277,8 +281,7 @@ static void nk_open(struct load *o, struct conn *c, const char *name, bool membe
 {
     uint8_t b[RELAY_NATIVE_OPEN_MAX];
     struct relay_native_opened v;
-    struct relay_native_open open = {
-        .request = 1, .member = member, .name = {name, strlen(name)}};
+    struct relay_native_open open = {.request = 1, .member = member, .name = {name, strlen(name)}};
     put(c, b, relay_native_put_open(b, &open));
     struct relay_native_head h = nk_frame(c);
     if (relay_native_get_opened(&h, c->in + RELAY_NATIVE_HEAD, &v) < 0 || v.status) {
@@ -319,7 +322,8 @@ static void greet(struct load *o, struct conn *c, int id)
         nk_login(o, c);
         break;
     case NATS:
-        snprintf(b, sizeof(b), "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":%s}\r\nPING\r\n",
+        snprintf(b, sizeof(b),
+                 "CONNECT {\"verbose\":false,\"pedantic\":false,\"tls_required\":%s}\r\nPING\r\n",
                  o->tls ? "true" : "false");
         put(c, b, strlen(b));
         until(c, "PONG\r\n");
@@ -388,8 +392,10 @@ static size_t publish(struct load *o, uint8_t *p, const char *name)
     char *s = (char *)p;
     size_t n = 0;
     if (o->proto == NK) {
-        struct relay_native_head h = {.type = RELAY_N_BROADCAST, .len = (uint32_t)o->size,
-                                      .group = o->group, .seq = ++o->seq};
+        struct relay_native_head h = {.type = RELAY_N_BROADCAST,
+                                      .len = (uint32_t)o->size,
+                                      .group = o->group,
+                                      .seq = ++o->seq};
         relay_native_put_head(p, &h);
         memset(p + RELAY_NATIVE_HEAD, 'x', o->size);
         return RELAY_NATIVE_HEAD + o->size;
@@ -397,7 +403,8 @@ static size_t publish(struct load *o, uint8_t *p, const char *name)
     if (o->proto == NATS) {
         n = (size_t)sprintf(s, "PUB %s %zu\r\n", name, o->size);
     } else if (o->proto == RESP) {
-        n = (size_t)sprintf(s, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(name), name, o->size);
+        n = (size_t)sprintf(s, "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%zu\r\n", strlen(name), name,
+                            o->size);
     } else {
         size_t left = 2 + strlen(name) + o->size;
         p[n++] = 0x30;
@@ -596,7 +603,8 @@ static void throughput(struct load *o)
         nk_open(o, r.pub, "bench.x", false);
     }
     watch(&r, r.pub);
-    double start = now(), warm = start + o->seconds / 4, end = start + o->seconds, from = 0, cpu = 0;
+    double start = now(), warm = start + o->seconds / 4, end = start + o->seconds, from = 0,
+           cpu = 0;
     uint64_t first = 0, total = 0;
     for (double t = start; t < end; t = now()) {
         if (!from && t >= warm) {
@@ -684,8 +692,12 @@ int main(int argc, char **argv)
 {
     static const char *const names[] = {"nk", "nats", "resp", "mqtt"};
     struct load o = {0};
+    if (sodium_init() < 0) {
+        die("sodium");
+    }
     if (argc < 9) {
-        fprintf(stderr, "usage: broker_load PROTO MODE PORT PID SIZE N SECONDS WINDOW [tls] [FILE]\n");
+        fprintf(stderr,
+                "usage: broker_load PROTO MODE PORT PID SIZE N SECONDS WINDOW [tls] [FILE]\n");
         return 2;
     }
     for (int i = 0; i < 4; i++) {
@@ -702,7 +714,8 @@ int main(int argc, char **argv)
     for (int i = 9; i < argc; i++) {
         if (strcmp(argv[i], "tls") == 0) {
             o.tls = SSL_CTX_new(TLS_client_method());
-            SSL_CTX_set_mode(o.tls, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+            SSL_CTX_set_mode(o.tls, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                        SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                                         SSL_MODE_RELEASE_BUFFERS);
         } else {
             read_password(&o, argv[i]);
