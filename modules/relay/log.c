@@ -126,6 +126,9 @@ int relay_log_put(struct relay_log *log, const struct relay_log_entry *e, uint64
     if (rc < 0) {
         return rc;
     }
+    if (e->type == RELAY_LOG_ENQUEUE && e->seq + e->object.copies - 1 > log->state.floor) {
+        log->state.floor = e->seq + e->object.copies - 1; /* the next segment's header says so */
+    }
     uint64_t mine = log->ticket;
     if (!(is_range(e->type) && merge(log, e)) && !replace_retain(log, e, &mine)) {
         mine = ++log->ticket;
@@ -248,11 +251,11 @@ static void let_go(struct relay_log *log, struct relay_log_waiting *w)
     relay_log_state_tidy(&log->state, w->e.group);
 }
 
-static uint64_t flight_ticket(const struct relay_log *log)
+static uint64_t last_ticket(const struct relay_log *log, const struct relay_log_vector *f)
 {
     uint64_t last = log->reported;
-    for (size_t i = 0; i < log->flight.n; i++) {
-        last = log->flight.v[i].ticket > last ? log->flight.v[i].ticket : last;
+    for (size_t i = 0; i < f->n; i++) {
+        last = f->v[i].ticket > last ? f->v[i].ticket : last;
     }
     return last;
 }
@@ -263,24 +266,30 @@ static void tell(struct relay_log *log, uint64_t ticket, int status)
     log->conf.ops->committed(log->conf.owner, ticket, status);
 }
 
-static void batch_counts(struct relay_log *log, const struct relay_log_job *j)
+/* The file is longer by this batch. */
+static void grown(struct relay_log *log, const struct relay_log_job *j)
 {
     struct relay_log_part *part = &log->state.part[log->state.nparts - 1];
-    uint64_t last = flight_ticket(log);
-    bool any = log->flight.n > 0;
     log->size = part->bytes = j->end;
     log->durable = j->sync ? j->end : log->durable;
     log->stats.records += log->flight.n;
-    log->stats.commits += any;
-    for (size_t i = 0; i < log->flight.n; i++) {
-        count_one(log, &log->flight.v[i], part->number);
-        let_go(log, &log->flight.v[i]);
-    }
-    log->flight.n = 0;
+    log->stats.commits += log->flight.n > 0;
     if (!j->sync && log->conf.sync == RELAY_LOG_SYNC_INTERVAL && !log->sync_timer.armed) {
         nk_timer_start(&log->sync_timer, log->conf.sync_ms);
     }
     log->sync_due = log->sync_due && !j->sync;
+}
+
+/* What was written in `segment` counts. */
+static void batch_counts(struct relay_log *log, struct relay_log_vector *f, uint64_t segment)
+{
+    uint64_t last = last_ticket(log, f);
+    bool any = f->n > 0;
+    for (size_t i = 0; i < f->n; i++) {
+        count_one(log, &f->v[i], segment);
+        let_go(log, &f->v[i]);
+    }
+    f->n = 0;
     if (any) {
         tell(log, last, 0);
     }
@@ -291,7 +300,7 @@ static void batch_counts(struct relay_log *log, const struct relay_log_job *j)
 static void batch_refused(struct relay_log *log, int status)
 {
     struct relay_log_vector *f = &log->flight, *p = &log->pending;
-    uint64_t last = flight_ticket(log);
+    uint64_t last = last_ticket(log, f);
     size_t keep = 0;
     for (size_t i = 0; i < f->n; i++) {
         struct relay_log_waiting *w = &f->v[i];
@@ -387,6 +396,62 @@ static void measure(struct relay_log *log, const struct relay_log_job *j)
     log->stats.sync_us_mean = mean ? mean - (mean >> MEAN_SHIFT) + (us >> MEAN_SHIFT) : us;
 }
 
+static bool wanted(const struct relay_log *log)
+{
+    return !log->work && !log->stats.failed && (log->pending.n || log->sync_due);
+}
+
+static void on_done(void *job);
+
+static void on_drop(void *job)
+{
+    struct relay_log_job *j = job;
+    if (!j->log) {
+        relay_log_job_free(j);
+    }
+}
+
+static const struct nk_work_ops job_ops = {
+    .run = relay_log_job_run, .done = on_done, .drop = on_drop};
+
+/* Hand the next batch to the thread. On failure it may be in flight already. */
+static int begin_next(struct relay_log *log)
+{
+    int rc = relay_log_plan(log);
+    return rc < 0 ? rc : nk_work_submit(log->conf.app, NK_LANE_LOG, &job_ops, log->job, &log->work);
+}
+
+static void begin_failed(struct relay_log *log, int rc)
+{
+    if (log->flight.n) {
+        batch_refused(log, rc);
+    }
+    nk_timer_start(&log->retry, RETRY_MS);
+}
+
+/* The disk goes on with the next batch while the loop looks after this one. */
+static void succeeded(struct relay_log *log, const struct relay_log_job *j)
+{
+    struct relay_log_vector f = log->flight;
+    uint64_t segment = log->state.part[log->state.nparts - 1].number;
+    measure(log, j);
+    grown(log, j);
+    log->flight = log->spare;
+    log->spare = (struct relay_log_vector){0};
+    bool early = wanted(log) && !log->closing && !log->stats.full && !log->retry.armed;
+    int rc = early ? begin_next(log) : 0;
+    batch_counts(log, &f, segment);
+    log->spare = f;
+    if (rc < 0) {
+        begin_failed(log, rc);
+    }
+    relay_log_tidy(log);
+    relay_log_compact_next(log);
+    if (log->stats.full && log->pending.n == 0) {
+        nk_timer_start(&log->retry, 0);
+    }
+}
+
 /* The thread is done with the job. */
 static void finish(struct relay_log *log)
 {
@@ -403,19 +468,8 @@ static void finish(struct relay_log *log)
     } else if (j->rc < 0) {
         failed(log, j->rc);
     } else {
-        measure(log, j);
-        batch_counts(log, j);
-        relay_log_tidy(log);
-        relay_log_compact_next(log);
-        if (log->stats.full && log->pending.n == 0) {
-            nk_timer_start(&log->retry, 0);
-        }
+        succeeded(log, j);
     }
-}
-
-static bool wanted(const struct relay_log *log)
-{
-    return !log->work && !log->stats.failed && (log->pending.n || log->sync_due);
 }
 
 static void on_done(void *job)
@@ -427,30 +481,12 @@ static void on_done(void *job)
     }
 }
 
-static void on_drop(void *job)
-{
-    struct relay_log_job *j = job;
-    if (!j->log) {
-        relay_log_job_free(j);
-    }
-}
-
-static const struct nk_work_ops job_ops = {
-    .run = relay_log_job_run, .done = on_done, .drop = on_drop};
-
 static void on_kick(void *owner)
 {
     struct relay_log *log = owner;
-    if (!wanted(log)) {
-        return;
-    }
-    int rc = relay_log_plan(log);
-    rc = rc < 0 ? rc : nk_work_submit(log->conf.app, NK_LANE_LOG, &job_ops, log->job, &log->work);
+    int rc = wanted(log) ? begin_next(log) : 0;
     if (rc < 0) {
-        if (log->flight.n) {
-            batch_refused(log, rc);
-        }
-        nk_timer_start(&log->retry, RETRY_MS);
+        begin_failed(log, rc);
     }
 }
 
@@ -567,6 +603,7 @@ void relay_log_close(struct relay_log *log)
     if (!log) {
         return;
     }
+    log->closing = true;
     end_work(log);
     if (log->job && log->fd >= 0) {
         write_rest(log);
@@ -579,6 +616,7 @@ void relay_log_close(struct relay_log *log)
     relay_log_job_free(log->job);
     vector_clear(&log->pending);
     vector_clear(&log->flight);
+    vector_clear(&log->spare);
     relay_log_state_clear(&log->state);
     if (log->fd >= 0) {
         close(log->fd);

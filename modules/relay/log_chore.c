@@ -16,6 +16,7 @@ struct relay_log_chore_job {
     enum relay_log_chore chore;
     uint64_t number;
     int dir, rc; /* dir: our own */
+    struct nk_work *work;
 };
 
 static void on_run(void *job)
@@ -83,7 +84,6 @@ void relay_log_chore(struct relay_log *log, enum relay_log_chore chore, uint64_t
 {
     struct relay_log_chore_job *c = calloc(1, sizeof(*c));
     int dir = c ? fcntl(log->dir, F_DUPFD_CLOEXEC, 0) : -1;
-    struct nk_work *work;
     if (dir < 0) {
         free(c);
         nk_warn(nk_app_log(log->conf.app), "relay", "no memory to tidy up the log");
@@ -95,7 +95,7 @@ void relay_log_chore(struct relay_log *log, enum relay_log_chore chore, uint64_t
                                       .chore = chore,
                                       .number = number,
                                       .dir = dir};
-    if (nk_work_submit(log->conf.app, NK_LANE_DISK, &chore_ops, c, &work) < 0) {
+    if (nk_work_submit(log->conf.app, NK_LANE_DISK, &chore_ops, c, &c->work) < 0) {
         close(dir);
         free(c);
         nk_warn(nk_app_log(log->conf.app), "relay", "no memory to tidy up the log");
@@ -112,6 +112,8 @@ void relay_log_chores_leave(struct relay_log *log)
     for (struct relay_log_chore_job *c = log->chores, *next; c; c = next) {
         next = c->next;
         c->log = NULL;
+        (void)nk_work_wait(c->work); /* the directory may be opened again at once */
+        nk_work_cancel(c->work);
     }
     log->chores = NULL;
 }

@@ -80,14 +80,14 @@ struct relay_log {
     uint64_t size;     /* of the newest segment, as far as it counts */
     uint64_t durable;  /* bytes of it that are known to be on the disk */
     struct relay_log_state state;
-    struct relay_log_vector pending, flight;
+    struct relay_log_vector pending, flight, spare;
     uint64_t ticket;   /* the last one given out */
     uint64_t reported; /* committed() was told about all up to this */
     struct relay_log_job *job;
     struct nk_work *work; /* the job is under way */
     struct nk_defer kick;
     struct nk_timer retry, sync_timer;
-    bool sync_due, rotate_due, reserve;
+    bool sync_due, rotate_due, reserve, closing;
     struct relay_log_compaction compaction;
     struct relay_log_chore_job *chores; /* under way */
     struct relay_log_stats stats;
@@ -105,7 +105,9 @@ void relay_log_job_free(struct relay_log_job *job);
 int relay_log_plan(struct relay_log *log);
 
 /* relay_log_chore - do it on the disk lane; a failure is logged, nothing depends on it.
- * relay_log_chores_leave - the log goes: what is under way ends without it. */
+ * relay_log_chores_leave - the log goes: what is under way ends, the rest is left to the next
+ * start.
+ */
 void relay_log_chore(struct relay_log *log, enum relay_log_chore chore, uint64_t number);
 void relay_log_chores_leave(struct relay_log *log);
 

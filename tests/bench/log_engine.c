@@ -2,14 +2,13 @@
 /*
  * What storing costs, in one process without sockets:
  *
- *     log_engine raw DIR SIZE BATCH SECONDS       the bound: BATCH records with checksums, one write,
- *                                                 one fdatasync, and again
- *     log_engine produce DIR SIZE WINDOW SECONDS  objects through the log engine, WINDOW at a time
- *                                                 not stored yet
- *     log_engine recover DIR SIZE MEGABYTES       how long opening a log of that size takes
+ *     log_engine raw DIR SIZE BATCH SECONDS       the bound: BATCH records with checksums, one
+ * write, one fdatasync, and again log_engine produce DIR SIZE WINDOW SECONDS  objects through the
+ * log engine, WINDOW at a time not stored yet log_engine recover DIR SIZE MEGABYTES       how long
+ * opening a log of that size takes
  *
- * Prints one line: records per second, microseconds of processor time per record, records per commit,
- * mean microseconds of a commit's fdatasync; for recover: milliseconds, objects.
+ * Prints one line: records per second, microseconds of processor time per record, records per
+ * commit, mean microseconds of a commit's fdatasync; for recover: milliseconds, objects.
  */
 #include <fcntl.h>
 #include <stdbool.h>
@@ -66,7 +65,8 @@ static int raw(const char *dir, size_t size, size_t batch, double limit)
     }
     memset(object, 'x', size);
     off_t at = 0;
-    double synced = 0, cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), start = seconds(CLOCK_MONOTONIC), now;
+    double synced = 0, cpu = seconds(CLOCK_PROCESS_CPUTIME_ID), start = seconds(CLOCK_MONOTONIC),
+           now;
     do {
         for (size_t i = 0; i < batch; i++) {
             uint8_t *p = out + i * record;
@@ -128,11 +128,8 @@ static void open_engine(struct bench *b, const char *dir)
     struct relay_groups_conf groups = {.max_groups = 100};
     struct nk_diag diag;
     b->groups = relay_groups_new(&groups);
-    struct relay_engine_log_conf conf = {.app = b->app,
-                                         .dir = dir,
-                                         .groups = b->groups,
-                                         .memory = &b->memory,
-                                         .fatal = on_fatal};
+    struct relay_engine_log_conf conf = {
+        .app = b->app, .dir = dir, .groups = b->groups, .memory = &b->memory, .fatal = on_fatal};
     int rc = relay_engine_log(&conf, &b->engine, &diag);
     if (rc < 0) {
         die(diag.text, rc);
