@@ -2,6 +2,7 @@
 #include "relay/endpoint_receive.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -98,7 +99,8 @@ static void on_object(void *owner, const struct relay_client_object *d)
         return;
     }
     int status =
-        relay_endpoint_format_object(&x->out.pending, x->what->format, &x->doc, d->data, d->len);
+        relay_endpoint_format_delivery(&x->out.pending, x->what->format, &x->doc, d,
+                                       relay_client_group_name(x->session.client, d->group));
     if (status < 0) {
         (void)nk_fail_sys(&why, status, "cannot print an object of %zu bytes", d->len);
         relay_endpoint_end(&x->session, status, &why);
@@ -184,6 +186,9 @@ int relay_endpoint_receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_r
     int status = start(&x, ctx);
     if (status == 0) {
         status = relay_endpoint_run(&x.session);
+    }
+    if (status == 0 && what->drain && x.items == 0 && ctx->globals->json) {
+        status = fputs("[]\n", stdout) < 0 || fflush(stdout) != 0 ? NK_EOUTPUT : 0;
     }
     relay_endpoint_sink_close(&x.out);
     relay_endpoint_stop(&x.session);

@@ -17,6 +17,7 @@
 #define QUEUE_LINES 8192             /* and their number */
 #define READ_SIZE ((size_t)64 << 10)
 
+static const char *const content_choices[] = {"auto", "bytes", "text", "json", "pickle", NULL};
 static const char *const as_choices[] = {"auto", "bytes", "str", "pickle", NULL};
 
 #define SEND_ROWS(to_arg, to_help)                                                                 \
@@ -40,6 +41,27 @@ static const char *const as_choices[] = {"auto", "bytes", "str", "pickle", NULL}
          .choices = as_choices,                                                                    \
          .help = "What Python endpoints shall see: bytes, str (UTF-8), or, for data that are "     \
                  "pickled already, pickle. auto: str for --text, bytes for everything else"},      \
+        {.name = "content",                                                                        \
+         .type = NK_OPT_ENUM,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_send_conf, content),                             \
+         .arg = "TYPE",                                                                            \
+         .def = "auto",                                                                            \
+         .choices = content_choices,                                                               \
+         .help = "Send the data as they are, marked as bytes, text, json or pickle, for native "   \
+                 "endpoints; auto: as the Python object that --as says"},                          \
+        {.name = "ttl",                                                                            \
+         .type = NK_OPT_DURATION,                                                                  \
+         .offset = NK_FIELD(struct relay_endpoint_send_conf, ttl_ms),                              \
+         .arg = "TIME",                                                                            \
+         .def = "0",                                                                               \
+         .max = (int64_t)1 << 40,                                                                  \
+         .help = "Forget the objects after this time; 0: never (native wire)"},                    \
+        {.name = "header",                                                                         \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(struct relay_endpoint_send_conf, header),                              \
+         .arg = "NAME=VALUE",                                                                      \
+         .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,                                                 \
+         .help = "A header of the objects; may be repeated (native wire)"},                        \
         {.name = "lines",                                                                          \
          .type = NK_OPT_FLAG,                                                                      \
          .offset = NK_FIELD(struct relay_endpoint_send_conf, lines),                               \
@@ -64,6 +86,8 @@ struct sender {
     struct relay_endpoint_dest dest;
     uint32_t *group; /* handles of the destinations */
     uint64_t sent;
+    uint64_t refused;         /* by the relay, for a group */
+    struct nk_diag why;       /* of the first one */
     int next_file;            /* --lines: position in ctx->argv */
     struct nk_stream *reader; /* --lines: the file that is read */
     struct nk_buf line;
@@ -111,7 +135,18 @@ static int send_data(struct sender *x, const char *where, bool is_text, const vo
                                                    [ENDPOINT_AS_STR] = RELAY_WRAP_STR,
                                                    [ENDPOINT_AS_PICKLE] = RELAY_WRAP_NONE};
     enum relay_endpoint_as as = relay_endpoint_as_for(x->conf, is_text);
-    struct relay_client_publish p = {.content = RELAY_CONTENT_PICKLE, .wrap = wraps[as]};
+    struct relay_client_publish p = {.content = RELAY_CONTENT_PICKLE,
+                                     .wrap = wraps[as],
+                                     .ttl_ms = x->conf->ttl_ms,
+                                     .headers = (const char *const *)x->conf->header.v,
+                                     .nheaders = x->conf->header.n};
+    if (x->conf->content > 0) { /* the choices are those of enum relay_content, after auto */
+        p.content = (enum relay_content)(x->conf->content - 1);
+        p.wrap = RELAY_WRAP_NONE;
+        as = p.content == RELAY_CONTENT_PICKLE  ? ENDPOINT_AS_PICKLE
+             : p.content == RELAY_CONTENT_BYTES ? ENDPOINT_AS_BYTES
+                                                : ENDPOINT_AS_STR;
+    }
     int status = relay_endpoint_check_data(where, as, data, n, diag);
     for (size_t i = 0; i < x->dest.n && status == 0; i++) {
         p.group = x->group[i];
@@ -285,6 +320,20 @@ static void on_progress(void *owner)
     }
 }
 
+/* One that the relay refuses is one too many: the user has to know. */
+static void on_settled(void *owner, uint32_t group, uint64_t first, uint64_t last, int status)
+{
+    struct sender *x = owner;
+    struct nk_diag why = {0};
+    if (status < 0 && x->refused++ == 0) {
+        (void)nk_fail(&why, status, "the relay refused object %llu for '%s': %s",
+                      (unsigned long long)first, relay_client_group_name(x->session.client, group),
+                      nk_strerror(status));
+        x->why = why;
+    }
+    x->refused += status < 0 ? last - first : 0;
+}
+
 static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
 {
     struct sender *x = owner;
@@ -294,6 +343,12 @@ static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
 static void on_end(void *owner, int status, const struct nk_diag *why)
 {
     struct sender *x = owner;
+    if (status == 0 && x->refused > 0) {
+        nk_hint(&x->why, "%llu of %llu were refused", (unsigned long long)x->refused,
+                (unsigned long long)(x->sent * x->dest.n));
+        relay_endpoint_end(&x->session, x->why.code, &x->why);
+        return;
+    }
     relay_endpoint_end(&x->session, status, why);
 }
 
@@ -310,13 +365,19 @@ static void on_stop(void *owner, bool timed_out)
     relay_endpoint_end(&x->session, why.code, &why);
 }
 
-static const struct relay_client_ops client_ops = {
-    .on_alive = on_alive, .on_progress = on_progress, .on_lost = on_lost, .on_end = on_end};
+static const struct relay_client_ops client_ops = {.on_alive = on_alive,
+                                                   .on_settled = on_settled,
+                                                   .on_progress = on_progress,
+                                                   .on_lost = on_lost,
+                                                   .on_end = on_end};
 
 static int start(struct sender *x, struct nk_cmd_ctx *ctx)
 {
-    const struct relay_endpoint_plan plan = {
-        .conf = &x->conf->common, .ops = &client_ops, .on_stop = on_stop, .owner = x};
+    const struct relay_endpoint_plan plan = {.conf = &x->conf->common,
+                                             .reconnect = true,
+                                             .ops = &client_ops,
+                                             .on_stop = on_stop,
+                                             .owner = x};
     int status = relay_endpoint_start(&x->session, ctx, &plan);
     if (status < 0) {
         return status;
@@ -354,6 +415,10 @@ int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_coun
     int status =
         relay_endpoint_dest_parse((const char *const *)x.conf->to.v, x.conf->to.n, counts->def,
                                   counts->min, counts->max, &x.dest, &ctx->diag);
+    if (status == 0 && x.conf->daemon &&
+        (x.conf->content > 0 || x.conf->ttl_ms > 0 || x.conf->header.n > 0)) {
+        status = nk_fail(&ctx->diag, NK_EUSAGE, "--content, --ttl and --header exclude --name");
+    }
     if (status == 0 && x.conf->daemon) {
         status = relay_daemon_send_run(ctx, x.conf, &x.dest, counts->def > 0);
         relay_endpoint_dest_clear(&x.dest);

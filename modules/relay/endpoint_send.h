@@ -12,7 +12,10 @@ struct relay_endpoint_send_conf {
     struct relay_endpoint_conf common;
     struct nk_strlist to;
     struct nk_strlist text;
-    int as; /* enum relay_endpoint_as */
+    int as;      /* enum relay_endpoint_as */
+    int content; /* 0: as says; else 1 + enum relay_content */
+    uint64_t ttl_ms;
+    struct nk_strlist header;
     bool lines;
     char *daemon; /* --name: send through this daemon */
     bool no_wait;

@@ -38,7 +38,7 @@ class NetkitRelay:
     {name: {"max_count": n, ...}}: then only these groups are accepted. `extra` are further options."""
 
     def __init__(self, start, work, tls=True, groups=None, password=PASSWORD, header_size=10,
-                 extra=(), ini="", env=None, prefix=()):
+                 extra=(), ini="", env=None, prefix=(), listen="tcp:127.0.0.1:0"):
         self.state = work / "state"
         self.header_size = header_size
         self.tls = tls
@@ -49,7 +49,7 @@ class NetkitRelay:
             self.state.chmod(0o700)
             write_secret(self.password_file, password + "\n")
         argv = [*prefix, support.NETKIT, "relay", "--state-dir", self.state, "--listen",
-                "tcp:127.0.0.1:0", "--connection", "TLS" if tls else "TCP"]
+                listen, "--connection", "TLS" if tls else "TCP"]
         if ini or groups:
             self.config = work / "relay.ini"
             self.config.write_text(ini + self._groups(groups), encoding="utf-8")

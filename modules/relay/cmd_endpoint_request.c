@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: MIT */
+/* A request and its answer: `netkit endpoint request --to g`. */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/codec.h"
+#include "base/file.h"
+#include "core/app.h"
+#include "relay/endpoint.h"
+#include "relay/endpoint_print.h"
+
+#define DEFAULT_WAIT_MS 60000u /* without --timeout */
+#define ID_BYTES 12            /* random part of the reply group's name, and the correlation */
+#define OUTPUT_GROWTH 6 /* JSON of an object against its pickle: a control byte becomes \u00XX */
+#define OUTPUT_SLACK ((size_t)1 << 20)
+
+struct request_conf {
+    struct relay_endpoint_conf common;
+    char *to;
+    char *text;
+    struct nk_strlist header;
+    int format;
+};
+
+static const struct nk_opt opts[] = {
+    {.name = "to",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct request_conf, to),
+     .arg = "GROUP",
+     .flags = NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,
+     .help = "Group whose servers shall answer"},
+    {.name = "text",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct request_conf, text),
+     .arg = "TEXT",
+     .flags = NK_OPT_CLI_ONLY,
+     .help = "The request, instead of a file"},
+    {.name = "header",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct request_conf, header),
+     .arg = "NAME=VALUE",
+     .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,
+     .help = "A header of the request; may be repeated"},
+    {.name = "format",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct request_conf, format),
+     .arg = "FORMAT",
+     .def = "raw",
+     .choices = relay_endpoint_formats,
+     .help = "How the answer is printed: json, text, raw or pickle"},
+    RELAY_ENDPOINT_ROWS,
+    NK_OPT_END};
+
+struct requester {
+    struct relay_endpoint_session session;
+    const struct request_conf *conf;
+    struct relay_endpoint_sink out;
+    struct relay_value_doc doc;
+    struct nk_buf data;
+    struct nk_timer wait;
+    char id[2 * ID_BYTES + 1];
+    char reply_to[sizeof("reply.") + 2 * (size_t)ID_BYTES];
+    struct relay_client_lease lease;
+    bool answered;
+};
+
+static void fail(struct requester *x, int code, const char *what)
+{
+    struct nk_diag why = {0};
+    (void)nk_fail(&why, code, "%s: %s", x->conf->to, what);
+    relay_endpoint_end(&x->session, code, &why);
+}
+
+static void on_alive(void *owner, bool again)
+{
+    struct requester *x = owner;
+    struct relay_client_state state;
+    (void)again;
+    relay_client_state(x->session.client, &state);
+    if (state.wire != RELAY_CLIENT_NATIVE) {
+        fail(x, NK_EUNSUPPORTED, "requests need the native wire, which this relay does not speak");
+    }
+}
+
+static void printed(struct requester *x, int status)
+{
+    if (status == -EPIPE) {
+        relay_endpoint_end(&x->session, NK_EXIT_SIGNAL + SIGPIPE, NULL);
+    } else if (status < 0) {
+        fail(x, NK_EOUTPUT, nk_strerror(status));
+    } else {
+        relay_client_ack(x->session.client, &x->lease);
+        relay_client_finish(x->session.client);
+    }
+}
+
+static void on_drained(void *owner, int status)
+{
+    printed(owner, status);
+}
+
+static bool is_answer(const struct requester *x, const struct relay_client_object *d)
+{
+    return d->meta && d->meta->correlation.len == strlen(x->id) &&
+           memcmp(d->meta->correlation.p, x->id, strlen(x->id)) == 0;
+}
+
+static void on_object(void *owner, const struct relay_client_object *d)
+{
+    struct requester *x = owner;
+    if (x->answered || !is_answer(x, d)) {
+        relay_client_ack(x->session.client, &d->lease); /* an old one, or not ours */
+        return;
+    }
+    x->answered = true;
+    x->lease = d->lease;
+    nk_timer_stop(&x->wait);
+    int status = relay_endpoint_format_delivery(
+        &x->out.pending, (enum relay_endpoint_format)x->conf->format, &x->doc, d, x->reply_to);
+    if (status == 0) {
+        status = relay_endpoint_sink_flush(&x->out);
+    }
+    if (status != 0) {
+        printed(x, status < 0 ? status : 0);
+    }
+}
+
+static void on_settled(void *owner, uint32_t group, uint64_t first, uint64_t last, int status)
+{
+    struct requester *x = owner;
+    (void)group;
+    (void)first;
+    (void)last;
+    if (status < 0) {
+        fail(x, status, nk_strerror(status));
+    }
+}
+
+static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
+{
+    struct requester *x = owner;
+    relay_endpoint_lost(&x->session, why, again_ms);
+}
+
+static void on_end(void *owner, int status, const struct nk_diag *why)
+{
+    struct requester *x = owner;
+    relay_endpoint_end(&x->session, status, why);
+}
+
+static void on_wait_over(void *owner)
+{
+    fail(owner, -ETIMEDOUT, "no answer in time");
+}
+
+static void on_stop(void *owner, bool timed_out)
+{
+    struct requester *x = owner;
+    if (timed_out) {
+        on_wait_over(x);
+    } else {
+        relay_endpoint_end(&x->session, NK_EXIT_SIGNAL + x->session.signum, NULL);
+    }
+}
+
+static const struct relay_client_ops client_ops = {.on_alive = on_alive,
+                                                   .on_object = on_object,
+                                                   .on_settled = on_settled,
+                                                   .on_lost = on_lost,
+                                                   .on_end = on_end};
+
+static int read_data(struct requester *x, struct nk_cmd_ctx *ctx)
+{
+    nk_buf_init(&x->data, (size_t)x->conf->common.max_object);
+    if (x->conf->text) {
+        return nk_buf_puts(&x->data, x->conf->text);
+    }
+    return nk_file_read(ctx->argc > 0 ? ctx->argv[0] : "-", 0, &x->data, &ctx->diag);
+}
+
+static int send_request(struct requester *x, uint64_t wait_ms, struct nk_diag *diag)
+{
+    struct relay_client *c = x->session.client;
+    struct relay_client_publish p = {.copies = 1,
+                                     .content = RELAY_CONTENT_PICKLE,
+                                     .wrap = x->conf->text ? RELAY_WRAP_STR : RELAY_WRAP_BYTES,
+                                     .ttl_ms = wait_ms,
+                                     .reply_to = x->reply_to,
+                                     .correlation = (const uint8_t *)x->id,
+                                     .correlation_len = strlen(x->id),
+                                     .headers = (const char *const *)x->conf->header.v,
+                                     .nheaders = x->conf->header.n};
+    int status = relay_client_group(c, x->conf->to, false, &p.group);
+    if (status == 0) {
+        status = relay_client_publish(c, &p, nk_buf_ptr(&x->data), nk_buf_len(&x->data), NULL);
+    }
+    if (status == 0) {
+        relay_client_credit(c, 0, 1);
+    }
+    return status < 0 ? nk_fail_sys(diag, status, "the request") : 0;
+}
+
+static int start(struct requester *x, struct nk_cmd_ctx *ctx)
+{
+    uint8_t random[ID_BYTES];
+    const char *groups[] = {x->reply_to};
+    nk_random(random, sizeof(random));
+    nk_hex_encode(x->id, random, sizeof(random));
+    memcpy(x->reply_to, "reply.", 6);
+    memcpy(x->reply_to + 6, x->id, sizeof(x->id));
+    const struct relay_endpoint_plan plan = {.conf = &x->conf->common,
+                                             .groups = groups,
+                                             .ngroups = 1,
+                                             .reconnect = true,
+                                             .ops = &client_ops,
+                                             .on_stop = on_stop,
+                                             .owner = x};
+    uint64_t wait_ms = ctx->globals->timeout_ms > 0 ? ctx->globals->timeout_ms : DEFAULT_WAIT_MS;
+    int status = read_data(x, ctx);
+    if (status == 0) {
+        status = relay_endpoint_start(&x->session, ctx, &plan);
+    }
+    if (status < 0) {
+        return status;
+    }
+    nk_timer_init(&x->wait, x->session.app, on_wait_over, x);
+    nk_timer_start(&x->wait, wait_ms);
+    size_t max = (size_t)x->conf->common.max_object;
+    max = max > SIZE_MAX / (2 * OUTPUT_GROWTH) ? max : max * OUTPUT_GROWTH;
+    status = relay_endpoint_sink_open(&x->out, x->session.app, STDOUT_FILENO, max + OUTPUT_SLACK,
+                                      on_drained, x, &ctx->diag);
+    return status < 0 ? status : send_request(x, wait_ms, &ctx->diag);
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    struct requester x = {.conf = ctx->conf};
+    int status = start(&x, ctx);
+    if (status == 0) {
+        status = relay_endpoint_run(&x.session);
+    }
+    if (x.wait.app) {
+        nk_timer_stop(&x.wait);
+    }
+    relay_endpoint_sink_close(&x.out);
+    relay_endpoint_stop(&x.session);
+    relay_value_doc_clear(&x.doc);
+    nk_buf_clear(&x.data);
+    return status;
+}
+
+const struct nk_cmd nk_cmd_endpoint_request = {
+    .synopsis = "--to GROUP [--text TEXT | FILE|-] [--header NAME=VALUE].. [--format FORMAT]",
+    .summary = "Send a request to a group and print the answer",
+    .description =
+        "Puts the object (a FILE, standard input, or --text) into the group's queue, with the name "
+        "of a group of its own for the answer, waits for that and prints it. Whoever takes the "
+        "request (netkit endpoint serve, or any program that reads the metadata) answers by "
+        "producing an object with the same correlation into that group. Without an answer within "
+        "--timeout (default 60 s) it ends with status 75, and the request expires. Needs the "
+        "native wire.",
+    .examples = "echo hello | netkit endpoint request --to upper\n"
+                "netkit endpoint request --to jobs --text status --timeout 5s",
+    .opts = opts,
+    .conf_size = sizeof(struct request_conf),
+    .max_args = 1,
+    .run = run,
+};

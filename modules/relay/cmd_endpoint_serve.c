@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* Answers to requests: `netkit endpoint serve --group g --exec CMD`. */
+#include "relay/endpoint_work.h"
+
+static const struct nk_opt opts[] = {RELAY_ENDPOINT_WORK_ROWS, RELAY_ENDPOINT_ROWS, NK_OPT_END};
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    return relay_endpoint_work(ctx, ctx->conf, true);
+}
+
+const struct nk_cmd nk_cmd_endpoint_serve = {
+    .synopsis = "--group GROUP.. --exec PROGRAM [-j N] [-n N] [--format FORMAT] [-- ARGUMENT..]",
+    .summary = "Answer requests with what a program writes",
+    .description =
+        "As consume, but what the program writes to its standard output is sent to whoever made "
+        "the request (netkit endpoint request). The request is acknowledged when the relay has the "
+        "answer; when the program fails there is none, and the request comes again after --delay. "
+        "Requests need the native wire.",
+    .examples = "netkit endpoint serve --group upper --exec tr -- a-z A-Z\n"
+                "echo hello | netkit endpoint request --to upper",
+    .opts = opts,
+    .conf_size = sizeof(struct relay_endpoint_work_conf),
+    .max_args = -1,
+    .flags = NK_CMD_EXEC,
+    .run = run,
+};
