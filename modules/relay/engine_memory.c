@@ -5,10 +5,13 @@
 #include <stdlib.h>
 
 #include "core/app.h"
+#include "core/clock.h"
 #include "relay/engine_queue.h"
 
-/* Operations carried out per turn; more wait for the next, so that nothing holds up the loop. */
-enum { TURN_OPS = 4096 };
+/* Operations carried out per turn, and the time they may take; more wait for the next, so that
+ * nothing holds up the loop. */
+enum { TURN_OPS = 4096, LOOK_OPS = 16 /* between two looks at the clock */ };
+#define TURN_NS UINT64_C(5000000)
 
 struct engine_memory {
     struct relay_engine_queue base; /* first */
@@ -23,8 +26,12 @@ static void on_turn_end(void *owner)
     struct engine_memory *e = owner;
     struct relay_op op;
     relay_eq_clock_tick(&e->clock, e->base.q);
-    for (int i = 0; i < TURN_OPS && relay_ops_pop(&e->ring, &op); i++) {
+    uint64_t start = nk_now_ns(e->app);
+    for (int i = 1; i <= TURN_OPS && relay_ops_pop(&e->ring, &op); i++) {
         relay_op_run(e->base.q, &op);
+        if (i % LOOK_OPS == 0 && nk_now_ns(e->app) - start > TURN_NS) {
+            break; /* settling a range may be much work */
+        }
     }
     if (e->ring.n) {
         nk_app_defer(e->app, &e->defer);

@@ -3,37 +3,66 @@
 
 #include <stdlib.h>
 
-enum { CAP_MIN = 8, CAP_KEEP = 1024 /* entries; a larger ring is given back when it runs empty */ };
+enum {
+    BLOCK = RELAY_FIFO_BLOCK,
+    DIR_MIN = 4,
+    DIR_KEEP = 64 /* blocks; a larger directory is given back when the queue runs empty */
+};
+
+static void free_blocks(struct relay_fifo *f)
+{
+    for (size_t i = 0; i < f->blocks; i++) {
+        free(f->dir[(f->first + i) & (f->cap - 1)]);
+    }
+    free(f->spare);
+    free(f->dir);
+    *f = (struct relay_fifo){.popped = f->popped};
+}
 
 void relay_fifo_clear(struct relay_fifo *f)
 {
     for (size_t i = 0; i < f->n; i++) {
         relay_object_unref(relay_fifo_at(f, i)->obj);
     }
-    free(f->v);
-    *f = (struct relay_fifo){.popped = f->popped + f->n};
+    f->popped += f->n;
+    free_blocks(f);
 }
 
 static int grow(struct relay_fifo *f)
 {
-    size_t cap = f->cap ? f->cap * 2 : CAP_MIN;
-    struct relay_item *v = cap <= SIZE_MAX / sizeof(*v) / 2 ? malloc(cap * sizeof(*v)) : NULL;
+    size_t cap = f->cap ? f->cap * 2 : DIR_MIN;
+    struct relay_fifo_block **v = malloc(cap * sizeof(struct relay_fifo_block *));
     if (!v) {
         return -ENOMEM;
     }
-    for (size_t i = 0; i < f->n; i++) {
-        v[i] = *relay_fifo_at(f, i);
+    for (size_t i = 0; i < f->blocks; i++) {
+        v[i] = f->dir[(f->first + i) & (f->cap - 1)];
     }
-    free(f->v);
-    f->v = v;
+    free(f->dir);
+    f->dir = v;
     f->cap = cap;
-    f->head = 0;
+    f->first = 0;
+    return 0;
+}
+
+static int add_block(struct relay_fifo *f)
+{
+    if (f->blocks == f->cap && grow(f) < 0) {
+        return -ENOMEM;
+    }
+    struct relay_fifo_block *b = f->spare ? f->spare : malloc(sizeof(*b));
+    if (!b) {
+        return -ENOMEM;
+    }
+    f->spare = NULL;
+    f->dir[(f->first + f->blocks++) & (f->cap - 1)] = b;
     return 0;
 }
 
 int relay_fifo_push(struct relay_fifo *f, struct relay_item item)
 {
-    int rc = f->n == f->cap ? grow(f) : 0;
+    bool full = f->head + f->n == f->blocks * BLOCK;
+    int rc = full ? add_block(f) : 0;
     if (rc == 0) {
         *relay_fifo_at(f, f->n++) = item;
     }
@@ -42,10 +71,23 @@ int relay_fifo_push(struct relay_fifo *f, struct relay_item item)
 
 void relay_fifo_pop(struct relay_fifo *f)
 {
-    f->head = (f->head + 1) & (f->cap - 1);
     f->n--;
     f->popped++;
-    if (f->n == 0 && f->cap > CAP_KEEP) {
-        relay_fifo_clear(f);
+    if (f->n == 0 && f->cap > DIR_KEEP) {
+        free_blocks(f); /* a burst is over */
+        return;
+    }
+    if (f->n == 0 && f->blocks == 1) {
+        f->head = 0;
+        free(f->spare);
+        f->spare = NULL;
+        return;
+    }
+    if (++f->head == BLOCK) {
+        free(f->spare);
+        f->spare = f->dir[f->first];
+        f->first = (f->first + 1) & (f->cap - 1);
+        f->blocks--;
+        f->head = 0;
     }
 }
