@@ -75,7 +75,10 @@ static int load_secrets(struct relay_endpoint_session *s, const struct relay_end
         nk_warn(s->ctx->log, "relay", "the password in %s is weak: it %s", s->target.password_file,
                 weak);
     }
-    return relay_endpoint_trust(s, conf, diag);
+    if (conf->login_key) {
+        status = relay_endpoint_login_key(conf->login_key, &s->login_key, diag);
+    }
+    return status < 0 ? status : relay_endpoint_trust(s, conf, diag);
 }
 
 static void on_timeout(void *owner)
@@ -196,6 +199,7 @@ void relay_endpoint_stop(struct relay_endpoint_session *s)
         nk_endpoint_free(s->connect);
     }
     nk_secret_clear(&s->password);
+    nk_secret_clear(&s->login_key);
     relay_endpoint_target_clear(&s->target);
     *s = (struct relay_endpoint_session){0};
 }

@@ -29,6 +29,8 @@ struct relay_endpoint_conf {
     char *name;
     bool tls12;
     char *password_file;
+    char *identity, *login_key;
+    char *client_cert, *client_key;
     bool allow_plain;
     int wire; /* enum relay_client_wire */
     int64_t header_size;
@@ -90,6 +92,28 @@ extern const char *const relay_endpoint_wires[];
          .arg = "FILE",                                                                            \
          .help = "File with the relay's password; default: that of [relay] in netkit.ini, or "     \
                  "password in the credentials folder"},                                            \
+        {.name = "identity",                                                                       \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(struct relay_endpoint_conf, identity),                                 \
+         .arg = "NAME",                                                                            \
+         .help = "Who to be at the relay, where several passwords or keys could be meant"},        \
+        {.name = "login-key",                                                                      \
+         .type = NK_OPT_PATH,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, login_key),                                \
+         .arg = "FILE",                                                                            \
+         .help = "Ed25519 private key (OpenSSH file without passphrase) to log in with; the "      \
+                 "relay must "                                                                     \
+                 "be verified: by --ca, --pin, or a login with the password before"},              \
+        {.name = "client-cert",                                                                    \
+         .type = NK_OPT_PATH,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, client_cert),                              \
+         .arg = "FILE",                                                                            \
+         .help = "Certificate (PEM) to show to a relay that asks for one"},                        \
+        {.name = "client-key",                                                                     \
+         .type = NK_OPT_PATH,                                                                      \
+         .offset = NK_FIELD(struct relay_endpoint_conf, client_key),                               \
+         .arg = "FILE",                                                                            \
+         .help = "Its private key (PEM); default: in the same file"},                              \
         {.name = "allow-plain",                                                                    \
          .type = NK_OPT_FLAG,                                                                      \
          .offset = NK_FIELD(struct relay_endpoint_conf, allow_plain),                              \
@@ -151,6 +175,10 @@ void relay_endpoint_target_clear(struct relay_endpoint_target *t);
  */
 char *relay_endpoint_connect_to(const char *listen);
 
+/* relay_endpoint_login_key - an OpenSSH file with an Ed25519 key, not encrypted, into out (64
+ * bytes: seed, public key). NK_ECONFIG (what is wrong with it), NK_EBADMODE, NK_EFORMAT, -errno. */
+int relay_endpoint_login_key(const char *path, struct nk_secret *out, struct nk_diag *diag);
+
 /* --- destinations (endpoint_dest.c) --- */
 
 /* "g", "g=N": a list of destinations; the groups are owned. */
@@ -180,7 +208,7 @@ struct relay_endpoint_session {
     struct nk_cmd_ctx *ctx;
     struct nk_app *app;
     struct relay_endpoint_target target;
-    struct nk_secret password;
+    struct nk_secret password, login_key;
     struct tls_creds *creds;
     struct nk_endpoint *connect;
     /* endpoint_trust.c */

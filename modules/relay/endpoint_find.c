@@ -159,9 +159,10 @@ static int find_password(const struct nk_cmd_ctx *ctx, const struct relay_endpoi
         return status;
     }
     out->password_file = credentials_path(ctx, RELAY_PASSWORD_FILE, &status);
-    if (status == 0 && access(out->password_file, F_OK) < 0 && is_unix(out) &&
+    if (status == 0 && access(out->password_file, F_OK) < 0 &&
+        (is_unix(out) || conf->login_key || conf->client_cert) &&
         conf->wire != RELAY_CLIENT_TLSPYO) {
-        free(out->password_file); /* our uid may do */
+        free(out->password_file); /* our uid, key or certificate may do */
         out->password_file = NULL;
         return 0;
     }
@@ -176,6 +177,15 @@ static int check_options(const struct relay_endpoint_conf *conf, bool tls, struc
 {
     if (conf->pin.n > 0 && conf->ca) {
         return nk_fail(diag, NK_EUSAGE, "--pin and --ca exclude each other");
+    }
+    if (conf->client_key && !conf->client_cert) {
+        return nk_fail(diag, NK_EUSAGE, "--client-key without --client-cert");
+    }
+    if (!tls && conf->client_cert) {
+        return nk_fail(diag, NK_EUSAGE, "--client-cert needs TLS");
+    }
+    if (conf->identity && (!conf->identity[0] || strlen(conf->identity) > RELAY_IDENTITY_MAX)) {
+        return nk_fail(diag, NK_EUSAGE, "--identity has 1 to %d bytes", RELAY_IDENTITY_MAX);
     }
     if (!tls && (conf->pin.n > 0 || conf->ca || conf->name)) {
         return nk_fail(diag, NK_EUSAGE, "--ca, --pin and --server-name need TLS");

@@ -51,6 +51,8 @@ int relay_endpoint_trust(struct relay_endpoint_session *s, const struct relay_en
     const char *pins[] = {pin};
     bool native = conf->wire != RELAY_CLIENT_TLSPYO;
     struct tls_creds_conf creds = {.role = TLS_CLIENT,
+                                   .cert = conf->client_cert,
+                                   .key = conf->client_key,
                                    .ca = s->target.ca,
                                    .pins = (const char *const *)conf->pin.v,
                                    .npins = conf->pin.n,
@@ -68,12 +70,13 @@ int relay_endpoint_trust(struct relay_endpoint_session *s, const struct relay_en
         if (status < 0) {
             return status;
         }
-        if (s->has_known && s->known.how == RELAY_KNOWN_USER) {
+        bool password = s->password.len > 0; /* which could authenticate the relay */
+        if (s->has_known && (s->known.how == RELAY_KNOWN_USER || !password)) {
             write_pin(pin, s->known.key);
             creds.pins = pins;
             creds.npins = 1;
             s->trust = RELAY_TRUST_PIN;
-        } else {
+        } else if (password) {
             creds.unverified = true;
             s->trust = RELAY_TRUST_NONE;
         }
@@ -124,6 +127,9 @@ void relay_endpoint_trust_conf(struct relay_endpoint_session *s,
     struct relay_client_conf *c = &s->client_conf;
     c->wire = (enum relay_client_wire)conf->wire;
     c->local = strncmp(s->target.connect, "unix:", 5) == 0;
+    c->identity = conf->identity;
+    c->key = s->login_key.len ? &s->login_key : NULL;
+    c->certificate = conf->client_cert != NULL;
     c->trust = s->trust;
     c->trust_of = trust_of;
     c->on_login = on_login;

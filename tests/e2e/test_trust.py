@@ -3,6 +3,7 @@
 
 import socket
 import ssl
+import subprocess
 import threading
 
 import pytest
@@ -148,3 +149,67 @@ def test_somebody_in_between(relay, work, alpn):
     assert b"the secret object" not in between.seen
     assert not stranger.known.exists()
     assert not [line for line in relay.program.lines[start:] if "event=auth.ok" in line]
+
+
+KEYS = """
+[identity robot]
+key = {key}
+[identity cert]
+cert = CN:worker
+[acl all]
+identity = *
+match = g
+allow = produce
+"""
+
+
+def test_key_and_certificate(programs, work):
+    keygen = support.need_command("ssh-keygen")
+    subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", work / "id"], check=True)
+    public = (work / "id.pub").read_text(encoding="utf-8").strip()
+    assert support.run("cert", "new", "--cn", "worker", "-o", work / "worker").returncode == 0
+    worker = work / "worker" / "certificate.pem"
+    (work / "relay").mkdir()
+    relay = relay_support.NetkitRelay(programs, work / "relay", ini=KEYS.format(key=public),
+                                      extra=("--client-ca", worker))
+    tls = ["--client-cert", worker, "--client-key", work / "worker" / "key.pem",
+           "--ca", relay.ca]
+
+    def produce(*args):
+        return support.run("endpoint", "produce", "--to", "g", "--connect",
+                           f"tcp:127.0.0.1:{relay.port}", "--state-dir", work / "none", *args,
+                           input="x")
+
+    assert produce(*tls).returncode == 0
+    relay.program.wait_line(r"certificate as 'cert', TLS event=auth\.ok")
+    assert produce("--ca", relay.ca, "--login-key", work / "id").returncode == 77
+    done = produce("--login-key", work / "id", "--client-cert", worker,
+                   "--client-key", work / "worker" / "key.pem")
+    assert done.returncode == 77         # nothing vouches for the relay
+
+
+def test_key(programs, work):
+    keygen = support.need_command("ssh-keygen")
+    for name in ("id", "other"):
+        subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", work / name], check=True)
+    subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "secret", "-f", work / "locked"],
+                   check=True)
+    public = (work / "id.pub").read_text(encoding="utf-8").strip()
+    (work / "relay").mkdir()
+    relay = relay_support.NetkitRelay(
+        programs, work / "relay", ini=f"[identity robot]\nkey = {public}\n")
+
+    def produce(key, *args):
+        return support.run("endpoint", "produce", "--to", "g", "--connect",
+                           f"tcp:127.0.0.1:{relay.port}", "--state-dir", work / "none",
+                           "--ca", relay.ca, "--login-key", work / key, *args, input="x")
+
+    assert produce("id").returncode == 0
+    relay.program.wait_line(r"key as 'robot', TLS event=auth\.ok")
+    assert produce("id", "--identity", "robot").returncode == 0
+    assert produce("id", "--identity", "default").returncode == 77
+    assert produce("other").returncode == 77
+    done = produce("locked")
+    assert done.returncode == 78 and "passphrase" in done.stderr
+    done = produce("id.pub")
+    assert done.returncode in (77, 78)
