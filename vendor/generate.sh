@@ -71,7 +71,8 @@ set_includes() {
     done
     inc=""
     for m in "${MODULES[@]}"; do inc+=" -Ibuild/inc/$m"; done
-    INCLUDES[all]="$inc -Itests -Ivendor/glue $(lib_include mbedtls) $(lib_include libuv) $(lib_include inih) $sodium"
+    INCLUDES[all]="$inc -Itests -Ivendor/glue $(lib_include mbedtls) $(lib_include libuv) $(lib_include inih) $(lib_include yyjson) $sodium"
+    INCLUDES[json]="-Ibuild/inc/base $(lib_include yyjson) $sodium"
     INCLUDES[ini]="-Ibuild/inc/base $(lib_include inih) $sodium"
     INCLUDES[glue]="-Ivendor/glue $(lib_include mbedtls) -isystem $SRC_mbedtls/library $sodium"
 }
@@ -81,6 +82,7 @@ file_class() {
     local name=${1##*/} m
     case $1 in
     modules/base/ini*.c) CLASS=ini ;;
+    modules/base/json_read.c) CLASS=json ;;
     modules/*)
         m=${1#modules/}
         m=${m%%/*}
@@ -203,7 +205,7 @@ license_text() {
 gen_licenses() {
     local name names="netkit $LIBS_PRODUCT" stamp
     [ "$MODE" != release ] || names+=" musl"
-    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_libsodium $SHA_libuv $SHA_inih"
+    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_libsodium $SHA_libuv $SHA_inih $SHA_yyjson"
     [ -f build/gen/licenses-$MODE.c ] && [ "$(cat "build/gen/licenses-$MODE.stamp" 2>/dev/null)" = "$stamp" ] && return
     for name in $names; do
         [ "$name" = netkit ] || printf '\n%s\n\n' ------------------------------------------------------------
@@ -232,7 +234,7 @@ build_id() {
 
 lib_license_id() {
     case $1 in
-    mbedtls) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;;
+    mbedtls) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;; yyjson) echo MIT ;;
     esac
 }
 
@@ -288,7 +290,7 @@ END
 }
 
 lib_archives() {
-    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a"
+    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a $DEP_yyjson/libyyjson.a"
 }
 
 # The generated objects that every program of ours needs beside libnetkit.a.

@@ -7,7 +7,7 @@
 # of it, the compiler and the flags; it never changes once made. NK_DEPCACHE may name a directory
 # that keeps them for several work trees.
 
-LIBS_PRODUCT="mbedtls libsodium libuv inih"
+LIBS_PRODUCT="mbedtls libsodium libuv inih yyjson"
 
 # lib_flags NAME: the preprocessor flags that compile the library itself.
 lib_flags() {
@@ -21,6 +21,7 @@ lib_flags() {
         ;;
     libuv) echo "-I$src/include -I$src/src -D_FILE_OFFSET_BITS=64 -D_LARGEFILE_SOURCE" ;;
     inih) echo "-I$src $(inih_macros)" ;;
+    yyjson) echo "-I$src/src $(yyjson_macros)" ;;
     cmocka)
         echo "-I$src/include -DHAVE_INTTYPES_H -DHAVE_MALLOC_H -DHAVE_SIGNAL_H -DHAVE_STRINGS_H" \
             "-DHAVE_CLOCK_REALTIME -DHAVE_SIGLONGJMP -DHAVE_STRSIGNAL -DHAVE_STRUCT_TIMESPEC" \
@@ -41,6 +42,11 @@ inih_macros() {
     echo "-DINI_USE_STACK=0 -DINI_ALLOW_REALLOC=1 -DINI_INITIAL_ALLOC=256 -DINI_MAX_LINE=65536" \
         "-DINI_HANDLER_LINENO=1 -DINI_CALL_HANDLER_ON_NEW_SECTION=1 -DINI_ALLOW_MULTILINE=0" \
         "-DINI_ALLOW_INLINE_COMMENTS=0"
+}
+
+# yyjson: only its strict reader; base/json.h writes.
+yyjson_macros() {
+    echo "-DYYJSON_DISABLE_WRITER=1 -DYYJSON_DISABLE_UTILS=1 -DYYJSON_DISABLE_NON_STANDARD=1"
 }
 
 # What libsodium's configure would find on Linux with gcc or clang (its build.zig has the same list).
@@ -97,6 +103,7 @@ lib_sources() {
         done
         ;;
     inih) printf '%s\n' "$src/ini.c" ;;
+    yyjson) printf '%s\n' "$src/src/yyjson.c" ;;
     cmocka) printf '%s\n' "$src/src/cmocka.c" ;;
     esac
 }
@@ -113,7 +120,7 @@ file_flags() {
     # handshakes and records; the rest of mbedTLS (certificates, negotiation) is better small
     release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|chachapoly|constant_time|ecp*|gcm|poly1305).c) ;;
     release:mbedtls:*/@(sha256|sha512|ssl_msg|block_cipher|cipher|md|psa_crypto|psa_crypto_aead).c) ;;
-    release:mbedtls:*) echo "-Os" ;;
+    release:mbedtls:* | release:yyjson:*) echo "-Os" ;;
     esac
 }
 
@@ -134,7 +141,7 @@ lib_hash() {
     mapfile -t config < <(lib_config "$1")
     {
         echo "${!sha} $COMPILER_ID $CFLAGS $([ "$MODE" != stock ] || echo stock)"
-        declare -f lib_flags lib_sources file_flags sodium_macros inih_macros x25519_renames
+        declare -f lib_flags lib_sources file_flags sodium_macros inih_macros yyjson_macros x25519_renames
         [ ${#config[@]} = 0 ] || cat "${config[@]}"
     } | sha256sum | cut -c1-12
 }
@@ -211,6 +218,7 @@ lib_include() {
     libsodium) echo "-isystem $src/src/libsodium/include -isystem build/gen/sodium" ;;
     libuv) echo "-isystem $src/include" ;;
     inih) echo "-isystem $src $(inih_macros)" ;;
+    yyjson) echo "-isystem $src/src $(yyjson_macros)" ;;
     cmocka) echo "-isystem $src/include" ;;
     esac
 }
