@@ -195,7 +195,7 @@ void relay_conn_denied(struct relay_conn *c, const char *why)
     uint64_t delay = c->guest.address
                          ? relay_guard_failed(h->guard, &c->guest, nk_now_ms(h->conf.app))
                          : RELAY_PENALTY_FIRST_MS; /* it changed its password after the login */
-    relay_conn_flush(c); /* what the wire says about it */
+    relay_conn_flush(c);                           /* what the wire says about it */
     if (c->closed) {
         return;
     }
