@@ -176,6 +176,7 @@ static void conn_json(struct nk_json *j, const struct relay_conn *c)
     nk_json_kv_str(j, "wire", c->wire->name);
     nk_json_kv_bool(j, "encrypted", c->encrypted);
     nk_json_kv_bool(j, "authenticated", c->authenticated);
+    nk_json_kv_str(j, "identity", c->authenticated ? c->identity : NULL);
     nk_json_key(j, "groups");
     nk_json_array(j);
     each_group(c, group_name_json, j);
