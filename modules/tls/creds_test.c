@@ -196,6 +196,21 @@ static struct tls_creds *get(struct share *s, const struct tls_creds_conf *conf)
     return c;
 }
 
+/* Who verifies by itself shares nothing with who wants it done. */
+static void test_unverified_is_apart(void **state)
+{
+    struct share s;
+    share_open(&s, *state);
+    assert_int_equal(setenv("SSL_CERT_FILE", s.ca, 1), 0);
+    const struct tls_creds_conf closed = {.role = TLS_CLIENT},
+                                open = {.role = TLS_CLIENT, .unverified = true};
+    struct tls_creds *loose = get(&s, &open), *strict = get(&s, &closed);
+    assert_ptr_not_equal(loose, strict);
+    assert_ptr_equal(get(&s, &open), loose);
+    assert_int_equal(unsetenv("SSL_CERT_FILE"), 0);
+    share_close(&s);
+}
+
 /* Every option counts, and so does what the key file looks like now. */
 static void test_what_is_the_same(void **state)
 {
@@ -265,9 +280,8 @@ static void test_sharing_is_bounded(void **state)
 int nk_test_tls_creds(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_creds),
-        cmocka_unit_test(test_sessions_are_shared),
-        cmocka_unit_test(test_what_is_the_same),
+        cmocka_unit_test(test_bad_creds),           cmocka_unit_test(test_sessions_are_shared),
+        cmocka_unit_test(test_unverified_is_apart), cmocka_unit_test(test_what_is_the_same),
         cmocka_unit_test(test_sharing_is_bounded),
     };
     return cmocka_run_group_tests_name("tls/creds", tests, set_up, tear_down);
