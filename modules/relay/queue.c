@@ -409,14 +409,15 @@ int relay_queue_place(struct relay_queue *q, struct relay_group *g, struct relay
                       const struct relay_put *put, uint64_t seq, uint64_t expires_ms)
 {
     struct relay_group_state *st = g->state;
-    struct relay_item item = {
-        .obj = o, .seq = seq, .copies = put->copies, .expires_ms = expires_ms};
+    struct relay_item *item = relay_fifo_add(&st->fifo);
     (void)q;
-    int rc = relay_fifo_push(&st->fifo, item);
-    if (rc < 0) {
-        return rc;
+    if (!item) {
+        return -ENOMEM;
     }
-    relay_object_ref(o);
+    item->obj = relay_object_ref(o);
+    item->seq = seq;
+    item->copies = put->copies;
+    item->expires_ms = expires_ms;
     st->reserved -= put->copies;
     st->reserved_bytes -= o->total;
     st->queued += put->copies;

@@ -59,14 +59,12 @@ static int add_block(struct relay_fifo *f)
     return 0;
 }
 
-int relay_fifo_push(struct relay_fifo *f, struct relay_item item)
+struct relay_item *relay_fifo_add(struct relay_fifo *f)
 {
-    bool full = f->head + f->n == f->blocks * BLOCK;
-    int rc = full ? add_block(f) : 0;
-    if (rc == 0) {
-        *relay_fifo_at(f, f->n++) = item;
+    if (f->head + f->n == f->blocks * BLOCK && add_block(f) < 0) {
+        return NULL;
     }
-    return rc;
+    return relay_fifo_at(f, f->n++);
 }
 
 void relay_fifo_pop(struct relay_fifo *f)

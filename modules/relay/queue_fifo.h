@@ -41,8 +41,9 @@ struct relay_fifo {
 /* relay_fifo_clear - drop all entries and the memory. */
 void relay_fifo_clear(struct relay_fifo *f);
 
-/* relay_fifo_push - append; the entry's reference is taken over. 0 or -ENOMEM (then it is not). */
-int relay_fifo_push(struct relay_fifo *f, struct relay_item item);
+/* relay_fifo_add - a new last entry, to be filled in at once (the reference in it, too). NULL when
+ * memory is missing. */
+struct relay_item *relay_fifo_add(struct relay_fifo *f);
 
 /* relay_fifo_pop - remove the front entry (there must be one) without giving its reference back. */
 void relay_fifo_pop(struct relay_fifo *f);

@@ -30,13 +30,14 @@ static int push(struct relay_group_state *st, const struct relay_restore *item)
     if (last && last->seq + last->copies > item->seq) {
         return -EINVAL;
     }
-    const struct relay_item entry = {
-        .obj = item->obj, .seq = item->seq, .copies = item->copies, .expires_ms = item->expires_ms};
-    int rc = relay_fifo_push(&st->fifo, entry);
-    if (rc < 0) {
-        return rc;
+    struct relay_item *entry = relay_fifo_add(&st->fifo);
+    if (!entry) {
+        return -ENOMEM;
     }
-    relay_object_ref(item->obj);
+    *entry = (struct relay_item){.obj = relay_object_ref(item->obj),
+                                 .seq = item->seq,
+                                 .copies = item->copies,
+                                 .expires_ms = item->expires_ms};
     st->queued += item->copies;
     st->bytes += item->obj->total;
     if (item->expires_ms) {
