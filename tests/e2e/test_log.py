@@ -301,3 +301,40 @@ def test_newer_format_is_refused(programs, work):
     path.write_bytes(data)
     argv = ["relay", "--state-dir", relay.state, "--listen", "tcp:127.0.0.1:0", "--connection", "TCP"]
     support.check_error(support.run(*argv), 1, "newer")
+
+
+def tool(relay, verb, *words):
+    return support.run("relay", "log", verb, "--state-dir", relay.state, *words)
+
+
+def test_tools(programs, work):
+    """inspect, verify and compact: never beside a running relay."""
+    relay = LogRelay(programs, work)
+    with relay.joined(("jobs",)) as endpoint:
+        for i in range(30):
+            endpoint.produce("x" * 10000 + str(i), "jobs")
+        endpoint.flush()
+        endpoint.notify("jobs", 29)
+        endpoint.receive(29)
+        endpoint.flush()
+    for verb in ("inspect", "verify", "compact"):
+        support.check_error(tool(relay, verb), 75, "is locked by")
+    assert relay.stop() == 0
+    segment, = json.loads(tool(relay, "inspect", "--json").stdout)
+    assert segment["records"]["enqueue"] == 30 and not segment["error"]
+    assert "enqueue" in tool(relay, "inspect", "--records").stdout
+    assert json.loads(tool(relay, "verify", "--json").stdout)["damaged"] == 0
+    done = json.loads(tool(relay, "compact", "--json").stdout)
+    assert done["bytes_before"] > 300000 and done["bytes_after"] < 20000
+    assert tool(relay, "verify").returncode == 0
+    relay.start()
+    with relay.joined(("jobs",)) as endpoint:
+        endpoint.notify("jobs", 1)
+        assert endpoint.pop() == "x" * 10000 + "29"
+    assert relay.stop() == 0
+    path = max((relay.state / "relay").glob("*.log"))
+    data = bytearray(path.read_bytes())
+    data[100] ^= 1
+    path.write_bytes(data)
+    done = tool(relay, "verify")
+    assert done.returncode == 1 and "damaged at byte" in done.stdout and "are damaged" in done.stderr
