@@ -166,7 +166,8 @@ uint64_t relay_native_window(const struct relay_hub *hub)
 static bool may_publish(const struct relay_hub *hub, const struct relay_handle *h)
 {
     uint64_t max = hub->limits.max_memory;
-    return h->group->full == 0 && hub->conf.memory->used <= max - max / MEMORY_PART;
+    return h->group->full == 0 && !relay_queue_full(h->group) &&
+           hub->conf.memory->used <= max - max / MEMORY_PART;
 }
 
 static bool put_frame(struct relay_conn *c, const uint8_t *frame, size_t n)

@@ -139,6 +139,81 @@ static void test_block(void **state)
     nt_world_free(w);
 }
 
+/* A stock endpoint that reads slowly: the same policies. */
+static void stock_joins(struct nt_world *w, int i)
+{
+    static const char hello[] = "28        pw\x80\x03(K\x01X\x05\0\0\0HELLOX\0\0\0\0X\x01\0\0\0gt.";
+    nt_connect_peer(w, i);
+    nt_raw_send(w, i, hello, sizeof(hello) - 1);
+    for (int turn = 0; relay_hub_counters(w->hub)->auth_ok < 2; turn++) {
+        assert_true(turn < PATIENCE);
+        nk_app_turn(w->app, 1);
+    }
+    for (int turn = 0; turn < 20; turn++) {
+        nk_app_turn(w->app, 1);
+    }
+}
+
+/* OBJs that wait for it, until nothing more comes. */
+static uint64_t count_objects(struct nt_world *w, int i)
+{
+    uint64_t n = 0;
+    for (int quiet = 0; quiet < 30; quiet++) {
+        struct nt_peer *p = &w->p[i];
+        bool open = nt_pull(p);
+        while (nk_buf_len(&p->in) >= 10) {
+            size_t len = 10 + strtoul((char *)nk_buf_ptr(&p->in), NULL, 10);
+            if (len > nk_buf_len(&p->in)) {
+                break;
+            }
+            n += len > PAYLOAD;
+            quiet = 0;
+            nk_buf_consume(&p->in, len);
+        }
+        if (!open) {
+            return n;
+        }
+        nk_app_turn(w->app, 1);
+    }
+    return n;
+}
+
+static void test_stock_member(void **state)
+{
+    (void)state;
+    static const enum relay_policy policies[] = {RELAY_POLICY_CONFLATE, RELAY_POLICY_DROP_OLDEST,
+                                                 RELAY_POLICY_DISCONNECT};
+    for (size_t i = 0; i < 3; i++) {
+        struct relay_limits l = nt_default_limits();
+        struct nt_world *w = nt_world_with(l, RELAY_WIRES_AUTO, use_chaos);
+        const struct relay_group_settings set = {.max_count = RELAY_UNLIMITED,
+                                                 .max_consumables = RELAY_UNLIMITED,
+                                                 .policy = policies[i],
+                                                 .backlog_count = 100};
+        assert_int_equal(relay_groups_configure(w->groups, "g", 1, &set), 0);
+        nt_connect_peer(w, 0);
+        nt_say_hello(w, 0);
+        while (nk_buf_len(&w->p[0].in) < 30) {
+            assert_true(nt_pull(&w->p[0]));
+            nk_app_turn(w->app, 1);
+        }
+        nk_buf_consume(&w->p[0].in, 30); /* tlspyo's HELLO */
+        nt_expect(w, 0, RELAY_N_CHALLENGE);
+        nt_expect(w, 0, RELAY_N_WELCOME);
+        struct relay_native_opened o = nt_open_known(w, 0, "g", false, 0, 0);
+        stock_joins(w, 1);
+        assert_int_equal(publish(w, o.group, o.window, 2000), 2000);
+        uint64_t n = count_objects(w, 1);
+        assert_true(n > 0 && n < 500);
+        const struct relay_counters *count = relay_hub_counters(w->hub);
+        assert_int_equal(count->closed_slow, policies[i] == RELAY_POLICY_DISCONNECT);
+        if (policies[i] != RELAY_POLICY_DISCONNECT) {
+            assert_int_equal(count->dropped_slow, 2000 - n);
+        }
+        nt_world_free(w);
+    }
+}
+
 /* Items are never dropped: a consumer that does not read gets no more of them, others do. */
 static void test_items_wait(void **state)
 {
@@ -247,9 +322,10 @@ static void test_ping_overtakes(void **state)
 int nk_test_relay_native_slow(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_conflate),   cmocka_unit_test(test_drop_oldest),
-        cmocka_unit_test(test_disconnect), cmocka_unit_test(test_block),
-        cmocka_unit_test(test_items_wait), cmocka_unit_test(test_ping_overtakes),
+        cmocka_unit_test(test_conflate),       cmocka_unit_test(test_drop_oldest),
+        cmocka_unit_test(test_disconnect),     cmocka_unit_test(test_block),
+        cmocka_unit_test(test_stock_member),   cmocka_unit_test(test_items_wait),
+        cmocka_unit_test(test_ping_overtakes),
     };
     use_chaos = false;
     int failed = cmocka_run_group_tests_name("relay/native_slow over memory", tests, NULL, NULL);

@@ -107,6 +107,23 @@ static void resume_if_ahead(struct relay_conn *c)
 
 /* --- from the engine -------------------------------------------------------------------------- */
 
+int relay_session_send(struct relay_conn *c, struct relay_group *g, struct relay_object *o,
+                       uint64_t lease)
+{
+    struct relay_session *s = session_of(c);
+    uint32_t n = o->frames ? o->frames : 1;
+    uint32_t stamp = o->frames ? 0 : relay_stamps_issue(&s->stamps, g, lease);
+    int rc = -ENOMEM;
+    if (o->frames) {
+        rc = relay_session_run(c, o);
+    } else if (stamp) {
+        rc = relay_session_object(c, o, stamp);
+    }
+    c->objects_out += n;
+    c->hub->count.objects_out += n;
+    return rc;
+}
+
 static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
                        enum relay_delivery kind, const struct relay_mark *mark)
 {
@@ -123,20 +140,13 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
     if (kind == RELAY_RETAINED && !relay_hub_may_replay(c->hub, o, g)) {
         return;
     }
-    uint32_t stamp = o->frames ? 0 : relay_stamps_issue(&s->stamps, g, lease);
-    int rc = -ENOMEM;
-    if (o->frames) {
-        rc = relay_session_run(c, o);
-    } else if (stamp) {
-        rc = relay_session_object(c, o, stamp);
-    }
+    int rc = relay_session_wait(c, g, o, kind, mark);
+    rc = rc ? rc : relay_session_send(c, g, o, lease);
     if (rc < 0) {
         no_memory(c); /* which gives the lease back */
-        return;
+    } else if (!c->closed) {
+        pause_if_behind(c);
     }
-    c->objects_out += o->frames ? o->frames : 1;
-    c->hub->count.objects_out += o->frames ? o->frames : 1;
-    pause_if_behind(c);
 }
 
 static struct relay_pending *pending_at(const struct relay_session *s, uint32_t i)
@@ -539,6 +549,10 @@ static bool on_ready(struct relay_conn *c)
 
 static void on_written(struct relay_conn *c)
 {
+    if (session_of(c)->waiting && relay_session_serve(c) < 0) {
+        no_memory(c);
+        return;
+    }
     if (session_of(c)->member) {
         resume_if_ahead(c);
     }
@@ -563,7 +577,7 @@ static bool on_established(const struct relay_conn *c)
 
 static bool on_settled(const struct relay_conn *c)
 {
-    return session_of(c)->n == 0;
+    return session_of(c)->n == 0 && session_of(c)->waiting == 0;
 }
 
 static int on_open(struct relay_conn *c)
@@ -608,6 +622,7 @@ static void on_close(struct relay_conn *c)
         set_full(c, false);
     }
     relay_engine_detach(c->hub->conf.engine, s->member);
+    relay_session_backlogs_clear(s);
     for (size_t i = 0; i < s->ngroups; i++) {
         relay_group_unref(s->groups[i]);
     }

@@ -3,6 +3,7 @@
 #ifndef NK_RELAY_TLSPYO_H
 #define NK_RELAY_TLSPYO_H
 
+#include "relay/backlog.h"
 #include "relay/conn.h"
 #include "relay/proto_tlspyo.h"
 #include "relay/wire_tlspyo.h"
@@ -22,7 +23,10 @@ struct relay_session {
     struct relay_member *member;
     struct relay_group **groups; /* joined, with references */
     size_t ngroups;
-    struct relay_object *big; /* payload of a large frame, being read */
+    struct relay_backlog *backlogs; /* of each group, or NULL: none was needed yet */
+    uint64_t waiting;               /* broadcasts in them */
+    size_t turn;                    /* who was served last */
+    struct relay_object *big;       /* payload of a large frame, being read */
     size_t big_have;
     struct relay_pending *ring; /* cap is a power of two */
     uint64_t base;              /* token of ring entry 0 */
@@ -34,6 +38,18 @@ struct relay_session {
  * -ENOMEM. */
 int relay_session_object(struct relay_conn *c, struct relay_object *o, uint32_t stamp);
 int relay_session_run(struct relay_conn *c, struct relay_object *o);
+
+/* relay_session_send - append a delivery with a stamp of its own; g and lease are of an item. 0 or
+ * -ENOMEM. */
+int relay_session_send(struct relay_conn *c, struct relay_group *g, struct relay_object *o,
+                       uint64_t lease);
+
+/* relay_session_wait - must it wait in its group's backlog? 1: it does (or the connection was
+ * closed), 0: send it now, -ENOMEM. relay_session_serve - send what fits. */
+int relay_session_wait(struct relay_conn *c, struct relay_group *g, struct relay_object *o,
+                       enum relay_delivery kind, const struct relay_mark *mark);
+int relay_session_serve(struct relay_conn *c);
+void relay_session_backlogs_clear(struct relay_session *s);
 
 /* relay_session_join - a HELLO: ask the engine for its groups. relay_session_joined - its answer.
  */
