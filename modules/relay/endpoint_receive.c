@@ -7,8 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/app.h"
+
 #define OUTPUT_GROWTH 6 /* JSON of an object against its pickle: a control byte becomes \u00XX */
 #define OUTPUT_SLACK ((size_t)1 << 20)
+#define WRITE_BYTES ((size_t)256 << 10) /* formatted objects are written at once beyond this */
+#define LEASES_FIRST 64
 
 struct receiver {
     struct relay_endpoint_session session;
@@ -17,13 +21,20 @@ struct receiver {
     struct relay_value_doc doc;
     uint64_t items;
     size_t draining; /* groups whose drain is not over */
-    bool writing;    /* the object of `last` is not written completely */
-    struct relay_client_lease last;
+    struct nk_defer flush;
+    struct relay_client_lease *lease; /* of what is formatted and not written */
+    size_t nleases, cap;
+    bool writing; /* the output is slow: on_drained follows */
+    bool ending;  /* no more objects; finish when everything is written */
 };
 
+static void write_out(struct receiver *x);
+
+/* Take no more; what was formatted is written and acknowledged first. */
 static void finish(struct receiver *x)
 {
-    relay_client_finish(x->session.client);
+    x->ending = true;
+    write_out(x);
 }
 
 /* Handles are the positions of the groups in what->groups; the demand names the same groups. */
@@ -56,14 +67,17 @@ static void on_group_drained(void *owner, uint32_t group)
     }
 }
 
-/* The object is with the kernel: now it may be acknowledged. */
+/* Everything is with the kernel: now it may be acknowledged. */
 static void written(struct receiver *x)
 {
+    for (size_t i = 0; i < x->nleases; i++) {
+        relay_client_ack(x->session.client, &x->lease[i]);
+    }
     x->writing = false;
-    x->items++;
-    relay_client_ack(x->session.client, &x->last);
-    if (x->what->max_items > 0 && x->items >= x->what->max_items) {
-        finish(x);
+    x->items += x->nleases;
+    x->nleases = 0;
+    if (x->ending) {
+        relay_client_finish(x->session.client);
     } else {
         relay_client_pause(x->session.client, false);
     }
@@ -80,6 +94,31 @@ static void output_failed(struct receiver *x, int status)
     relay_endpoint_end(&x->session, NK_EOUTPUT, &why);
 }
 
+/* Everything that was formatted in this turn goes out with one write. */
+static void write_out(struct receiver *x)
+{
+    if (x->writing) {
+        return;
+    }
+    int status = x->nleases > 0 ? relay_endpoint_sink_flush(&x->out) : 1;
+    if (status == 0) {
+        x->writing = true;
+        relay_client_pause(x->session.client, true);
+    } else if (status > 0) {
+        written(x);
+    } else {
+        output_failed(x, status);
+    }
+}
+
+static void on_flush(void *owner)
+{
+    struct receiver *x = owner;
+    if (x->nleases > 0) {
+        write_out(x);
+    }
+}
+
 static void on_drained(void *owner, int status)
 {
     struct receiver *x = owner;
@@ -90,10 +129,28 @@ static void on_drained(void *owner, int status)
     }
 }
 
+static int keep_lease(struct receiver *x, const struct relay_client_lease *l)
+{
+    if (x->nleases == x->cap) {
+        size_t cap = x->cap ? x->cap * 2 : LEASES_FIRST;
+        struct relay_client_lease *v = realloc(x->lease, cap * sizeof(*v));
+        if (!v) {
+            return -ENOMEM;
+        }
+        x->lease = v;
+        x->cap = cap;
+    }
+    x->lease[x->nleases++] = *l;
+    return 0;
+}
+
 static void on_object(void *owner, const struct relay_client_object *d)
 {
     struct receiver *x = owner;
     struct nk_diag why = {0};
+    if (x->ending) {
+        return; /* without an acknowledgement it goes to somebody else */
+    }
     if (x->what->only_demanded && d->kind != RELAY_KIND_ITEM && d->kind != RELAY_KIND_UNKNOWN) {
         relay_client_ack(x->session.client, &d->lease); /* a broadcast: seen, not wanted */
         return;
@@ -101,20 +158,18 @@ static void on_object(void *owner, const struct relay_client_object *d)
     int status =
         relay_endpoint_format_delivery(&x->out.pending, x->what->format, &x->doc, d,
                                        relay_client_group_name(x->session.client, d->group));
+    status = status == 0 ? keep_lease(x, &d->lease) : status;
     if (status < 0) {
         (void)nk_fail_sys(&why, status, "cannot print an object of %zu bytes", d->len);
         relay_endpoint_end(&x->session, status, &why);
         return;
     }
-    x->last = d->lease;
-    x->writing = true;
-    status = relay_endpoint_sink_flush(&x->out);
-    if (status == 0) {
-        relay_client_pause(x->session.client, true);
-    } else if (status > 0) {
-        written(x);
+    if (x->what->max_items > 0 && x->items + x->nleases >= x->what->max_items) {
+        finish(x);
+    } else if (nk_buf_len(&x->out.pending) >= WRITE_BYTES) {
+        write_out(x);
     } else {
-        output_failed(x, status);
+        nk_app_defer(x->session.app, &x->flush);
     }
 }
 
@@ -173,6 +228,7 @@ static int start(struct receiver *x, struct nk_cmd_ctx *ctx)
     if (status < 0) {
         return status;
     }
+    x->flush = (struct nk_defer){.fn = on_flush, .owner = x};
     ask(x);
     size_t max = (size_t)what->conf->max_object;
     max = max > SIZE_MAX / (2 * OUTPUT_GROWTH) ? max : max * OUTPUT_GROWTH;
@@ -190,8 +246,12 @@ int relay_endpoint_receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_r
     if (status == 0 && what->drain && x.items == 0 && ctx->globals->json) {
         status = fputs("[]\n", stdout) < 0 || fflush(stdout) != 0 ? NK_EOUTPUT : 0;
     }
+    if (x.flush.fn) {
+        nk_app_defer_cancel(x.session.app, &x.flush);
+    }
     relay_endpoint_sink_close(&x.out);
     relay_endpoint_stop(&x.session);
+    free(x.lease);
     relay_value_doc_clear(&x.doc);
     return status;
 }
