@@ -24,6 +24,9 @@ static int print_object(struct reader *x, const uint8_t *p, size_t n)
     const struct relay_daemon_read_conf *conf = x->ctx->conf;
     struct relay_daemon_object o;
     int rc = relay_daemon_get_object(p, n, &o);
+    if (rc == 0 && (o.kind > RELAY_KIND_ITEM || o.content > RELAY_CONTENT_PICKLE)) {
+        rc = NK_EPROTO;
+    }
     if (rc < 0) {
         return nk_fail(&x->ctx->diag, rc, "endpoint %s: not an answer", x->link.name);
     }
@@ -32,7 +35,20 @@ static int print_object(struct reader *x, const uint8_t *p, size_t n)
     nk_buf_init(&x->out, o.len > SIZE_MAX / (2 * OUTPUT_GROWTH)
                              ? o.len
                              : o.len * OUTPUT_GROWTH + OUTPUT_SLACK);
-    rc = relay_endpoint_format_object(&x->out, format, &x->doc, o.data, o.len);
+    char group[ENDPOINT_GROUP_MAX + 1];
+    size_t glen = o.glen <= ENDPOINT_GROUP_MAX ? o.glen : 0;
+    memcpy(group, glen > 0 ? o.group : "", glen);
+    group[glen] = '\0';
+    /* only the native wire tells numbers */
+    const struct relay_client_object d = {.lease.wire =
+                                              o.seq > 0 ? RELAY_CLIENT_NATIVE : RELAY_CLIENT_TLSPYO,
+                                          .kind = (enum relay_client_kind)o.kind,
+                                          .content = (enum relay_content)o.content,
+                                          .seq = o.seq,
+                                          .tries = o.tries,
+                                          .data = o.data,
+                                          .len = o.len};
+    rc = relay_endpoint_format_delivery(&x->out, format, &x->doc, &d, glen > 0 ? group : NULL);
     if (rc < 0) {
         rc = nk_fail_sys(&x->ctx->diag, rc, "cannot print an object of %zu bytes", o.len);
     } else if (x->array) {
