@@ -12,13 +12,13 @@
 
 enum { PAYLOAD = 4096 };
 
-static bool use_chaos; /* which engine the tests below run over */
+static enum nt_engine over; /* which engine the tests below run over */
 
 static struct nt_world *world_of(enum relay_policy policy, uint64_t count, uint64_t bytes)
 {
     struct relay_limits l = nt_default_limits();
     l.stall_ms = 3600000;
-    struct nt_world *w = nt_world_with(l, RELAY_WIRES_NATIVE, use_chaos);
+    struct nt_world *w = nt_world_with(l, RELAY_WIRES_NATIVE, over);
     const struct relay_group_settings set = {.max_count = RELAY_UNLIMITED,
                                              .max_consumables = RELAY_UNLIMITED,
                                              .policy = policy,
@@ -185,7 +185,7 @@ static void test_stock_member(void **state)
                                                  RELAY_POLICY_DISCONNECT};
     for (size_t i = 0; i < 3; i++) {
         struct relay_limits l = nt_default_limits();
-        struct nt_world *w = nt_world_with(l, RELAY_WIRES_AUTO, use_chaos);
+        struct nt_world *w = nt_world_with(l, RELAY_WIRES_AUTO, over);
         const struct relay_group_settings set = {.max_count = RELAY_UNLIMITED,
                                                  .max_consumables = RELAY_UNLIMITED,
                                                  .policy = policies[i],
@@ -294,7 +294,7 @@ static void test_ping_overtakes(void **state)
     l.max_object = 32 * MIB;
     l.max_memory = 256 * MIB;
     l.stall_ms = 3600000;
-    struct nt_world *w = nt_world_with(l, RELAY_WIRES_NATIVE, use_chaos);
+    struct nt_world *w = nt_world_with(l, RELAY_WIRES_NATIVE, over);
     uint32_t g = nt_join(w, 1, "g"), h = nt_open_group(w, 1, "h", true);
     nt_log_in(w, 0);
     nt_open_group(w, 0, "g", false);
@@ -327,10 +327,12 @@ int nk_test_relay_native_slow(void)
         cmocka_unit_test(test_stock_member),   cmocka_unit_test(test_items_wait),
         cmocka_unit_test(test_ping_overtakes),
     };
-    use_chaos = false;
-    int failed = cmocka_run_group_tests_name("relay/native_slow over memory", tests, NULL, NULL);
-    use_chaos = true;
-    failed += cmocka_run_group_tests_name("relay/native_slow over chaos", tests, NULL, NULL);
-    use_chaos = false;
+    static const char *const names[] = {"relay/native_slow over memory",
+                                        "relay/native_slow over chaos"};
+    int failed = 0;
+    for (over = NT_MEMORY; over <= NT_CHAOS; over++) {
+        failed += cmocka_run_group_tests_name(names[over], tests, NULL, NULL);
+    }
+    over = NT_MEMORY;
     return failed;
 }

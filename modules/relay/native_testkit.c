@@ -31,18 +31,32 @@ struct relay_limits nt_default_limits(void)
                                  .grace_ms = 30000};
 }
 
-struct nt_world *nt_world_with(struct relay_limits limits, enum relay_wires wires, bool use_chaos)
+static void open_engine(struct nt_world *w)
+{
+    struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
+    struct relay_engine_log_conf log = {
+        .app = w->app, .dir = w->dir, .groups = w->groups, .memory = &w->memory};
+    if (w->over == NT_LOG) {
+        relay_log_testkit_make(w->dir);
+        assert_int_equal(relay_engine_log(&log, &w->engine, NULL), 0);
+    } else if (w->over == NT_CHAOS) {
+        assert_int_equal(relay_engine_chaos_new(w->app, &chaos, &w->engine), 0);
+    } else {
+        assert_int_equal(relay_engine_memory(w->app, &w->engine), 0);
+    }
+}
+
+struct nt_world *nt_world_with(struct relay_limits limits, enum relay_wires wires,
+                               enum nt_engine over)
 {
     struct nt_world *w = calloc(1, sizeof(*w));
     struct nk_app_conf app_conf = {.clock_scale = CLOCK_SCALE};
     struct relay_groups_conf groups = {.max_groups = 100};
-    struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
     struct nk_secret pw = {0};
     assert_int_equal(nk_app_new(&w->app, &app_conf, NULL), 0);
-    assert_int_equal(use_chaos ? relay_engine_chaos_new(w->app, &chaos, &w->engine)
-                               : relay_engine_memory(w->app, &w->engine),
-                     0);
     w->groups = relay_groups_new(&groups);
+    w->over = over;
+    open_engine(w);
     assert_int_equal(nk_secret_set(&pw, "pw", 2), 0);
     w->login = relay_login_new(&pw);
     struct relay_hub_conf conf = {.app = w->app,
@@ -76,10 +90,17 @@ void nt_world_free(struct nt_world *w)
 {
     relay_hub_free(w->hub);
     relay_engine_free(w->engine);
+    if (w->dir[0]) {
+        while (nk_app_turn(w->app, 1000)) { /* what is under way on the disk */
+        }
+    }
     assert_int_equal(w->memory.used, 0);
     relay_groups_free(w->groups);
     relay_memory_trim(&w->memory);
     relay_login_unref(w->login);
+    if (w->dir[0]) {
+        relay_log_testkit_remove(w->dir);
+    }
     for (size_t i = 0; i < PEERS; i++) {
         nt_peer_close(&w->p[i]);
     }

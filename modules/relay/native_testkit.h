@@ -8,8 +8,10 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/stream.h"
+#include "relay/engine_log.h"
 #include "relay/engine_testkit.h"
 #include "relay/hub.h"
+#include "relay/log_testkit.h"
 #include "relay/wire_meta.h"
 #include "relay/wire_native.h"
 
@@ -27,7 +29,12 @@ struct nt_peer {
     bool resumed;
 };
 
+/* Which engine is behind it. */
+enum nt_engine { NT_MEMORY, NT_CHAOS, NT_LOG };
+
 struct nt_world {
+    enum nt_engine over;
+    char dir[RELAY_LOG_TESTKIT_DIR]; /* of the log engine */
     struct nk_app *app;
     struct relay_engine *engine;
     struct relay_groups *groups;
@@ -41,9 +48,11 @@ struct nt_world {
 /* nt_default_limits - what most tests use. */
 struct relay_limits nt_default_limits(void);
 
-/* nt_world_with - a hub over the memory engine, or the one that delays and reorders; password "pw".
+/* nt_world_with - a hub over the memory engine, the one that delays and reorders, or the log;
+ * password "pw".
  */
-struct nt_world *nt_world_with(struct relay_limits limits, enum relay_wires wires, bool use_chaos);
+struct nt_world *nt_world_with(struct relay_limits limits, enum relay_wires wires,
+                               enum nt_engine over);
 
 /* nt_peer_close - hang up. */
 void nt_peer_close(struct nt_peer *p);
