@@ -437,8 +437,9 @@ static int run(struct nk_cmd_ctx *ctx)
     rc = rc < 0 ? rc : load_password(&v, &ctx->diag);
     rc = rc < 0 ? rc : start(&v, &ctx->diag);
     rc = rc < 0 ? rc : serve(&v, &info, &ctx->diag);
-    while (v.conns) {
-        conn_close(v.conns);
+    for (struct conn *c = v.conns, *next; c; c = next) {
+        next = c->next;
+        conn_close(c);
     }
     nk_listener_close(v.listener);
     relay_guard_free(v.guard);
