@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "core/app.h"
+#include "relay/endpoint_progress.h"
 
 #define OUTPUT_GROWTH 6 /* JSON of an object against its pickle: a control byte becomes \u00XX */
 #define OUTPUT_SLACK ((size_t)1 << 20)
@@ -16,6 +17,7 @@
 
 struct receiver {
     struct relay_endpoint_session session;
+    struct relay_endpoint_progress progress;
     const struct relay_endpoint_receive *what;
     struct relay_endpoint_sink out;
     struct relay_value_doc doc;
@@ -241,8 +243,10 @@ int relay_endpoint_receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_r
     struct receiver x = {.what = what};
     int status = start(&x, ctx);
     if (status == 0) {
+        relay_endpoint_progress_start(&x.progress, &x.session);
         status = relay_endpoint_run(&x.session);
     }
+    relay_endpoint_progress_stop(&x.progress);
     if (status == 0 && what->drain && x.items == 0 && ctx->globals->json) {
         status = fputs("[]\n", stdout) < 0 || fflush(stdout) != 0 ? NK_EOUTPUT : 0;
     }

@@ -12,6 +12,7 @@
 #include "core/app.h"
 #include "core/stream.h"
 #include "relay/daemon_send.h"
+#include "relay/endpoint_progress.h"
 
 #define QUEUE_HIGH ((size_t)4 << 20) /* lines read ahead of the relay, bytes */
 #define QUEUE_LINES 8192             /* and their number */
@@ -82,6 +83,7 @@ const struct nk_opt relay_endpoint_produce_opts[] = {SEND_ROWS(
 
 struct sender {
     struct relay_endpoint_session session;
+    struct relay_endpoint_progress progress;
     const struct relay_endpoint_send_conf *conf;
     struct relay_endpoint_dest dest;
     uint32_t *group; /* handles of the destinations */
@@ -431,8 +433,10 @@ int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_coun
         status = start(&x, ctx);
     }
     if (status == 0) {
+        relay_endpoint_progress_start(&x.progress, &x.session);
         status = relay_endpoint_run(&x.session);
     }
+    relay_endpoint_progress_stop(&x.progress);
     if (status == 0) {
         report(&x);
     }

@@ -226,3 +226,14 @@ def test_worker_that_dies_gives_its_object_back(relay, running, work):
     worker.kill()
     got = lines(endpoint(relay, "notify", "g", timeout=30))
     assert got[0]["value"] == "job" and got[0]["tries"] == 1
+
+
+def test_progress_of_a_long_transfer(relay, running):
+    sender = running(relay, "produce", "--to", "g", "--lines", "--progress", "json",
+                     stdin=subprocess.PIPE)
+    sender.proc.stdin.write(b"first\n")
+    sender.proc.stdin.flush()
+    said = json.loads(sender.wait_line(r'(\{"sent".*\})').group(1))
+    assert set(said) == {"sent", "received", "queued", "unsettled"} and said["unsettled"] == 0
+    sender.proc.stdin.close()
+    assert sender.wait() == 0
