@@ -34,9 +34,10 @@ static bool merge(struct relay_log *log, const struct relay_log_entry *e)
         return false;
     }
     struct relay_log_entry *last = &log->pending.v[log->pending.n - 1].e;
+    uint32_t max = e->type == RELAY_LOG_LEASE ? RELAY_LOG_LEASE_COUNT_MAX : UINT32_MAX;
     if (last->type != e->type || last->group != e->group ||
         last->range.first + last->range.count != e->range.first ||
-        last->range.count > UINT32_MAX - e->range.count || last->range.tries != e->range.tries ||
+        last->range.count > max - e->range.count || last->range.tries != e->range.tries ||
         (e->type == RELAY_LOG_LEASE && memcmp(last->tag, e->tag, RELAY_LOG_TAG) != 0)) {
         return false;
     }

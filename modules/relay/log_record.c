@@ -155,7 +155,8 @@ int relay_log_ranges(const struct relay_log_record *r, struct nk_cur *out, const
     struct nk_cur check = *out;
     struct relay_log_range range;
     while (relay_log_range_next(r, &check, &range)) {
-        if (range.count == 0 || range.first > UINT64_MAX - range.count) {
+        if (range.count == 0 || range.first > UINT64_MAX - range.count ||
+            (lease && range.count > RELAY_LOG_LEASE_COUNT_MAX)) {
             return NK_EFORMAT;
         }
     }

@@ -78,6 +78,7 @@ struct relay_log_range {
 };
 #define RELAY_LOG_RANGE_BYTES 12
 #define RELAY_LOG_LEASE_RANGE_BYTES 16
+#define RELAY_LOG_LEASE_COUNT_MAX 4096 /* items of one range of a LEASE: each is remembered */
 
 /*
  * relay_log_record_read - the record at the start of n bytes. 0, and *used is its length;
@@ -107,8 +108,8 @@ size_t relay_log_object_fixed(uint8_t type, const struct relay_log_object *o,
                               uint8_t out[RELAY_LOG_ENQUEUE_FIXED]);
 
 /* relay_log_ranges - prepare to read the ranges of ACK, LEASE, RELEASE or DROP; tag is NULL except
- * for LEASE (borrowed). 0 or NK_EFORMAT: not a whole number of ranges, none, one of no items or one
- * that passes the largest number. */
+ * for LEASE (borrowed). 0 or NK_EFORMAT: not a whole number of ranges, none, one of no items, of
+ * too many (LEASE) or one that passes the largest number. */
 int relay_log_ranges(const struct relay_log_record *r, struct nk_cur *out, const uint8_t **tag);
 
 /* relay_log_range_next - the next one, false at the end. */
