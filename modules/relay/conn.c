@@ -216,7 +216,9 @@ void relay_conn_output(struct relay_conn *c)
     c->dirty = true;
     c->dirty_next = c->hub->dirty;
     c->hub->dirty = c;
-    nk_app_defer(c->hub->conf.app, &c->hub->flush);
+    if (!c->hub->flushing) {
+        nk_app_defer(c->hub->conf.app, &c->hub->flush);
+    }
 }
 
 static void finish(struct relay_conn *c)

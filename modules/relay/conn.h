@@ -131,6 +131,7 @@ struct relay_hub {
     uint64_t log_ms;      /* rate limit of lines about single connections */
     unsigned log_lines, log_suppressed;
     bool memory_warned;
+    bool flushing; /* what gets output now is seen by the flush that runs */
     bool draining, drained;
     uint8_t *scratch;
 };

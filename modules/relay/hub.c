@@ -191,6 +191,7 @@ static void on_flush(void *owner)
 {
     struct relay_hub *h = owner;
     struct relay_conn *c;
+    h->flushing = true; /* else a window that is held back would bring the next turn at once */
     look_at_held(h);
     while ((c = h->dirty) != NULL) {
         h->dirty = c->dirty_next;
@@ -199,6 +200,7 @@ static void on_flush(void *owner)
             relay_conn_flush(c);
         }
     }
+    h->flushing = false;
     for (c = h->waiting; c;) {
         struct relay_conn *next = c->wait_next;
         relay_conn_retry(c); /* removes only c from the list */

@@ -170,7 +170,7 @@ void nt_next_frame(struct nt_world *w, int i)
         }
         assert_true(open);
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->app, w->over == NT_LOG ? 100 : 2); /* a disk takes its time */
     }
 }
 
