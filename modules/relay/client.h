@@ -219,9 +219,10 @@ void relay_client_credit(struct relay_client *c, uint32_t group, uint64_t n);
 /* relay_client_wanted - items of the group that were asked for and have not arrived. */
 uint64_t relay_client_wanted(const struct relay_client *c, uint32_t group);
 
-/* relay_client_drain - ask for the items that are queued now, at most `most` of them (0: all);
- * on_drained follows. No demand is left behind on the native wire; on tlspyo's, what is left of
- * `most` stands. After a loss in between it is asked again. */
+/* relay_client_drain - ask for the items that are queued now; on_drained follows. most: on tlspyo's
+ * wire at most so many (0: all), and what is left of them stands as demand; the native wire brings
+ * all, so who wants less gives the rest back (nack, or ending without ack). After a loss in between
+ * it is asked again. */
 void relay_client_drain(struct relay_client *c, uint32_t group, uint64_t most);
 
 /* relay_client_ack - done with it. Without effect when the session has gone. */
