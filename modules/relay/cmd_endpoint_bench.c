@@ -227,7 +227,8 @@ static int by_value(const void *a, const void *b)
 
 static double microseconds(const struct bench *x, unsigned permille)
 {
-    return (double)x->took_ns[(x->rounds - 1) * permille / 1000] / 1e3;
+    size_t at = (size_t)(x->rounds - 1) * permille / 1000;
+    return (double)x->took_ns[at] / 1e3;
 }
 
 static void report(struct bench *x)

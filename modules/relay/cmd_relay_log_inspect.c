@@ -37,8 +37,8 @@ static void json_segment(struct nk_json *j, uint64_t number, const struct relay_
     nk_json_kv_bool(j, "torn", s->torn);
     nk_json_key(j, "records");
     nk_json_object(j);
-    for (uint8_t type = RELAY_LOG_GROUP; type < RELAY_LOG_TYPES; type++) {
-        nk_json_kv_u64(j, relay_log_type_name(type), s->records[type]);
+    for (unsigned type = RELAY_LOG_GROUP; type < RELAY_LOG_TYPES; type++) {
+        nk_json_kv_u64(j, relay_log_type_name((uint8_t)type), s->records[type]);
     }
     nk_json_close(j);
     nk_json_close(j);
@@ -51,9 +51,9 @@ static void print_segment(uint64_t number, const struct relay_log_tool_segment *
            s->torn    ? ", the end was not written completely"
            : s->error ? ", DAMAGED"
                       : "");
-    for (uint8_t type = RELAY_LOG_GROUP; type < RELAY_LOG_TYPES; type++) {
+    for (unsigned type = RELAY_LOG_GROUP; type < RELAY_LOG_TYPES; type++) {
         if (s->records[type]) {
-            printf("  %-10s %" PRIu64 "\n", relay_log_type_name(type), s->records[type]);
+            printf("  %-10s %" PRIu64 "\n", relay_log_type_name((uint8_t)type), s->records[type]);
         }
     }
 }

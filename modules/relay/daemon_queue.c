@@ -18,8 +18,16 @@ bool relay_local_is_item(const struct relay_local_item *it)
 
 static void list_remove(struct relay_local_list *l, struct relay_local_item *it)
 {
-    *(it->prev ? &it->prev->next : &l->first) = it->next;
-    *(it->next ? &it->next->prev : &l->last) = it->prev;
+    if (l->first == it) {
+        l->first = it->next;
+    } else {
+        it->prev->next = it->next;
+    }
+    if (l->last == it) {
+        l->last = it->prev;
+    } else {
+        it->next->prev = it->prev;
+    }
     it->prev = it->next = NULL;
     l->n--;
 }

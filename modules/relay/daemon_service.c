@@ -81,6 +81,7 @@ static int copy_groups(struct nk_service *s, const struct nk_strlist *listed,
     if (!s->groups.v) {
         return -ENOMEM;
     }
+    s->groups.n = 0;
     for (size_t i = 0; i < listed->n + asked->n; i++) {
         const char *name = i < listed->n ? listed->v[i] : asked->v[i - listed->n].group;
         bool known = false;

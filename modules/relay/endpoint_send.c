@@ -347,7 +347,7 @@ static void on_end(void *owner, int status, const struct nk_diag *why)
     struct sender *x = owner;
     if (status == 0 && x->refused > 0) {
         nk_hint(&x->why, "%llu of %llu were refused", (unsigned long long)x->refused,
-                (unsigned long long)(x->sent * x->dest.n));
+                (unsigned long long)x->sent * x->dest.n);
         relay_endpoint_end(&x->session, x->why.code, &x->why);
         return;
     }

@@ -74,7 +74,7 @@ void relay_ops_clear(struct relay_ops *r)
 
 static void tell(const struct relay_op *op, int status)
 {
-    if (op->token && op->m && !op->m->gone) {
+    if (op->token && op->kind != RELAY_OP_LEAVE && op->m && !op->m->gone) {
         op->m->ops->done(op->m->owner, op->token, status);
     }
 }

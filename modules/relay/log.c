@@ -586,7 +586,7 @@ static void end_work(struct relay_log *log)
 {
     struct nk_work *work = log->work;
     struct relay_log_job *j = log->job;
-    if (!work) {
+    if (!work || !j) {
         return;
     }
     log->conf.ops = &nobody;

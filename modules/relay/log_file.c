@@ -88,9 +88,13 @@ int relay_log_list(int dir, const char *suffix, uint64_t **out, size_t *n)
     size_t count = 0;
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *d = fd < 0 ? NULL : fdopendir(fd);
-    int rc = d ? 0 : -errno;
-    if (!d && fd >= 0) {
-        close(fd);
+    int rc = 0;
+    if (!d) {
+        rc = -errno;
+        if (fd >= 0) {
+            close(fd);
+        }
+        return rc;
     }
     while (rc == 0) {
         errno = 0;
@@ -102,9 +106,7 @@ int relay_log_list(int dir, const char *suffix, uint64_t **out, size_t *n)
         uint64_t number = number_of(e->d_name, suffix);
         rc = number ? append(&v, &count, number) : 0;
     }
-    if (d) {
-        closedir(d);
-    }
+    closedir(d);
     if (rc < 0) {
         free(v);
         return rc;
@@ -249,7 +251,7 @@ static int put_index(const struct relay_log_io *io, int dir, uint64_t number,
 
 int relay_log_index_write(const struct relay_log_io *io, int dir, uint64_t number)
 {
-    struct relay_log_mapping m;
+    struct relay_log_mapping m = {0};
     struct nk_buf idx;
     int fd = relay_log_open_file(dir, number, "log", false);
     int rc = fd < 0 ? fd : relay_log_mapping_open(&m, fd, 0);

@@ -141,7 +141,11 @@ static void group_free(struct relay_log_state *s, struct relay_log_group *g)
     if (g->id) {
         unlink_id(s, g);
     }
-    *(g->prev ? &g->prev->next : &s->groups) = g->next;
+    if (s->groups == g) {
+        s->groups = g->next;
+    } else {
+        g->prev->next = g->next;
+    }
     if (g->next) {
         g->next->prev = g->prev;
     }

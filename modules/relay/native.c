@@ -118,7 +118,8 @@ void relay_native_welcome(struct relay_conn *c)
     };
     uint8_t frame[RELAY_NATIVE_WELCOME_MAX];
     memcpy(w.session, s->id, sizeof(w.session));
-    if (put_in_order(c, frame, relay_native_put_welcome(frame, &w))) {
+    size_t n = relay_native_put_welcome(frame, &w);
+    if (put_in_order(c, frame, n)) {
         relay_native_welcomed(&s->p);
         relay_conn_established(c);
     }
@@ -192,7 +193,8 @@ static void challenge(struct relay_conn *c, bool implicit)
     uint8_t frame[RELAY_NATIVE_CHALLENGE_MAX];
     memcpy(v.nonce, l->nonce, sizeof(v.nonce));
     memcpy(v.salt, l->stretch.salt, sizeof(v.salt));
-    if (!put_in_order(c, frame, relay_native_put_challenge(frame, &v))) {
+    size_t n = relay_native_put_challenge(frame, &v);
+    if (!put_in_order(c, frame, n)) {
         return;
     }
     relay_native_challenged(&s->p, implicit);

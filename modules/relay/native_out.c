@@ -74,7 +74,7 @@ static int put_part(struct relay_out *out, const struct relay_native_head *head,
     relay_out_commit(out, RELAY_NATIVE_HEAD);
     size_t left = head->len;
     int rc = 0;
-    for (; left && rc == 0; o = o->more) {
+    for (; o && left && rc == 0; o = o->more) {
         if (off >= o->len) {
             off -= o->len;
             continue;
@@ -85,7 +85,7 @@ static int put_part(struct relay_out *out, const struct relay_native_head *head,
         left -= n;
         off = 0;
     }
-    return rc;
+    return rc == 0 && left ? NK_EINTERNAL : rc;
 }
 
 static int put_object(struct relay_out *out, const struct relay_backlog_entry *e, uint32_t group)

@@ -209,7 +209,7 @@ int relay_queue_resume(struct relay_queue *q, struct relay_member *m, const uint
                        uint64_t keep_ms)
 {
     struct relay_member *old = relay_core_tag_find(q, tag);
-    if (old == m) {
+    if (old && old == m) {
         m->keep_ms = keep_ms;
         return 0;
     }

@@ -35,8 +35,16 @@ static struct relay_producer *find(const struct relay_group_state *st, uint64_t 
 
 static void age_leave(struct relay_producers *all, struct relay_producer *p)
 {
-    *(p->older ? &p->older->newer : &all->oldest) = p->newer;
-    *(p->newer ? &p->newer->older : &all->newest) = p->older;
+    if (all->oldest == p) {
+        all->oldest = p->newer;
+    } else {
+        p->older->newer = p->newer;
+    }
+    if (all->newest == p) {
+        all->newest = p->older;
+    } else {
+        p->newer->older = p->older;
+    }
 }
 
 static void age_join(struct relay_producers *all, struct relay_producer *p)

@@ -74,6 +74,8 @@ class NetkitRelay:
 
     def __init__(self, port, password, accepted_groups=None, local_com_port=2096, header_size=10,
                  security="TLS", keys_dir=None, serializer=None, deserializer=None):
+        # a tlspyo.Relay begins empty, ours with what its state directory remembers
+        shutil.rmtree(STATE / "relay", ignore_errors=True)
         credentials = STATE / "credentials"
         credentials.mkdir(mode=0o700, exist_ok=True)
         (credentials / "password").unlink(missing_ok=True)
