@@ -15,7 +15,13 @@ seconds=${SECONDS_EACH:-2}
 python=$(bench_python)
 dir=$(mktemp -d)
 pids=()
-stop_all() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; }
+PIDS_tlspyo=
+# tlspyo's relay has a process of its own behind the one that was started
+stop_all() {
+    local pid
+    # shellcheck disable=SC2086
+    for pid in "${pids[@]}" ${PIDS_tlspyo//,/ }; do kill "$pid" 2>/dev/null || true; done
+}
 trap 'stop_all; rm -rf "$dir"' EXIT
 
 mkdir -p build/bench
