@@ -20,6 +20,7 @@
 #include "base/err.h"
 
 struct nk_app;
+struct nk_cmd_ctx;
 struct nk_stream;
 struct nk_control;
 struct nk_control_call;
@@ -80,5 +81,9 @@ struct nk_control_ask {
  * when the answer was an error, which diag then has in words; NK_ECLOSED when nobody listens,
  * -ETIMEDOUT, NK_ETOOBIG, -errno. */
 int nk_control_ask(const struct nk_control_ask *ask, struct nk_buf *out, struct nk_diag *diag);
+
+/* nk_control_show - all of a simple verb's run(): ask, print the answer's body, or report the error
+ * that was answered. Returns as nk_control_ask, with ctx->diag. */
+int nk_control_show(struct nk_cmd_ctx *ctx, const struct nk_control_ask *ask);
 
 #endif

@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cli.h"
+#include "base/cmd.h"
 #include "base/file.h"
 #include "core/control.h"
 
@@ -174,4 +176,18 @@ int nk_control_ask(const struct nk_control_ask *ask, struct nk_buf *out, struct 
     rc = rc < 0 ? rc : read_answer(fd, out, deadline);
     close(fd);
     return rc < 0 ? nk_fail_sys(diag, rc, "asking %s", ask->who) : take_verdict(ask, out, diag);
+}
+
+int nk_control_show(struct nk_cmd_ctx *ctx, const struct nk_control_ask *ask)
+{
+    struct nk_buf out;
+    nk_buf_init(&out, NK_CONTROL_ANSWER);
+    int rc = nk_control_ask(ask, &out, &ctx->diag);
+    if (rc == 0) {
+        nk_cli_print(&out);
+    } else if (rc > 0) {
+        nk_cli_report(ctx->self->name, &ctx->diag, ctx->globals->json);
+    }
+    nk_buf_clear(&out);
+    return rc;
 }

@@ -3,7 +3,6 @@
 
 #include <stdio.h>
 
-#include "base/cli.h"
 #include "base/file.h"
 #include "core/control.h"
 #include "relay/relay.h"
@@ -23,34 +22,37 @@ const struct nk_opt relay_admin_list_opts[] = {
      .help = "At most so many, the oldest first; 0: all"},
     NK_OPT_END};
 
-int relay_admin_ask(struct nk_cmd_ctx *ctx, const char *const *words, size_t n, struct nk_buf *out)
+/* dir holds what ask points to. */
+static int ask_of(struct nk_cmd_ctx *ctx, const char *const *words, size_t n, char dir[NK_PATH_MAX],
+                  struct nk_control_ask *ask)
 {
-    char dir[NK_PATH_MAX];
     uint64_t limit = ctx->globals->timeout_ms;
-    int rc = nk_service_dir(dir, sizeof(dir), ctx->globals->state_dir, relay_section.name, NULL);
+    int rc = nk_service_dir(dir, NK_PATH_MAX, ctx->globals->state_dir, relay_section.name, NULL);
     if (rc < 0) {
         return nk_fail_sys(&ctx->diag, rc, "%s", ctx->globals->state_dir);
     }
-    const struct nk_control_ask ask = {.dir = dir,
-                                       .who = "a relay",
-                                       .words = words,
-                                       .n = n,
-                                       .timeout_ms = limit ? limit : TIMEOUT_MS};
-    return nk_control_ask(&ask, out, &ctx->diag);
+    *ask = (struct nk_control_ask){.dir = dir,
+                                   .who = "a relay",
+                                   .words = words,
+                                   .n = n,
+                                   .timeout_ms = limit ? limit : TIMEOUT_MS};
+    return 0;
+}
+
+int relay_admin_ask(struct nk_cmd_ctx *ctx, const char *const *words, size_t n, struct nk_buf *out)
+{
+    char dir[NK_PATH_MAX];
+    struct nk_control_ask ask;
+    int rc = ask_of(ctx, words, n, dir, &ask);
+    return rc < 0 ? rc : nk_control_ask(&ask, out, &ctx->diag);
 }
 
 int relay_admin_run(struct nk_cmd_ctx *ctx, const char *const *words, size_t n)
 {
-    struct nk_buf out;
-    nk_buf_init(&out, NK_CONTROL_ANSWER);
-    int rc = relay_admin_ask(ctx, words, n, &out);
-    if (rc == 0) {
-        nk_cli_print(&out);
-    } else if (rc > 0) {
-        nk_cli_report(ctx->self->name, &ctx->diag, ctx->globals->json);
-    }
-    nk_buf_clear(&out);
-    return rc;
+    char dir[NK_PATH_MAX];
+    struct nk_control_ask ask;
+    int rc = ask_of(ctx, words, n, dir, &ask);
+    return rc < 0 ? rc : nk_control_show(ctx, &ask);
 }
 
 int relay_admin_list(struct nk_cmd_ctx *ctx, const char *what)

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cli.h"
 #include "core/app.h"
 #include "core/control.h"
 #include "core/service.h"
@@ -137,29 +136,27 @@ void service_control_close(struct service_control *k)
 
 /* --- the client's side ------------------------------------------------------------------------ */
 
+static struct nk_control_ask ask_of(const struct nk_cmd_ctx *ctx, const char *const *words,
+                                    size_t n, uint64_t timeout_ms)
+{
+    return (struct nk_control_ask){.dir = ctx->globals->state_dir,
+                                   .who = "'netkit run'",
+                                   .words = words,
+                                   .n = n,
+                                   .timeout_ms = timeout_ms};
+}
+
 int service_control_ask(struct nk_cmd_ctx *ctx, const char *const *words, size_t n,
                         uint64_t timeout_ms, struct nk_buf *out)
 {
-    const struct nk_control_ask ask = {.dir = ctx->globals->state_dir,
-                                       .who = "'netkit run'",
-                                       .words = words,
-                                       .n = n,
-                                       .timeout_ms = timeout_ms};
+    const struct nk_control_ask ask = ask_of(ctx, words, n, timeout_ms);
     return nk_control_ask(&ask, out, &ctx->diag);
 }
 
 int service_control_run(struct nk_cmd_ctx *ctx, const char *const *words, size_t n,
                         uint64_t timeout_ms)
 {
-    struct nk_buf out;
     uint64_t limit = ctx->globals->timeout_ms ? ctx->globals->timeout_ms : timeout_ms;
-    nk_buf_init(&out, NK_CONTROL_ANSWER);
-    int rc = service_control_ask(ctx, words, n, limit, &out);
-    if (rc == 0) {
-        nk_cli_print(&out);
-    } else if (rc > 0) {
-        nk_cli_report(ctx->self->name, &ctx->diag, ctx->globals->json);
-    }
-    nk_buf_clear(&out);
-    return rc;
+    const struct nk_control_ask ask = ask_of(ctx, words, n, limit);
+    return nk_control_show(ctx, &ask);
 }
