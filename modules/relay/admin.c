@@ -57,11 +57,7 @@ static void group_json(struct nk_json *j, const struct relay_group *g)
     nk_json_kv_u64(j, "produced", n.produced);
     nk_json_kv_u64(j, "delivered", n.delivered);
     nk_json_kv_u64(j, "dropped", n.dropped);
-    for (unsigned i = 0; i < RELAY_DROPS; i++) {
-        char key[32];
-        snprintf(key, sizeof(key), "dropped_%s", relay_drop_name(i));
-        nk_json_kv_u64(j, key, n.drop[i]);
-    }
+    relay_hub_drops_json(j, &n);
     nk_json_kv_u64(j, "requeued", n.returned);
     nk_json_kv_u64(j, "redelivered", n.redelivered);
     nk_json_kv_u64(j, "acked", n.acked);

@@ -345,6 +345,15 @@ static void sum_group(void *arg, const struct relay_group *g)
     sum->returned += one.returned;
 }
 
+void relay_hub_drops_json(struct nk_json *out, const struct relay_queue_stats *n)
+{
+    for (unsigned i = 0; i < RELAY_DROPS; i++) {
+        char key[32];
+        snprintf(key, sizeof(key), "dropped_%s", relay_drop_name(i));
+        nk_json_kv_u64(out, key, n->drop[i]);
+    }
+}
+
 void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
 {
     const struct relay_counters *n = &h->count;
@@ -357,11 +366,7 @@ void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
     nk_json_kv_u64(out, "in_flight", sum.leased);
     nk_json_kv_u64(out, "retained", sum.retained);
     nk_json_kv_u64(out, "dropped", sum.dropped);
-    for (unsigned i = 0; i < RELAY_DROPS; i++) {
-        char key[32];
-        snprintf(key, sizeof(key), "dropped_%s", relay_drop_name(i));
-        nk_json_kv_u64(out, key, sum.drop[i]);
-    }
+    relay_hub_drops_json(out, &sum);
     nk_json_kv_u64(out, "requeued", sum.returned);
     nk_json_kv_u64(out, "redelivered", sum.redelivered);
     nk_json_kv_u64(out, "leases_ended", sum.timed_out);
