@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include "core/app.h"
-#include "relay/engine_log.h"
 #include "relay/engine_testkit.h"
 #include "relay/log_testkit.h"
 
@@ -38,7 +37,7 @@ struct world {
     char dir[RELAY_LOG_TESTKIT_DIR];
 };
 
-static enum over { OVER_MEMORY, OVER_CHAOS, OVER_LOG } over;
+static enum relay_engine_kind over;
 
 static void on_deliver(void *owner, struct relay_group *g, struct relay_object *o,
                        enum relay_delivery kind, const struct relay_mark *mark)
@@ -66,18 +65,9 @@ static const struct relay_member_ops ops = {.deliver = on_deliver, .done = on_do
 static void open_engine(struct world *w)
 {
     const struct relay_engine_chaos chaos = {.seed = 7, .delay_percent = 50};
-    const struct relay_engine_log_conf log = {
-        .app = w->app, .dir = w->dir, .groups = w->groups, .memory = &w->memory};
-    int rc;
-    if (over == OVER_LOG) {
-        relay_log_testkit_make(w->dir);
-        rc = relay_engine_log(&log, &w->engine, NULL);
-    } else if (over == OVER_CHAOS) {
-        rc = relay_engine_chaos_new(w->app, &chaos, &w->engine);
-    } else {
-        rc = relay_engine_memory(w->app, &w->engine);
-    }
-    assert_int_equal(rc, 0);
+    assert_int_equal(
+        relay_engine_testkit_open(over, &chaos, w->app, w->groups, &w->memory, w->dir, &w->engine),
+        0);
 }
 
 static int setup(void **state)
@@ -277,10 +267,10 @@ int nk_test_relay_engine(void)
         T(test_time_by_itself),        T(test_resume), T(test_drain_and_unwatch),
         T(test_duplicates_and_expiry), T(test_purge),
     };
-    over = OVER_MEMORY;
+    over = RELAY_OVER_MEMORY;
     int failed = cmocka_run_group_tests_name("engine: memory", tests, NULL, NULL);
-    over = OVER_CHAOS;
+    over = RELAY_OVER_CHAOS;
     failed += cmocka_run_group_tests_name("engine: chaos", tests, NULL, NULL);
-    over = OVER_LOG;
+    over = RELAY_OVER_LOG;
     return failed + cmocka_run_group_tests_name("engine: log", tests, NULL, NULL);
 }

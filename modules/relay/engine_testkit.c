@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/app.h"
+#include "relay/engine_log.h"
 #include "relay/engine_queue.h"
 
 struct chaos {
@@ -158,4 +159,19 @@ int relay_engine_chaos_new(struct nk_app *app, const struct relay_engine_chaos *
 void relay_engine_chaos_fail(struct relay_engine *e, unsigned permille)
 {
     ((struct chaos *)e)->conf.fail_permille = permille;
+}
+
+int relay_engine_testkit_open(enum relay_engine_kind over, const struct relay_engine_chaos *chaos,
+                              struct nk_app *app, struct relay_groups *groups,
+                              struct relay_memory *memory, char dir[RELAY_LOG_TESTKIT_DIR],
+                              struct relay_engine **out)
+{
+    const struct relay_engine_log_conf log = {
+        .app = app, .dir = dir, .groups = groups, .memory = memory};
+    if (over == RELAY_OVER_LOG) {
+        relay_log_testkit_make(dir);
+        return relay_engine_log(&log, out, NULL);
+    }
+    return over == RELAY_OVER_CHAOS ? relay_engine_chaos_new(app, chaos, out)
+                                    : relay_engine_memory(app, out);
 }

@@ -7,6 +7,7 @@
 #define NK_RELAY_ENGINE_TESTKIT_H
 
 #include "relay/engine.h"
+#include "relay/log_testkit.h"
 
 struct relay_engine_chaos {
     uint32_t seed;
@@ -21,5 +22,15 @@ int relay_engine_chaos_new(struct nk_app *app, const struct relay_engine_chaos *
 
 /* relay_engine_chaos_fail - change the rate of failures from now on. */
 void relay_engine_chaos_fail(struct relay_engine *e, unsigned permille);
+
+/* The engines that a suite runs over. */
+enum relay_engine_kind { RELAY_OVER_MEMORY, RELAY_OVER_CHAOS, RELAY_OVER_LOG };
+
+/* relay_engine_testkit_open - one of them. The log makes its directory and leaves its name in dir,
+ * which is untouched otherwise; the caller removes it. What the engine's constructor returns. */
+int relay_engine_testkit_open(enum relay_engine_kind over, const struct relay_engine_chaos *chaos,
+                              struct nk_app *app, struct relay_groups *groups,
+                              struct relay_memory *memory, char dir[RELAY_LOG_TESTKIT_DIR],
+                              struct relay_engine **out);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum { PAYLOAD = 4096 };
 
-static enum nt_engine over; /* which engine the tests below run over */
+static enum relay_engine_kind over; /* which engine the tests below run over */
 
 static struct nt_world *world_of(enum relay_policy policy, uint64_t count, uint64_t bytes)
 {
@@ -331,9 +331,9 @@ int nk_test_relay_native_slow(void)
                                         "relay/native_slow over chaos",
                                         "relay/native_slow over the log"};
     int failed = 0;
-    for (over = NT_MEMORY; over <= NT_LOG; over++) {
+    for (over = RELAY_OVER_MEMORY; over <= RELAY_OVER_LOG; over++) {
         failed += cmocka_run_group_tests_name(names[over], tests, NULL, NULL);
     }
-    over = NT_MEMORY;
+    over = RELAY_OVER_MEMORY;
     return failed;
 }

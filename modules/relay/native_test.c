@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static enum nt_engine over; /* which engine the tests below run over */
+static enum relay_engine_kind over; /* which engine the tests below run over */
 
 /* --- tests ------------------------------------------------------------------------------------ */
 
@@ -576,12 +576,12 @@ int nk_test_relay_native(void)
     static const char *const names[] = {"relay/native over memory", "relay/native over chaos",
                                         "relay/native over the log"};
     int failed = 0;
-    for (over = NT_MEMORY; over <= NT_LOG; over++) {
+    for (over = RELAY_OVER_MEMORY; over <= RELAY_OVER_LOG; over++) {
         failed += cmocka_run_group_tests_name(names[over], tests, NULL, NULL);
-        if (over != NT_LOG) {
+        if (over != RELAY_OVER_LOG) {
             failed += cmocka_run_group_tests_name(names[over], in_memory, NULL, NULL);
         }
     }
-    over = NT_MEMORY;
+    over = RELAY_OVER_MEMORY;
     return failed;
 }

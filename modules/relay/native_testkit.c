@@ -33,21 +33,14 @@ struct relay_limits nt_default_limits(void)
 
 static void open_engine(struct nt_world *w)
 {
-    struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
-    struct relay_engine_log_conf log = {
-        .app = w->app, .dir = w->dir, .groups = w->groups, .memory = &w->memory};
-    if (w->over == NT_LOG) {
-        relay_log_testkit_make(w->dir);
-        assert_int_equal(relay_engine_log(&log, &w->engine, NULL), 0);
-    } else if (w->over == NT_CHAOS) {
-        assert_int_equal(relay_engine_chaos_new(w->app, &chaos, &w->engine), 0);
-    } else {
-        assert_int_equal(relay_engine_memory(w->app, &w->engine), 0);
-    }
+    const struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
+    assert_int_equal(relay_engine_testkit_open(w->over, &chaos, w->app, w->groups, &w->memory,
+                                               w->dir, &w->engine),
+                     0);
 }
 
 struct nt_world *nt_world_with(struct relay_limits limits, enum relay_wires wires,
-                               enum nt_engine over)
+                               enum relay_engine_kind over)
 {
     struct nt_world *w = calloc(1, sizeof(*w));
     struct nk_app_conf app_conf = {.clock_scale = CLOCK_SCALE};
@@ -170,7 +163,7 @@ void nt_next_frame(struct nt_world *w, int i)
         }
         assert_true(open);
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, w->over == NT_LOG ? 100 : 2); /* a disk takes its time */
+        nk_app_turn(w->app, w->over == RELAY_OVER_LOG ? 100 : 2); /* a disk takes its time */
     }
 }
 

@@ -30,10 +30,9 @@ struct nt_peer {
 };
 
 /* Which engine is behind it. */
-enum nt_engine { NT_MEMORY, NT_CHAOS, NT_LOG };
 
 struct nt_world {
-    enum nt_engine over;
+    enum relay_engine_kind over;
     char dir[RELAY_LOG_TESTKIT_DIR]; /* of the log engine */
     struct nk_app *app;
     struct relay_engine *engine;
@@ -52,7 +51,7 @@ struct relay_limits nt_default_limits(void);
  * password "pw".
  */
 struct nt_world *nt_world_with(struct relay_limits limits, enum relay_wires wires,
-                               enum nt_engine over);
+                               enum relay_engine_kind over);
 
 /* nt_peer_close - hang up. */
 void nt_peer_close(struct nt_peer *p);

@@ -17,7 +17,6 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/stream.h"
-#include "relay/engine_log.h"
 #include "relay/engine_testkit.h"
 #include "relay/hub.h"
 #include "relay/log_testkit.h"
@@ -54,7 +53,7 @@ struct world {
 };
 
 /* Which engine the tests below run over. */
-static enum over { OVER_MEMORY, OVER_CHAOS, OVER_LOG } over;
+static enum relay_engine_kind over;
 
 static void on_drained(void *owner)
 {
@@ -77,17 +76,10 @@ static struct relay_limits default_limits(void)
 
 static void open_engine(struct world *w)
 {
-    struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
-    struct relay_engine_log_conf log = {
-        .app = w->app, .dir = w->dir, .groups = w->groups, .memory = &w->memory};
-    if (over == OVER_LOG) {
-        relay_log_testkit_make(w->dir);
-        assert_int_equal(relay_engine_log(&log, &w->engine, NULL), 0);
-    } else if (over == OVER_CHAOS) {
-        assert_int_equal(relay_engine_chaos_new(w->app, &chaos, &w->engine), 0);
-    } else {
-        assert_int_equal(relay_engine_memory(w->app, &w->engine), 0);
-    }
+    const struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
+    assert_int_equal(
+        relay_engine_testkit_open(over, &chaos, w->app, w->groups, &w->memory, w->dir, &w->engine),
+        0);
 }
 
 static struct world *world_new(struct relay_limits limits, bool listed)
@@ -307,7 +299,7 @@ static void expect_ack(struct world *w, int i)
     nk_buf_init(&early, 32 * MIB);
     size_t before = 0;
     for (next_frame(w, i); p->msg.cmd != RELAY_WIRE_ACK; next_frame(w, i)) {
-        assert_int_equal(over, OVER_LOG);
+        assert_int_equal(over, RELAY_OVER_LOG);
         assert_int_equal(p->msg.cmd, RELAY_WIRE_OBJ);
         assert_int_equal(nk_buf_put(&early, p->frame, p->frame_len), 0);
         before++;
@@ -862,8 +854,8 @@ static void test_stock_consumer_has_no_lease_time(void **state)
 static void test_failing_engine(void **state)
 {
     (void)state;
-    enum over before = over;
-    over = OVER_CHAOS;
+    enum relay_engine_kind before = over;
+    over = RELAY_OVER_CHAOS;
     struct world *w = world_new(default_limits(), false);
     char acked[400], got[400];
     int nacked = 0, ngot = 0;
@@ -910,21 +902,21 @@ static void test_failing_engine(void **state)
 static int over_chaos(void **state)
 {
     (void)state;
-    over = OVER_CHAOS;
+    over = RELAY_OVER_CHAOS;
     return 0;
 }
 
 static int over_memory(void **state)
 {
     (void)state;
-    over = OVER_MEMORY;
+    over = RELAY_OVER_MEMORY;
     return 0;
 }
 
 static int over_log(void **state)
 {
     (void)state;
-    over = OVER_LOG;
+    over = RELAY_OVER_LOG;
     return 0;
 }
 
