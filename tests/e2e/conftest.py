@@ -10,6 +10,7 @@ import pathlib
 
 import pytest
 
+import relay_support
 import support
 from support import missing_peer as missing
 
@@ -44,6 +45,20 @@ def programs():
 
     yield start
     for program in reversed(started):
+        program.kill()
+
+
+@pytest.fixture
+def running():
+    """Start `netkit endpoint`; killed afterwards."""
+    started = []
+
+    def start(*args, **kw):
+        started.append(relay_support.RunningEndpoint(*args, **kw))
+        return started[-1]
+
+    yield start
+    for program in started:
         program.kill()
 
 

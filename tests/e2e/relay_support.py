@@ -3,6 +3,7 @@
 
 import atexit
 import functools
+import json
 import pathlib
 import pickle
 import shutil
@@ -228,16 +229,6 @@ def make_certificate(cert, key, rsa=True):
                    stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
-def endpoint(relay, verb, *args, **kw):
-    """Run `netkit endpoint VERB` against a relay to its end."""
-    args = list(args)
-    rest = []
-    if "--" in args:
-        rest = args[args.index("--"):]
-        args = args[:args.index("--")]
-    return support.run("endpoint", verb, *args, *relay.options(), *rest, **kw)
-
-
 def endpoint_argv(relay, verb, *args):
     """The command line of `netkit endpoint VERB`, for support.Program."""
     args = list(args)
@@ -246,6 +237,34 @@ def endpoint_argv(relay, verb, *args):
         rest = args[args.index("--"):]
         args = args[:args.index("--")]
     return [support.NETKIT, "endpoint", verb, *args, *relay.options(), *rest]
+
+
+def endpoint(relay, verb, *args, **kw):
+    """Run `netkit endpoint VERB` against a relay to its end."""
+    return support.run(*endpoint_argv(relay, verb, *args)[1:], **kw)
+
+
+def succeeded(done):
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    return done
+
+
+def lines(done):
+    """What a command that succeeded has printed, a JSON value a line."""
+    return [json.loads(line) for line in succeeded(done).stdout.splitlines()]
+
+
+class RunningEndpoint(support.Program):
+    """A netkit endpoint whose output is read line by line."""
+
+    def __init__(self, relay, verb, *args, **kw):
+        super().__init__(endpoint_argv(relay, verb, *args), stdout=subprocess.PIPE, **kw)
+
+    def line(self):
+        return self.proc.stdout.readline().decode("utf-8").rstrip("\n")
+
+    def rest(self):
+        return self.proc.stdout.read().decode("utf-8")
 
 
 def netkit_endpoint(relay, *args, **kw):

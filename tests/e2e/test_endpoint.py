@@ -12,7 +12,7 @@ import subprocess
 import pytest
 
 import support
-from relay_support import (NetkitRelay, PeerRelay, endpoint, endpoint_argv, make_certificate,
+from relay_support import (NetkitRelay, PeerRelay, endpoint, lines, make_certificate, succeeded,
                            tlspyo_peer, write_secret)
 from support import PATIENCE, check_error, wait_until
 
@@ -46,42 +46,6 @@ def member(relay, groups, **kw):
         password = password.decode()
     return tlspyo_peer.Endpoint(relay.address, password, groups,
                                 ca=str(relay.ca) if relay.tls else None, **kw).wait_joined()
-
-
-def succeeded(done):
-    assert done.returncode == 0, (done.returncode, done.stderr)
-    return done
-
-
-def lines(done):
-    return [json.loads(line) for line in succeeded(done).stdout.splitlines()]
-
-
-class Running(support.Program):
-    """A netkit endpoint whose output is read line by line."""
-
-    def __init__(self, relay, verb, *args, **kw):
-        super().__init__(endpoint_argv(relay, verb, *args), stdout=subprocess.PIPE, **kw)
-
-    def line(self):
-        return self.proc.stdout.readline().decode("utf-8").rstrip("\n")
-
-    def rest(self):
-        return self.proc.stdout.read().decode("utf-8")
-
-
-@pytest.fixture
-def running():
-    """Start `netkit endpoint`; killed afterwards."""
-    started = []
-
-    def start(*args, **kw):
-        started.append(Running(*args, **kw))
-        return started[-1]
-
-    yield start
-    for program in started:
-        program.kill()
 
 
 # --- broadcast and produce -----------------------------------------------------------------------

@@ -9,43 +9,13 @@ import subprocess
 import pytest
 
 import support
-from relay_support import NetkitRelay, endpoint, endpoint_argv
+from relay_support import NetkitRelay, endpoint, lines, succeeded
 from support import check_error, wait_until
 
 
 @pytest.fixture(params=["TLS", "TCP"])
 def relay(programs, work, request):
     return NetkitRelay(programs, work, tls=request.param == "TLS")
-
-
-def succeeded(done):
-    assert done.returncode == 0, (done.returncode, done.stderr)
-    return done
-
-
-def lines(done):
-    return [json.loads(line) for line in succeeded(done).stdout.splitlines()]
-
-
-class Running(support.Program):
-    def __init__(self, relay, verb, *args, **kw):
-        super().__init__(endpoint_argv(relay, verb, *args), stdout=subprocess.PIPE, **kw)
-
-    def line(self):
-        return self.proc.stdout.readline().decode("utf-8").rstrip("\n")
-
-
-@pytest.fixture
-def running():
-    started = []
-
-    def start(*args, **kw):
-        started.append(Running(*args, **kw))
-        return started[-1]
-
-    yield start
-    for program in started:
-        program.kill()
 
 
 def test_metadata_make_their_way(relay):
