@@ -219,10 +219,9 @@ void relay_client_credit(struct relay_client *c, uint32_t group, uint64_t n);
 /* relay_client_wanted - items of the group that were asked for and have not arrived. */
 uint64_t relay_client_wanted(const struct relay_client *c, uint32_t group);
 
-/* relay_client_drain - ask for the items that are queued now; on_drained follows. most: on tlspyo's
- * wire at most so many (0: all), and what is left of them stands as demand; the native wire brings
- * all, so who wants less gives the rest back (nack, or ending without ack). After a loss in between
- * it is asked again. */
+/* relay_client_drain - ask for the items that are queued now, at most so many (0: all); on_drained
+ * follows. On tlspyo's wire a limit is a notify, and what is left of it stands as demand. After a
+ * loss in between the rest is asked for again. */
 void relay_client_drain(struct relay_client *c, uint32_t group, uint64_t most);
 
 /* relay_client_ack - done with it. Without effect when the session has gone. */

@@ -167,6 +167,9 @@ void client_deliver(struct relay_client *c, struct client_group *g,
         (d->kind == RELAY_KIND_ITEM || (d->kind == RELAY_KIND_UNKNOWN && d->asked))) {
         g->wanted--;
     }
+    if (g && g->drain && d->kind == RELAY_KIND_ITEM) {
+        g->drain_came++;
+    }
     if (!c->finishing && c->ops->on_object) {
         c->ops->on_object(c->owner, d);
     } /* else not ours to keep: without an acknowledgement it goes to somebody else */
@@ -198,6 +201,7 @@ void relay_client_drain(struct relay_client *c, uint32_t group, uint64_t most)
     struct client_group *g = c->groups[group];
     g->drain = true;
     g->drain_most = most < INT64_MAX ? most : INT64_MAX;
+    g->drain_came = 0;
     if (client_in_session(c)) {
         c->wire->demanded(c, g);
     }

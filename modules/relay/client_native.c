@@ -484,6 +484,17 @@ static bool done(struct relay_client *c)
     return true;
 }
 
+/* All that these were to bring has come; only DRAINED is missing. */
+static void end_drains(struct relay_client *c)
+{
+    for (uint32_t i = 0; i < c->ngroups; i++) {
+        struct client_group *g = c->groups[i];
+        if (g->native && g->drain_most > 0 && g->drain_came >= g->drain_most) {
+            client_native_drained(c, g);
+        }
+    }
+}
+
 static uint64_t lost(struct relay_client *c)
 {
     struct client_native *t = client_native_of(c);
@@ -491,6 +502,7 @@ static uint64_t lost(struct relay_client *c)
     relay_login_client_clear(&t->login);
     client_native_parts_clear(t);
     client_native_out_reset(c);
+    end_drains(c);
     forget_groups(c);
     for (uint32_t i = 0; i < c->ngroups; i++) {
         client_line_rewind(&c->spool, &c->groups[i]->line);

@@ -115,9 +115,11 @@ void client_native_todo(struct relay_client *c);
 
 /* --- client_native_in.c --- */
 
-/* client_native_input - c->wire->input. client_native_parts_clear - forget half objects. */
+/* client_native_input - c->wire->input. client_native_parts_clear - forget half objects.
+ * client_native_drained - the group's drain is over: the owner hears of it. */
 void client_native_input(struct relay_client *c, size_t *missing);
 void client_native_parts_clear(struct client_native *t);
+void client_native_drained(struct relay_client *c, struct client_group *g);
 
 /* --- client_native_out.c --- */
 

@@ -216,14 +216,14 @@ static void got_window(struct relay_client *c, struct client_group *g, const uin
     }
 }
 
-static void got_drained(struct relay_client *c, struct client_group *g)
+void client_native_drained(struct relay_client *c, struct client_group *g)
 {
     if (!g->native->drain_asked) {
         return;
     }
     g->native->drain_asked = g->drain = false;
     client_native_demanded(c, g); /* what was drained did not use up standing demand */
-    if (c->ops->on_drained) {
+    if (c->ops->on_drained && !c->closed) {
         c->ops->on_drained(c->owner, g->handle);
     }
 }
@@ -266,7 +266,7 @@ static void about_group(struct relay_client *c, struct client_group *g,
         got_window(c, g, p);
         break;
     case RELAY_N_DRAINED:
-        got_drained(c, g);
+        client_native_drained(c, g);
         break;
     default:
         broke(c, "not what a relay says at this point");

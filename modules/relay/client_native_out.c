@@ -55,7 +55,9 @@ static void put_demand(struct relay_client *c, struct client_group *g)
     if (g->drain && !ng->drain_asked && c->stream) {
         ng->drain_asked = true;
         c->asked = true;
-        client_native_control(c, frame, relay_native_put_plain(frame, RELAY_N_DRAIN, ng->id, 0));
+        uint64_t most = g->drain_most > g->drain_came ? g->drain_most - g->drain_came : 0;
+        most = most < RELAY_NATIVE_SEQ_MAX ? most : RELAY_NATIVE_SEQ_MAX;
+        client_native_control(c, frame, relay_native_put_plain(frame, RELAY_N_DRAIN, ng->id, most));
     }
 }
 

@@ -416,6 +416,29 @@ static void test_drain(void **state)
     assert_int_equal(t->h.seq, 2); /* the drained one counts */
 }
 
+static void test_drain_with_a_limit(void **state)
+{
+    struct native *t = *state;
+    login(t);
+    relay_client_drain(t->k.client, 0, 3);
+    (void)expect(t, RELAY_N_DRAIN);
+    assert_int_equal(t->h.seq, 3);
+    object(t, RELAY_N_ITEM, 0, 1, "a", 1);
+    (void)client_kit_expect(&t->k, 'O');
+    hang_up_and_return(t, true);
+    (void)expect(t, RELAY_N_EXTEND); /* it has one of them */
+    (void)expect(t, RELAY_N_CREDIT);
+    (void)expect(t, RELAY_N_DRAIN);
+    assert_int_equal(t->h.seq, 2);
+    object(t, RELAY_N_ITEM, 0, 2, "b", 1);
+    object(t, RELAY_N_ITEM, 0, 3, "c", 1);
+    (void)client_kit_expect(&t->k, 'O');
+    (void)client_kit_expect(&t->k, 'O');
+    client_kit_hang_up(&t->k); /* before DRAINED: nothing is left to ask for */
+    assert_int_equal(client_kit_expect(&t->k, 'D')->group, 0);
+    (void)client_kit_expect(&t->k, 'L');
+}
+
 static void settled(struct native *t, uint64_t request)
 {
     send(t, relay_native_put_u32(t->frame, RELAY_N_SETTLED, 5, request, 0));
@@ -633,6 +656,7 @@ int nk_test_relay_client_native(void)
         ROW(test_versions_and_resumption),
         ROW(test_credit_is_absolute),
         ROW(test_drain),
+        ROW(test_drain_with_a_limit),
         ROW(test_acknowledgements_are_batched_and_said_again),
         ROW(test_claims_of_a_resumed_session),
         ROW(test_finish),

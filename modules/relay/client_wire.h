@@ -91,6 +91,7 @@ struct client_group {
     bool member;
     bool drain;          /* asked for, and not over */
     uint64_t drain_most; /* so many of them; 0 = all */
+    uint64_t drain_came; /* items since it was asked for */
     uint64_t wanted;     /* items asked for that have not arrived */
     struct client_line line;
     /* tlspyo */

@@ -135,8 +135,9 @@ static inline int relay_engine_enqueue(struct relay_engine *e, struct relay_memb
     return e->ops->enqueue(e, m, g, o, put, token);
 }
 
-/* relay_engine_demand - n > 0: standing credit; n < 0: what is queued now, done (0) when that was
- * handed out, -ECANCELED when it was cancelled. -ENOENT: m is not in g. */
+/* relay_engine_demand - n > 0: standing credit; RELAY_DRAIN_ALL: what is queued now, another n < 0:
+ * at most -n of it; done (0) when that was handed out, -ECANCELED when it was cancelled. -ENOENT: m
+ * is not in g. */
 static inline int relay_engine_demand(struct relay_engine *e, struct relay_member *m,
                                       struct relay_group *g, int64_t n, uint64_t token)
 {

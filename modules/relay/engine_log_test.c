@@ -277,14 +277,14 @@ static void test_items_survive(void **state)
     assert_int_equal(settle(w, 1, "A", 3, RELAY_ACK), -ENOENT);
     restart(w); /* 2 was with a consumer: it comes first, and says so */
     join(w, 1, "A");
-    demand(w, 1, "A", -1);
+    demand(w, 1, "A", RELAY_DRAIN_ALL);
     expect(w, 1, "A:two@2!x1 A:three@4! ");
     assert_int_equal(settle(w, 1, "A", 2, RELAY_ACK), 0);
     assert_int_equal(settle(w, 1, "A", 4, RELAY_ACK), 0);
     restart(w);
     assert_int_equal(produce(w, 0, "A", "four", 1, 0), 0);
     join(w, 1, "A");
-    demand(w, 1, "A", -1);
+    demand(w, 1, "A", RELAY_DRAIN_ALL);
     turns(w);
     assert_non_null(strstr(w->p[1].got, "A:four@"));
     assert_null(strstr(w->p[1].got, "@4!")); /* numbers are not used again */
@@ -367,7 +367,7 @@ static void test_duplicates_are_known(void **state)
     assert_int_equal(produce(w, 0, "A", "one", 1, 10), 1);
     assert_int_equal(produce(w, 0, "A", "two", 1, 11), 0);
     join(w, 1, "A");
-    demand(w, 1, "A", -1);
+    demand(w, 1, "A", RELAY_DRAIN_ALL);
     expect(w, 1, "A:one@1! A:two@2! ");
     assert_int_equal(settle(w, 1, "A", 1, RELAY_ACK), 0);
     assert_int_equal(settle(w, 1, "A", 2, RELAY_ACK), 0);
@@ -416,8 +416,8 @@ static void test_limits_and_purge(void **state)
     restart(w);
     join(w, 1, "S");
     join(w, 1, "P");
-    demand(w, 1, "S", -1);
-    demand(w, 1, "P", -1);
+    demand(w, 1, "S", RELAY_DRAIN_ALL);
+    demand(w, 1, "P", RELAY_DRAIN_ALL);
     expect(w, 1, "S:3@4! S:4@5! ");
     world_free(w);
 }
@@ -468,7 +468,7 @@ static void test_full_disk(void **state)
     assert_int_equal(rc, 0);
     restart(w);
     join(w, 1, "A");
-    demand(w, 1, "A", -1);
+    demand(w, 1, "A", RELAY_DRAIN_ALL);
     turns(w);
     assert_non_null(strstr(w->p[1].got, "A:two@"));
     assert_null(strstr(w->p[1].got, "A:one@"));

@@ -217,14 +217,14 @@ static void test_drain_and_unwatch(void **state)
     watch(w, 0, w->g);
     produce(w, 2, "1");
     produce(w, 2, "2");
-    demand(w, 0, w->g, -1);
+    demand(w, 0, w->g, RELAY_DRAIN_ALL);
     expect(w, 0, "1 2 <3:0> ");
     assert_int_equal(relay_engine_unwatch(w->engine, w->p[0].m, w->g, 6), 0);
     expect(w, 0, "<6:0> ");
     assert_int_equal(relay_engine_demand(w->engine, w->p[0].m, w->g, 1, 3), 0);
     expect(w, 0, "<3:-2> "); /* not a member */
     watch(w, 1, w->g);
-    demand(w, 1, w->g, -1);
+    demand(w, 1, w->g, RELAY_DRAIN_ALL);
     expect(w, 1, "1' 2' <3:0> ");
 }
 
@@ -239,7 +239,7 @@ static void test_duplicates_and_expiry(void **state)
     put(w, 0, "2", &(struct relay_put){.copies = 1, .expires_ms = 1}, 3);
     expect(w, 0, "<3:-110> ");
     watch(w, 1, w->g);
-    demand(w, 1, w->g, -1);
+    demand(w, 1, w->g, RELAY_DRAIN_ALL);
     expect(w, 1, "1 <3:0> ");
 }
 
@@ -255,7 +255,7 @@ static void test_purge(void **state)
     assert_int_equal(relay_engine_purge(w->engine, w->p[0].m, w->g, 2), 0);
     expect(w, 0, "<2:0> ");
     watch(w, 1, w->g);
-    demand(w, 1, w->g, -1);
+    demand(w, 1, w->g, RELAY_DRAIN_ALL);
     expect(w, 1, "<3:0> ");
 }
 

@@ -413,8 +413,9 @@ void relay_native_credit(struct relay_conn *c, struct relay_handle *h,
         relay_native_claims_end(c, h);
     }
     if (head->type == RELAY_N_DRAIN) {
+        int64_t most = head->seq ? -(int64_t)head->seq : RELAY_DRAIN_ALL;
         h->drains++;
-        if (relay_engine_demand(c->hub->conf.engine, s->member, h->group, -1,
+        if (relay_engine_demand(c->hub->conf.engine, s->member, h->group, most,
                                 relay_native_token(RELAY_NT_DRAIN, h->slot, 0)) < 0) {
             relay_native_no_memory(c);
         }

@@ -188,6 +188,32 @@ static void test_drain_and_bytes(void **state)
     nt_world_free(w);
 }
 
+static void test_drain_with_a_limit(void **state)
+{
+    (void)state;
+    struct nt_world *w = nt_world_with(nt_default_limits(), RELAY_WIRES_NATIVE, over);
+    uint32_t g = nt_join(w, 0, "g");
+    uint8_t b[RELAY_NATIVE_HEAD];
+    const char *text[] = {"1", "2", "3", "4", "5"};
+    for (uint64_t i = 0; i < 5; i++) {
+        nt_produce(w, 0, g, i + 1, text[i]);
+    }
+    nt_receipt(w, 0, 5);
+    nt_raw_send(w, 0, b, relay_native_put_plain(b, RELAY_N_DRAIN, g, 2));
+    nt_get(w, 0, RELAY_N_ITEM, "1");
+    nt_get(w, 0, RELAY_N_ITEM, "2");
+    nt_expect(w, 0, RELAY_N_DRAINED);
+    assert_int_equal(w->p[0].h.seq, 2);
+    nt_get_nothing(w, 0);
+    nt_raw_send(w, 0, b, relay_native_put_plain(b, RELAY_N_DRAIN, g, RELAY_NATIVE_SEQ_MAX));
+    for (uint64_t i = 2; i < 5; i++) {
+        nt_get(w, 0, RELAY_N_ITEM, text[i]);
+    }
+    nt_expect(w, 0, RELAY_N_DRAINED);
+    assert_int_equal(w->p[0].h.seq, 5);
+    nt_world_free(w);
+}
+
 static void fragment(struct nt_world *w, int i, uint8_t type, uint32_t g, uint64_t seq,
                      uint8_t flags, size_t n, uint8_t b)
 {
@@ -564,12 +590,19 @@ static void test_mixed(void **state)
 int nk_test_relay_native(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_broadcast),  cmocka_unit_test(test_runs),
-        cmocka_unit_test(test_items),      cmocka_unit_test(test_drain_and_bytes),
-        cmocka_unit_test(test_fragments),  cmocka_unit_test(test_before_login),
-        cmocka_unit_test(test_bad_frames), cmocka_unit_test(test_ping_close_goaway),
-        cmocka_unit_test(test_resume),     cmocka_unit_test(test_leave),
-        cmocka_unit_test(test_detection),  cmocka_unit_test(test_mixed),
+        cmocka_unit_test(test_broadcast),
+        cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_drain_and_bytes),
+        cmocka_unit_test(test_drain_with_a_limit),
+        cmocka_unit_test(test_fragments),
+        cmocka_unit_test(test_before_login),
+        cmocka_unit_test(test_bad_frames),
+        cmocka_unit_test(test_ping_close_goaway),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_detection),
+        cmocka_unit_test(test_mixed),
     };
     /* what it expects of memory is not so over the log */
     const struct CMUnitTest in_memory[] = {cmocka_unit_test(test_window)};

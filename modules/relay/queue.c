@@ -112,14 +112,21 @@ void relay_core_line_leave(struct relay_seat *s)
     s->in_line = false;
 }
 
+static void tell_drain(struct relay_seat *s, const struct relay_drain *d, int status)
+{
+    if (d->token && !s->member->gone) {
+        s->member->ops->done(s->member->owner, d->token, status);
+    }
+}
+
 /* What a drain asked for was handed out, here or elsewhere: say so. */
 static void drains_met(struct relay_seat *s, uint64_t front)
 {
     struct relay_drain *d;
-    while ((d = s->drains) != NULL && d->mark < front) {
+    while ((d = s->drains) != NULL && (d->mark < front || d->left == 0)) {
         s->drains = d->next;
         s->group->ndrains--;
-        s->member->ops->done(s->member->owner, d->token, 0);
+        tell_drain(s, d, 0);
         free(d);
     }
     if (s->drain < front) {
@@ -133,9 +140,7 @@ void relay_core_drains_end(struct relay_seat *s, int status)
     while ((d = s->drains) != NULL) {
         s->drains = d->next;
         s->group->ndrains--;
-        if (!s->member->gone) {
-            s->member->ops->done(s->member->owner, d->token, status);
-        }
+        tell_drain(s, d, status);
         free(d);
     }
     s->drain = 0;
@@ -147,10 +152,10 @@ static bool wants(struct relay_seat *s)
     if (s->member->paused || s->member->gone) {
         return false;
     }
-    if (s->drain) {
+    if (s->drain || s->drains) {
         drains_met(s, relay_core_front(s->group, &front) ? front : UINT64_MAX);
     }
-    return s->credit || s->drain;
+    return s->credit || s->drain || s->drains;
 }
 
 void relay_core_line_join(struct relay_seat *s)
@@ -164,6 +169,17 @@ void relay_core_line_join(struct relay_seat *s)
     s->in_line = true;
 }
 
+/* Who pays for this copy: the oldest drain, if it asked for it, else another, else the credit. */
+static void charge(struct relay_seat *s, uint64_t seq)
+{
+    struct relay_drain *d = s->drains;
+    if (d && seq <= d->mark) {
+        d->left -= d->left != UINT64_MAX;
+    } else if (s->drain < seq) {
+        s->credit--;
+    }
+}
+
 /* Hand the front copy to the seat. */
 static bool serve(struct relay_seat *s)
 {
@@ -172,9 +188,7 @@ static bool serve(struct relay_seat *s)
     if (!c) {
         return false;
     }
-    if (s->drain < c->seq) {
-        s->credit--;
-    }
+    charge(s, c->seq);
     s->delivered++;
     s->delivered_bytes += c->obj->total;
     st->count.delivered++;
@@ -471,14 +485,14 @@ void relay_core_dispatch_touched(struct relay_queue *q)
     }
 }
 
-/* Remember who wants to know when everything up to now was handed out. */
-static int add_drain(struct relay_seat *s, uint64_t token)
+/* Remember who wants so many of what is there now, and to know when they were handed out. */
+static int add_drain(struct relay_seat *s, uint64_t most, uint64_t token)
 {
     struct relay_drain *d = malloc(sizeof(*d)), **at = &s->drains;
     if (!d) {
         return -ENOMEM;
     }
-    *d = (struct relay_drain){.mark = s->group->seq, .token = token};
+    *d = (struct relay_drain){.mark = s->group->seq, .left = most, .token = token};
     while (*at) {
         at = &(*at)->next;
     }
@@ -499,10 +513,13 @@ int relay_queue_demand(struct relay_queue *q, struct relay_member *m, struct rel
         uint64_t room = UINT64_MAX - s->credit;
         s->credit += (uint64_t)n < room ? (uint64_t)n : room;
     } else if (n < 0) {
-        if (token && add_drain(s, token) < 0) {
+        uint64_t most = n == RELAY_DRAIN_ALL ? UINT64_MAX : (uint64_t)-n;
+        if ((token || most != UINT64_MAX) && add_drain(s, most, token) < 0) {
             return -ENOMEM;
         }
-        s->drain = s->group->seq ? s->group->seq : 1;
+        if (most == UINT64_MAX) {
+            s->drain = s->group->seq ? s->group->seq : 1;
+        }
     }
     relay_core_line_join(s);
     relay_core_dispatch(s->group);

@@ -12,7 +12,7 @@
  *   sequence numbers seq .. seq + n - 1. Demand is credit that stays until it is used. Members that
  *   wait stand in one line per group: who has waited longest since asking or since being served
  *   last is served next, one object at a time.
- * - A drain asks for what is queued now and leaves no credit.
+ * - A drain asks for what is queued now, or for so many of it, and leaves no credit.
  * - A delivered copy is a lease until it is settled; its name is (group, seq). When its member
  *   leaves first, or the group's lease time is over, the copy goes back to its old place in the
  *   queue. After max_deliveries it goes to the group of dead letters instead.
@@ -231,11 +231,13 @@ void relay_queue_retract(struct relay_queue *q, struct relay_group *g, const str
 /* relay_queue_full - would an object be refused for the policy BLOCK? Producers should wait. */
 bool relay_queue_full(const struct relay_group *g);
 
-#define RELAY_QUEUE_LATER 2 /* relay_queue_demand: done() comes by itself */
+#define RELAY_DRAIN_ALL INT64_MIN /* relay_queue_demand: everything that is queued now */
+#define RELAY_QUEUE_LATER 2       /* relay_queue_demand: done() comes by itself */
 
-/* relay_queue_demand - n > 0: add credit; n < 0: drain; 0: nothing. 0; RELAY_QUEUE_LATER: a drain
- * with a token, m->ops->done(token, 0) comes when what is queued now was handed out, or -ECANCELED
- * when the drain is cancelled; -ENOENT: m is not in g; -ENOMEM. */
+/* relay_queue_demand - n > 0: add credit; RELAY_DRAIN_ALL: drain; any other n < 0: drain, but at
+ * most -n copies; 0: nothing. 0; RELAY_QUEUE_LATER: a drain with a token, m->ops->done(token, 0)
+ * comes when what is queued now, or so much of it, was handed out, or -ECANCELED when the drain is
+ * cancelled; -ENOENT: m is not in g; -ENOMEM. */
 int relay_queue_demand(struct relay_queue *q, struct relay_member *m, struct relay_group *g,
                        int64_t n, uint64_t token);
 

@@ -43,10 +43,11 @@ struct relay_copies {
     size_t cap, n; /* cap is 0 or a power of two */
 };
 
-/* Somebody wants to know when everything up to `mark` was handed out. */
+/* A drain that somebody wants to know the end of, or that has a limit: `left` more copies, with
+ * numbers up to `mark`. What is handed out counts for the oldest one. */
 struct relay_drain {
     struct relay_drain *next;
-    uint64_t mark, token;
+    uint64_t mark, left, token; /* left: UINT64_MAX = no limit */
 };
 
 struct relay_seat {
@@ -55,8 +56,8 @@ struct relay_seat {
     struct relay_seat *next_of_member;
     struct relay_seat *prev, *next; /* order of joining the group */
     uint64_t credit;
-    uint64_t drain;             /* copies up to this number are asked for as well; 0 = none */
-    struct relay_drain *drains; /* oldest first */
+    uint64_t drain;             /* all copies up to this number are asked for as well; 0 = none */
+    struct relay_drain *drains; /* oldest first; those with a limit are no part of `drain` */
     struct relay_seat *line_prev, *line_next;
     bool in_line;
     struct relay_copy *leases;

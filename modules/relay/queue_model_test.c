@@ -38,6 +38,7 @@ struct member {
     struct relay_member *m;
     bool joined, tagged, absent;
     uint64_t credit, drain, token; /* token: of the newest drain */
+    uint64_t most;                 /* of a drain with a limit: copies that are left; else 0 */
     uint64_t until;                /* absent: end of its grace */
 };
 
@@ -185,6 +186,8 @@ static void on_deliver(void *owner, struct relay_group *g, struct relay_object *
     if (x->drain < mark->seq) {
         assert_true(x->credit > 0);
         x->credit--;
+    } else if (x->most && --x->most == 0) {
+        x->drain = 0; /* before it is told */
     }
     w->copy[mark->seq].who = who_of(w, m);
     w->expect_deliver = 0;
@@ -198,7 +201,7 @@ static void on_done(void *owner, uint64_t token, int status)
     struct world *w = ((void **)owner)[0];
     struct member *x = &w->member[who_of(w, ((void **)owner)[1])];
     if (token == x->token) {
-        x->drain = 0;
+        x->drain = x->most = 0;
     }
     assert_true(token > 0 && token <= w->drains);
     assert_true(status == 0 || status == -ECANCELED);
@@ -231,7 +234,7 @@ static void come(struct world *w, unsigned i)
     x->m = m;
     x->absent = false;
     if (!was) {
-        x->credit = x->drain = 0;
+        x->credit = x->drain = x->most = 0;
         assert_int_equal(relay_queue_join(w->q, m, &watch, 1), 0);
     }
     x->joined = true;
@@ -246,7 +249,7 @@ static void go(struct world *w, unsigned i)
     assert_int_equal(kept, x->tagged);
     x->joined = x->absent = kept;
     x->until = w->now + GRACE;
-    x->drain = 0;
+    x->drain = x->most = 0;
     if (!kept) {
         free(x->m);
         x->m = NULL;
@@ -290,13 +293,20 @@ static void ask(struct world *w, unsigned i)
 {
     struct member *x = &w->member[i];
     switch (roll(w, 4)) {
-    case 0:
+    case 0: {
+        bool some = x->drain == 0 && roll(w, 2); /* one at a time: which one pays is no secret */
+        int64_t n = some ? -1 - (int64_t)roll(w, 5) : RELAY_DRAIN_ALL;
+        if (x->most) {
+            break;
+        }
         x->drain = w->last ? w->last : 1;
+        x->most = some ? (uint64_t)-n : 0;
         x->token = ++w->drains;
-        assert_int_equal(relay_queue_demand(w->q, x->m, w->g, -1, x->token), RELAY_QUEUE_LATER);
+        assert_int_equal(relay_queue_demand(w->q, x->m, w->g, n, x->token), RELAY_QUEUE_LATER);
         break;
+    }
     case 1:
-        x->credit = x->drain = 0;
+        x->credit = x->drain = x->most = 0;
         relay_queue_cancel(w->q, x->m, w->g);
         break;
     default: {

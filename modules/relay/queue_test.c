@@ -225,11 +225,11 @@ static void test_drain_leaves_no_credit(void **state)
 {
     struct world *w = *state;
     join(w, 0, w->a);
-    demand(w, 0, w->a, -1);
+    demand(w, 0, w->a, RELAY_DRAIN_ALL);
     produce(w, w->a, 1, 2);
     produce(w, w->a, 2, 1);
     expect(w, 0, "");
-    demand(w, 0, w->a, -7);
+    demand(w, 0, w->a, RELAY_DRAIN_ALL);
     expect(w, 0, "A:1! A:1! A:2! ");
     produce(w, w->a, 3, 1);
     expect(w, 0, "");
@@ -244,7 +244,7 @@ static void test_drain_keeps_credit(void **state)
     demand(w, 0, w->a, 1);
     produce(w, w->a, 1, 1);
     produce(w, w->a, 2, 1);
-    demand(w, 0, w->a, -1);
+    demand(w, 0, w->a, RELAY_DRAIN_ALL);
     w->p[0].m.paused = false;
     relay_queue_unpause(w->q, &w->p[0].m);
     expect(w, 0, "A:1! A:2! ");
@@ -301,7 +301,7 @@ static void test_max_consumables_drops_oldest(void **state)
     relay_queue_stats(w->b, &st);
     assert_int_equal(st.queued, 3);
     assert_int_equal(st.dropped, 2);
-    demand(w, 0, w->b, -1);
+    demand(w, 0, w->b, RELAY_DRAIN_ALL);
     expect(w, 0, "B:3! B:4! B:5! ");
     produce(w, w->b, 6, 1000000000);
     relay_queue_stats(w->b, &st);
@@ -351,7 +351,7 @@ static void test_settle(void **state)
     relay_queue_stats(w->a, &st);
     assert_int_equal(st.leased, 0);
     expect(w, 0, "A:1! A:2! A:3! ");
-    demand(w, 0, w->a, -1);
+    demand(w, 0, w->a, RELAY_DRAIN_ALL);
     expect(w, 0, "A:1! A:3! A:4! "); /* in their old order */
 }
 
@@ -375,7 +375,7 @@ static void test_death_requeues_in_order(void **state)
     relay_queue_leave(w->q, &w->p[1].m);
     relay_queue_stats(w->a, &st);
     assert_int_equal(st.returned, 5);
-    demand(w, 2, w->a, -1);
+    demand(w, 2, w->a, RELAY_DRAIN_ALL);
     expect(w, 2, "A:2! A:3! A:4! A:5! A:6! A:7! A:8! ");
     assert_int_equal(settle(w, 0, w->a, w->p[0].lease[1], RELAY_ACK), -ENOENT);
 }

@@ -514,17 +514,17 @@ static void test_drain_ends(void **state)
     struct world *w = *state;
     join(w, 0, w->g);
     join(w, 1, w->g);
-    assert_int_equal(demand(w, 0, -1, 1), RELAY_QUEUE_LATER);
+    assert_int_equal(demand(w, 0, RELAY_DRAIN_ALL, 1), RELAY_QUEUE_LATER);
     expect(w, 0, "<1:0> "); /* nothing there */
     produce(w, "1");
     produce(w, "2");
-    assert_int_equal(demand(w, 0, -1, 2), RELAY_QUEUE_LATER);
+    assert_int_equal(demand(w, 0, RELAY_DRAIN_ALL, 2), RELAY_QUEUE_LATER);
     expect(w, 0, "1 2 <2:0> ");
     produce(w, "3");
     w->p[0].m->paused = true;
-    assert_int_equal(demand(w, 0, -1, 3), RELAY_QUEUE_LATER);
+    assert_int_equal(demand(w, 0, RELAY_DRAIN_ALL, 3), RELAY_QUEUE_LATER);
     produce(w, "4");
-    assert_int_equal(demand(w, 0, -1, 4), RELAY_QUEUE_LATER);
+    assert_int_equal(demand(w, 0, RELAY_DRAIN_ALL, 4), RELAY_QUEUE_LATER);
     demand(w, 1, 1, 0); /* takes one of them */
     expect(w, 1, "3 ");
     expect(w, 0, "");
@@ -533,11 +533,39 @@ static void test_drain_ends(void **state)
     expect(w, 0, "<3:0> 4 <4:0> ");
     produce(w, "5");
     w->p[0].m->paused = true;
-    assert_int_equal(demand(w, 0, -1, 5), RELAY_QUEUE_LATER);
+    assert_int_equal(demand(w, 0, RELAY_DRAIN_ALL, 5), RELAY_QUEUE_LATER);
     relay_queue_cancel(w->q, w->p[0].m, w->g);
     expect(w, 0, "<5:-125> ");
     w->p[0].m->paused = false;
     demand(w, 0, 0, 0);
+    expect(w, 0, "");
+}
+
+/* So many of what is there, then its end is told; what others asked for is their own. */
+static void test_drain_with_a_limit(void **state)
+{
+    struct world *w = *state;
+    join(w, 0, w->g);
+    for (int i = 0; i < 9; i++) {
+        produce(w, (char[]){(char)('1' + i), 0});
+    }
+    assert_int_equal(demand(w, 0, -2, 1), RELAY_QUEUE_LATER);
+    expect(w, 0, "1 2 <1:0> ");
+    w->p[0].m->paused = true;
+    assert_int_equal(demand(w, 0, -1, 2), RELAY_QUEUE_LATER);
+    assert_int_equal(demand(w, 0, -2, 0), 0); /* nobody is told, and it is kept all the same */
+    demand(w, 0, 1, 0);                       /* credit stays until the drains are over */
+    assert_int_equal(demand(w, 0, -100, 3), RELAY_QUEUE_LATER);
+    w->p[0].m->paused = false;
+    relay_queue_unpause(w->q, w->p[0].m);
+    expect(w, 0, "3 <2:0> 4 5 6 7 8 9 <3:0> ");
+    produce(w, "a");
+    produce(w, "b");
+    expect(w, 0, "a ");
+    assert_int_equal(demand(w, 0, -1, 4), RELAY_QUEUE_LATER);
+    assert_int_equal(demand(w, 0, -1, 5), RELAY_QUEUE_LATER);
+    expect(w, 0, "b <4:0> <5:0> ");
+    produce(w, "c");
     expect(w, 0, "");
 }
 
@@ -722,6 +750,7 @@ int nk_test_relay_queue_time(void)
         T(test_duplicates),
         T(test_retract),
         T(test_drain_ends),
+        T(test_drain_with_a_limit),
         T(test_policies),
         T(test_purge),
         T(test_journal),

@@ -295,8 +295,8 @@ static void do_demand(struct relay_conn *c, const struct relay_envelope *e)
     for (size_t i = 0; i < e->ndest; i++) {
         const struct relay_dest *d = &e->dest[i];
         struct relay_group *g = relay_groups_find(h->conf.groups, d->name, d->len);
-        if (g && d->n &&
-            relay_engine_demand(h->conf.engine, session_of(c)->member, g, d->n, 0) < 0) {
+        int64_t n = d->n < 0 ? RELAY_DRAIN_ALL : d->n; /* any negative number means all of it */
+        if (g && n && relay_engine_demand(h->conf.engine, session_of(c)->member, g, n, 0) < 0) {
             no_memory(c);
             return;
         }

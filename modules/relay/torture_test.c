@@ -258,7 +258,7 @@ static int late_traffic(struct late *l)
     if (first < 0) {
         return first;
     }
-    int rc = relay_queue_demand(l->q, l->m[0], l->g, -1, 7);
+    int rc = relay_queue_demand(l->q, l->m[0], l->g, RELAY_DRAIN_ALL, 7);
     l->ask += rc == RELAY_QUEUE_LATER;
     first = first || rc == RELAY_QUEUE_LATER ? first : rc;
     for (int i = 0; i < 3; i++) { /* the first goes back, then dies */

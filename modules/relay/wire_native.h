@@ -66,7 +66,7 @@
     X(BROADCAST,  0x10, 0x0f, 0x1f, 0,   RELAY_NATIVE_FRAGMENT,           GROUP | SEQ | NOTZERO)   \
     X(ITEM,       0x11, 0x0f, 0x2f, 0,   RELAY_NATIVE_FRAGMENT,           GROUP | SEQ | NOTZERO)   \
     X(CREDIT,     0x12, 0x00, NO,   8,   8,                               GROUP | SEQ)             \
-    X(DRAIN,      0x13, 0x00, NO,   0,   0,                               GROUP)                   \
+    X(DRAIN,      0x13, 0x00, NO,   0,   0,                               GROUP | SEQ)             \
     X(DRAINED,    0x14, NO,   0x00, 0,   0,                               GROUP | SEQ)             \
     X(ACK,        0x15, 0x01, NO,   0,   RELAY_NATIVE_LIST * 12,          GROUP | SEQ)             \
     X(NACK,       0x16, 0x01, NO,   4,   4 + RELAY_NATIVE_LIST * 12,      GROUP | SEQ)             \
@@ -271,7 +271,8 @@ size_t relay_native_put_opened(uint8_t *out, const struct relay_native_opened *v
 int relay_native_get_opened(const struct relay_native_head *h, const void *p,
                             struct relay_native_opened *v);
 
-/* CLOSE, DRAIN (seq 0), DRAINED (seq = items delivered so far in this session). */
+/* CLOSE (seq 0), DRAIN (seq = so many items at most, 0 = all), DRAINED (seq = items delivered so
+ * far in this session). */
 size_t relay_native_put_plain(uint8_t *out, enum relay_native_type type, uint32_t group,
                               uint64_t seq);
 

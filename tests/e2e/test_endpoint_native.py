@@ -69,7 +69,8 @@ def test_no_wait_takes_no_more_than_asked(relay):
     for i in range(4):
         succeeded(endpoint(relay, "produce", "--to", "g", "--text", str(i)))
     assert [d["value"] for d in lines(endpoint(relay, "notify", "g=2", "--no-wait"))] == ["0", "1"]
-    assert [d["value"] for d in lines(endpoint(relay, "notify", "g=-1"))] == ["2", "3"]
+    rest = lines(endpoint(relay, "notify", "g=7", "--no-wait"))
+    assert [(d["value"], d["tries"]) for d in rest] == [("2", 0), ("3", 0)]  # never handed out before
 
 
 def test_failed_work_comes_again_and_dies(programs, work):
