@@ -144,6 +144,26 @@ static bool is_help_word(const struct nk_cli_target *t, struct nk_cmds cmds, con
            (nk_cli_has_children(cmds, t->name) || (e && e->cmd->max_args == 0));
 }
 
+/*
+ * How many words at argv[0] are an option of the commands of a group (`netkit hss -n SVC
+ * onion-address`): 1 or 2, or 0 when none of them has it, when they do not agree whether it takes a
+ * value, or when the name is a command itself, whose option it may be.
+ */
+static int skip_group_option(const struct nk_cli_target *t, struct nk_cmds cmds, int argc,
+                             char **argv)
+{
+    int skip = 0;
+    for (size_t i = 0; i < cmds.n && t->name[0] && !nk_cli_find(cmds, t->name); i++) {
+        const struct nk_opt *rows = nk_cli_opts(cmds.v[i].cmd);
+        int n = rows && is_child(cmds.v[i].name, t->name) ? nk_args_skip(argc, argv, rows) : 0;
+        if (n > 0 && skip > 0 && n != skip) {
+            return 0;
+        }
+        skip = n > 0 ? n : skip;
+    }
+    return skip;
+}
+
 /* Words up to the first that belongs to no name; the others are kept for the command. */
 static int take_words(struct nk_cli_target *t, struct nk_cmds cmds, int argc, char **argv)
 {
@@ -153,6 +173,7 @@ static int take_words(struct nk_cli_target *t, struct nk_cmds cmds, int argc, ch
             break;
         }
         int skip = nk_args_skip(argc - i, argv + i, nk_cli_globals);
+        skip = skip > 0 ? skip : skip_group_option(t, cmds, argc - i, argv + i);
         if (skip > 0) {
             for (; skip > 0; skip--) {
                 t->argv[t->argc++] = argv[i++];

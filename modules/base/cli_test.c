@@ -19,6 +19,16 @@ static int never(struct nk_cmd_ctx *ctx)
 
 static const struct nk_cmd leaf = {.summary = "Leaf", .max_args = -1, .run = never};
 static const struct nk_cmd none = {.summary = "None", .max_args = 0, .run = never};
+static const struct nk_opt service_rows[] = {
+    {.name = "service", .short_name = 'n', .type = NK_OPT_STRING, .arg = "SVC"},
+    {.name = "all", .short_name = 'a', .type = NK_OPT_FLAG},
+    NK_OPT_END};
+static const struct nk_opt other_rows[] = {{.name = "all", .type = NK_OPT_STRING, .arg = "X"},
+                                           NK_OPT_END};
+static const struct nk_cmd of_service = {
+    .summary = "Of a service", .opts = service_rows, .max_args = -1, .run = never};
+static const struct nk_cmd other = {
+    .summary = "Other", .opts = other_rows, .max_args = -1, .run = never};
 static const struct nk_cmd raw = {
     .summary = "Raw", .max_args = -1, .flags = NK_CMD_RAW, .run = never};
 static const struct nk_cmd hidden = {.summary = "Hidden", .flags = NK_CMD_HIDDEN, .run = never};
@@ -28,6 +38,9 @@ static const struct nk_cmd_entry table[] = {
     {"config show", "x.c", &none},
     {"hsc generate-key", "x.c", &leaf},
     {"hsc key get", "x.c", &leaf},
+    {"hss auth-clients list", "x.c", &of_service},
+    {"hss onion-address", "x.c", &of_service},
+    {"hss other", "x.c", &other},
     {"relay", "x.c", &none},
     {"relay status", "x.c", &none},
     {"secretive", "x.c", &hidden},
@@ -138,6 +151,14 @@ static void global_options_anywhere(void **state)
     /* an option of the command ends the search for its words */
     expect("netkit relay --listen x status", "relay!: --listen x status");
     expect("netkit relay -- status", "relay!: -- status");
+    /* unless it belongs to the commands of a group that is none itself */
+    expect("netkit hss -n web onion-address", "hss onion-address!: -n web");
+    expect("nk-hss -nweb auth-clients list x", "hss auth-clients list!: -nweb x");
+    expect("netkit hss --service=web -v auth-clients --service web list",
+           "hss auth-clients list!: --service=web -v --service web");
+    expect("netkit hss -a onion-address", "hss onion-address!: -a");
+    expect("netkit hss --all onion-address", "hss: --all onion-address");
+    expect("netkit hss --nosuch onion-address", "hss: --nosuch onion-address");
     expect("netkit --list", ": --list");
 }
 
