@@ -22,9 +22,14 @@ enum nk_file_flags {
                               of containers under conditions: see file_secret.h) */
     NK_FILE_OVERWRITE = 2, /* replace an existing file (by rename) */
     NK_FILE_PUBLIC = 4,    /* write with mode 0644 instead of 0600 */
-    NK_FILE_CONFIG = 8     /* the path comes from the configuration: missing, or not a regular file,
-                              is NK_ECONFIG (exit code 78) */
+    NK_FILE_CONFIG = 8,    /* the path comes from the configuration: missing, or not a regular file,
+                                 is NK_ECONFIG (exit code 78) */
+    NK_FILE_OF_DIR = 16    /* when written by root, the file belongs to its directory's owner */
 };
+
+/* What the names of temporary files begin and end with. */
+#define NK_FILE_TEMP_PREFIX ".netkit-"
+#define NK_FILE_TEMP_SUFFIX ".tmp"
 
 /* nk_file_read - append the whole regular file at path to out (whose max bounds it). "-" is stdin.
  * Symbolic links are followed (Kubernetes secrets are links); with NK_FILE_SECRET the checks above
@@ -47,6 +52,10 @@ int nk_file_read_secret(const char *path, bool line, struct nk_secret *out, stru
  * existing path is -EEXIST and untouched; with it a symbolic link is replaced, not followed. On any
  * failure before the rename nothing is left behind. Needs nk_crypto_init (the name is random). */
 int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, struct nk_diag *diag);
+
+/* nk_file_write_at - the same for a file `name` in the directory that dir is a descriptor of;
+ * returns the error without a text. */
+int nk_file_write_at(int dir, const char *name, unsigned flags, const void *p, size_t n);
 
 /* nk_mkdirs - create path and missing parents with mode 0700; an existing directory is fine. */
 int nk_mkdirs(const char *path, struct nk_diag *diag);

@@ -18,7 +18,7 @@
 #endif
 
 #define RANDOM_BYTES 8
-#define TEMP_FORM ".netkit-%s.tmp"
+#define TEMP_FORM NK_FILE_TEMP_PREFIX "%s" NK_FILE_TEMP_SUFFIX
 #define TEMP_SIZE (sizeof TEMP_FORM + NK_HEX_SIZE(RANDOM_BYTES))
 
 /* A file being written: its directory and its two names there. */
@@ -77,9 +77,18 @@ static int write_all(int fd, const uint8_t *p, size_t n)
     return 0;
 }
 
-/* The temporary file, whole and on disk; removed again on failure. */
-static int write_temp(struct draft *d, mode_t mode, const void *p, size_t n)
+static int set_owner(int dir, int fd, unsigned flags)
 {
+    struct stat st;
+    if ((flags & NK_FILE_OF_DIR) == 0 || geteuid() != 0)
+        return 0;
+    return fstat(dir, &st) < 0 || fchown(fd, st.st_uid, st.st_gid) < 0 ? -errno : 0;
+}
+
+/* The temporary file, whole and on disk; removed again on failure. */
+static int write_temp(struct draft *d, unsigned flags, const void *p, size_t n)
+{
+    mode_t mode = flags & NK_FILE_PUBLIC ? 0644 : 0600;
     uint8_t random[RANDOM_BYTES];
     char hex[NK_HEX_SIZE(RANDOM_BYTES)];
     nk_random(random, sizeof random);
@@ -89,6 +98,8 @@ static int write_temp(struct draft *d, mode_t mode, const void *p, size_t n)
     if (fd < 0)
         return -errno;
     int r = fchmod(fd, mode) < 0 ? -errno : 0; /* whatever the umask */
+    if (r == 0)
+        r = set_owner(d->dir, fd, flags);
     if (r == 0)
         r = write_all(fd, p, n);
     if (r == 0 && fsync(fd) < 0)
@@ -129,7 +140,7 @@ static int write_draft(struct draft *d, unsigned flags, const void *p, size_t n)
     struct stat st;
     if (!overwrite && fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return -EEXIST;
-    int r = write_temp(d, flags & NK_FILE_PUBLIC ? 0644 : 0600, p, n);
+    int r = write_temp(d, flags, p, n);
     if (r < 0)
         return r;
     r = publish(d, overwrite);
@@ -149,6 +160,12 @@ int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, str
     r = write_draft(&d, flags, p, n);
     close(d.dir);
     return r < 0 ? nk_fail_sys(diag, r, "cannot write %s", path) : 0;
+}
+
+int nk_file_write_at(int dir, const char *name, unsigned flags, const void *p, size_t n)
+{
+    struct draft d = {.dir = dir, .name = name};
+    return write_draft(&d, flags, p, n);
 }
 
 static int make_dir(const char *path)
