@@ -35,7 +35,9 @@ const struct nk_cmd nk_cmd_endpoint_pipe = {
         "  {\"op\":\"ack\",\"lease\":N}   {\"op\":\"nack\",\"lease\":N,\"delay\":MS}   "
         "{\"op\":\"extend\",\"lease\":N,\"ms\":MS}\n\n"
         "PAYLOAD is one of \"value\" (any JSON, a Python object for others), \"text\", \"base64\", "
-        "\"file\" (a path) and \"pickle\" (base64). Events: connected, disconnected, object, "
+        "\"file\" (a path) and \"pickle\" (base64). On the native wire \"content\" (bytes, text, "
+        "json, pickle), \"ttl\" (ms), \"reply_to\", \"correlation\" and \"headers\" may stand "
+        "beside it, and come with the object. Events: connected, disconnected, object, "
         "stored, failed, flushed, drained, lost, error. An object with a lease is yours until you "
         "acknowledge it (ack); what is not goes to somebody else when the pipe ends. At the end of "
         "standard input it waits until the relay has everything, and ends with status 0.",

@@ -110,7 +110,9 @@ static int put_item(struct daemon_conn *c, const struct relay_local_item *it)
                                     .seq = it->seq,
                                     .group = name,
                                     .glen = name ? strlen(name) : 0,
-                                    .data = it->data,
+                                    .meta = it->meta_len > 0 ? it->data : NULL,
+                                    .meta_len = it->meta_len,
+                                    .data = it->data + it->meta_len,
                                     .len = it->len};
     return relay_daemon_put_object(&c->out, &o);
 }

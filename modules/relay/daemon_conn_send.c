@@ -8,7 +8,7 @@
 
 void daemon_send_clear(struct daemon_conn *c)
 {
-    relay_endpoint_dest_clear(&c->send.dest);
+    relay_daemon_send_clear(&c->send);
     free(c->data);
     c->data = NULL;
     c->have = 0;
@@ -52,6 +52,11 @@ static int publish_one(struct daemon_conn *c, const struct relay_wire_dest *dest
     struct relay_client_publish p = {.copies = c->send.produce ? (uint64_t)dest->n : 0,
                                      .content = RELAY_CONTENT_PICKLE,
                                      .wrap = wraps[c->send.form]};
+    if (c->send.content > 0) {
+        p.content = (enum relay_content)(c->send.content - 1);
+        p.wrap = RELAY_WRAP_NONE;
+    }
+    relay_endpoint_meta_publish(&c->send.meta, &p);
     uint64_t number = 0;
     int rc = relay_client_group(c->d->client, dest->group, false, &p.group);
     rc = rc < 0 ? rc : reserve_range(c);

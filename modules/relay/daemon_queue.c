@@ -14,6 +14,12 @@ bool relay_local_is_item(const struct relay_local_item *it)
     return it->kind == RELAY_KIND_ITEM || it->kind == RELAY_KIND_UNKNOWN;
 }
 
+/* What it takes of the limit in bytes. */
+static size_t weight(const struct relay_local_item *it)
+{
+    return it->meta_len + it->len;
+}
+
 /* --- lists ------------------------------------------------------------------------------------ */
 
 static void list_remove(struct relay_local_list *l, struct relay_local_item *it)
@@ -48,7 +54,7 @@ static void wait_remove(struct relay_local *q, struct relay_local_item *it)
     list_remove(&q->waiting, it);
     if (!relay_local_is_item(it)) {
         q->broadcasts--;
-        q->broadcast_bytes -= it->len;
+        q->broadcast_bytes -= weight(it);
     }
 }
 
@@ -58,7 +64,7 @@ static void wait_insert(struct relay_local *q, struct relay_local_item *after,
     list_insert(&q->waiting, after, it);
     if (!relay_local_is_item(it)) {
         q->broadcasts++;
-        q->broadcast_bytes += it->len;
+        q->broadcast_bytes += weight(it);
     }
 }
 
@@ -66,7 +72,7 @@ static void wait_insert(struct relay_local *q, struct relay_local_item *after,
 static void forget(struct relay_local *q, struct relay_local_item *it)
 {
     q->items--;
-    q->bytes -= it->len;
+    q->bytes -= weight(it);
     free(it);
 }
 
@@ -105,8 +111,9 @@ static void drop_oldest(struct relay_local *q, relay_local_fn *dropped, void *ar
 int relay_local_put(struct relay_local *q, const struct relay_client_object *d,
                     relay_local_fn *dropped, void *arg)
 {
+    size_t meta_len = d->meta ? d->meta->len : 0; /* 64 KiB at most */
     struct relay_local_item *it =
-        d->len < SIZE_MAX - sizeof(*it) ? malloc(sizeof(*it) + d->len) : NULL;
+        d->len < SIZE_MAX / 2 ? malloc(sizeof(*it) + meta_len + d->len) : NULL;
     if (!it) {
         return -ENOMEM;
     }
@@ -117,12 +124,16 @@ int relay_local_put(struct relay_local *q, const struct relay_client_object *d,
                                     .content = d->content,
                                     .seq = d->seq,
                                     .tries = d->tries,
+                                    .meta_len = meta_len,
                                     .len = d->len};
+    if (meta_len > 0) {
+        memcpy(it->data, d->meta_block, meta_len);
+    }
     if (d->len > 0) {
-        memcpy(it->data, d->data, d->len);
+        memcpy(it->data + meta_len, d->data, d->len);
     }
     q->items++;
-    q->bytes += it->len;
+    q->bytes += weight(it);
     q->count.received++;
     wait_insert(q, q->waiting.last, it);
     drop_oldest(q, dropped, arg);

@@ -27,9 +27,10 @@ struct relay_local_item {
     enum relay_content content;
     uint64_t seq;
     uint32_t tries;
-    bool lost; /* on loan, and the relay has given it to somebody else meanwhile */
-    size_t len;
-    uint8_t data[];
+    bool lost;       /* on loan, and the relay has given it to somebody else meanwhile */
+    size_t meta_len; /* of its metadata's block, which stands before the data; 0: none */
+    size_t len;      /* of the object */
+    uint8_t data[];  /* the block, then the object */
 };
 
 struct relay_local_list {

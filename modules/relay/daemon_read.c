@@ -39,6 +39,8 @@ static int print_object(struct reader *x, const uint8_t *p, size_t n)
     size_t glen = o.glen <= ENDPOINT_GROUP_MAX ? o.glen : 0;
     memcpy(group, glen > 0 ? o.group : "", glen);
     group[glen] = '\0';
+    struct relay_meta meta;
+    bool has_meta = o.meta && relay_meta_get(o.meta, o.meta_len, &meta) == 0;
     /* only the native wire tells numbers */
     const struct relay_client_object d = {.lease.wire =
                                               o.seq > 0 ? RELAY_CLIENT_NATIVE : RELAY_CLIENT_TLSPYO,
@@ -46,6 +48,8 @@ static int print_object(struct reader *x, const uint8_t *p, size_t n)
                                           .content = (enum relay_content)o.content,
                                           .seq = o.seq,
                                           .tries = o.tries,
+                                          .meta = has_meta ? &meta : NULL,
+                                          .meta_block = has_meta ? o.meta : NULL,
                                           .data = o.data,
                                           .len = o.len};
     rc = relay_endpoint_format_delivery(&x->out, format, &x->doc, &d, glen > 0 ? group : NULL);

@@ -10,19 +10,19 @@
 struct sender {
     struct nk_cmd_ctx *ctx;
     const struct relay_endpoint_send_conf *conf;
-    const struct relay_endpoint_dest *dest;
+    const struct relay_daemon_send *what; /* without what differs from object to object */
     struct relay_daemon_link link;
     struct nk_buf head;
-    bool produce;
     uint64_t sent;
 };
 
 static int send_data(struct sender *x, const char *where, bool is_text, const void *p, size_t n)
 {
-    enum relay_endpoint_as as = relay_endpoint_as_for(x->conf, is_text);
-    const struct relay_daemon_send s = {
-        .produce = x->produce, .form = (uint8_t)as, .len = n, .dest = *x->dest};
-    int rc = relay_endpoint_check_data(where, as, p, n, &x->ctx->diag);
+    struct relay_daemon_send s = *x->what;
+    s.form = (uint8_t)relay_endpoint_as_for(x->conf, is_text);
+    s.content = (uint8_t)x->conf->content;
+    s.len = n;
+    int rc = relay_endpoint_check_data(x->conf, where, is_text, p, n, &x->ctx->diag);
     if (rc < 0) {
         return rc;
     }
@@ -122,11 +122,11 @@ static int last_words(struct sender *x, int status)
 }
 
 int relay_daemon_send_run(struct nk_cmd_ctx *ctx, const struct relay_endpoint_send_conf *conf,
-                          const struct relay_endpoint_dest *dest, bool produce)
+                          const struct relay_daemon_send *what)
 {
-    struct sender x = {.ctx = ctx, .conf = conf, .dest = dest, .produce = produce};
+    struct sender x = {.ctx = ctx, .conf = conf, .what = what};
     nk_buf_init(&x.head, 2 * RELAY_DAEMON_REQUEST);
-    int rc = dest->n > RELAY_DAEMON_DESTS
+    int rc = what->dest.n > RELAY_DAEMON_DESTS
                  ? nk_fail(&ctx->diag, NK_EUSAGE, "more than %d groups at once", RELAY_DAEMON_DESTS)
                  : relay_daemon_connect(&x.link, ctx, conf->daemon, ctx->globals->timeout_ms);
     if (rc == 0) {

@@ -6,10 +6,11 @@
 #include "relay/daemon_ask.h"
 #include "relay/endpoint_send.h"
 
-/* relay_daemon_send_run - send everything that options and positionals name; 0 when the relay has
- * acknowledged it, or, with --no-wait, when the daemon has it. */
+/* relay_daemon_send_run - send everything that options and positionals name, where and with what
+ * metadata `what` says (the rest of it is not looked at); 0 when the relay has acknowledged it, or,
+ * with --no-wait, when the daemon has it. */
 int relay_daemon_send_run(struct nk_cmd_ctx *ctx, const struct relay_endpoint_send_conf *conf,
-                          const struct relay_endpoint_dest *dest, bool produce);
+                          const struct relay_daemon_send *what);
 
 /* relay_daemon_notify_run - add to the daemon's demand; returns at once. */
 int relay_daemon_notify_run(struct nk_cmd_ctx *ctx, const char *name,

@@ -99,15 +99,20 @@ int relay_daemon_put_notify(struct nk_buf *out, const struct relay_endpoint_dest
 
 int relay_daemon_put_send(struct nk_buf *out, const struct relay_daemon_send *s)
 {
-    int rc =
-        dests_fit(&s->dest) ? begin(out, DAEMON_SEND, 4 + 8 + dests_len(&s->dest)) : NK_ETOOBIG;
+    struct nk_buf meta;
+    nk_buf_init(&meta, 2 * (size_t)RELAY_META_MAX);
+    int rc = dests_fit(&s->dest) ? relay_endpoint_meta_put(&s->meta, &meta) : NK_ETOOBIG;
+    rc = rc < 0 ? rc : begin(out, DAEMON_SEND, 4 + 8 + nk_buf_len(&meta) + dests_len(&s->dest));
     if (rc == 0) {
         (void)nk_buf_u8(out, s->produce);
         (void)nk_buf_u8(out, s->form);
-        (void)nk_buf_le16(out, 0);
+        (void)nk_buf_u8(out, s->content);
+        (void)nk_buf_u8(out, 0);
         (void)nk_buf_le64(out, s->len);
+        (void)nk_buf_put(out, nk_buf_ptr(&meta), nk_buf_len(&meta));
         put_dests(out, &s->dest);
     }
+    nk_buf_clear(&meta);
     return rc;
 }
 
@@ -116,9 +121,13 @@ int relay_daemon_put_send(struct nk_buf *out, const struct relay_daemon_send *s)
 int relay_daemon_put_object(struct nk_buf *out, const struct relay_daemon_object *o)
 {
     size_t glen = o->group ? o->glen : 0;
-    int rc = glen <= ENDPOINT_GROUP_MAX && o->len < LENGTH_AT_MOST - OBJECT_LEN - glen
-                 ? begin(out, DAEMON_OBJECT, OBJECT_LEN + glen + o->len)
-                 : NK_ETOOBIG;
+    size_t mlen = o->meta ? o->meta_len : RELAY_META_PREFIX;
+    size_t most =
+        LENGTH_AT_MOST - OBJECT_LEN - ENDPOINT_GROUP_MAX - RELAY_META_PREFIX - RELAY_META_MAX;
+    int rc =
+        glen <= ENDPOINT_GROUP_MAX && mlen <= RELAY_META_PREFIX + RELAY_META_MAX && o->len <= most
+            ? begin(out, DAEMON_OBJECT, OBJECT_LEN + glen + mlen + o->len)
+            : NK_ETOOBIG;
     if (rc < 0) {
         return rc;
     }
@@ -130,6 +139,7 @@ int relay_daemon_put_object(struct nk_buf *out, const struct relay_daemon_object
     if (glen > 0) {
         (void)nk_buf_put(out, o->group, glen);
     }
+    (void)(o->meta ? nk_buf_put(out, o->meta, mlen) : nk_buf_le16(out, 0));
     return o->len > 0 ? nk_buf_put(out, o->data, o->len) : 0;
 }
 
@@ -230,18 +240,34 @@ int relay_daemon_get_send(const uint8_t *p, size_t n, struct relay_daemon_send *
 {
     struct nk_cur c;
     nk_cur_init(&c, p, n);
-    uint8_t produce = nk_cur_u8(&c), form = nk_cur_u8(&c);
-    uint16_t zero = nk_cur_le16(&c);
-    uint64_t len = nk_cur_le64(&c);
-    struct relay_endpoint_dest dest;
-    if (produce > 1 || zero != 0) {
+    struct relay_daemon_send got = {0};
+    size_t meta = 0;
+    uint8_t produce = nk_cur_u8(&c);
+    got.form = nk_cur_u8(&c);
+    got.content = nk_cur_u8(&c);
+    uint8_t zero = nk_cur_u8(&c);
+    got.len = nk_cur_le64(&c);
+    got.produce = produce == 1;
+    if (c.failed || produce > 1 || zero != 0 || got.content > 1 + RELAY_CONTENT_PICKLE) {
         return NK_EPROTO;
     }
-    int rc = get_dests(&c, &dest);
+    int rc = relay_endpoint_meta_get(&got.meta, c.p, nk_cur_left(&c), &meta);
     if (rc == 0) {
-        *s = (struct relay_daemon_send){.produce = produce, .form = form, .len = len, .dest = dest};
+        (void)nk_cur_bytes(&c, meta);
+        rc = get_dests(&c, &got.dest);
     }
-    return rc;
+    if (rc < 0) {
+        relay_endpoint_meta_clear(&got.meta);
+        return rc;
+    }
+    *s = got;
+    return 0;
+}
+
+void relay_daemon_send_clear(struct relay_daemon_send *s)
+{
+    relay_endpoint_dest_clear(&s->dest);
+    relay_endpoint_meta_clear(&s->meta);
 }
 
 int relay_daemon_get_object(const uint8_t *p, size_t n, struct relay_daemon_object *o)
@@ -254,6 +280,16 @@ int relay_daemon_get_object(const uint8_t *p, size_t n, struct relay_daemon_obje
     got.tries = nk_cur_le32(&c);
     got.seq = nk_cur_le64(&c);
     const uint8_t *name = nk_cur_bytes(&c, got.glen);
+    struct relay_meta m;
+    if (c.failed || relay_meta_get(c.p, nk_cur_left(&c), &m) < 0) {
+        return NK_EPROTO;
+    }
+    got.meta_len = m.len;
+    got.meta = nk_cur_bytes(&c, m.len);
+    if (m.len == RELAY_META_PREFIX) { /* nothing in it */
+        got.meta = NULL;
+        got.meta_len = 0;
+    }
     got.len = nk_cur_left(&c);
     got.data = nk_cur_bytes(&c, got.len);
     if (!nk_cur_done(&c)) {

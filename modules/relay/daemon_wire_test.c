@@ -85,11 +85,13 @@ static void dests(void **state)
     struct nk_buf b;
     size_t n;
     struct relay_wire_dest v[] = {{"jobs", 3}, {"a b\xc3\xa9", -1}};
-    const struct relay_daemon_send in = {.produce = true, .form = 2, .len = 99, .dest = {v, 2}};
+    struct relay_daemon_send in = {
+        .produce = true, .form = 2, .content = 3, .len = 99, .meta.ttl_ms = 7, .dest = {v, 2}};
     struct relay_daemon_send out;
     struct relay_endpoint_dest got;
     (void)state;
     nk_buf_init(&b, 4096);
+    assert_int_equal(relay_endpoint_meta_header(&in.meta, "a=b", 3, NULL), 0);
     assert_int_equal(relay_daemon_put_send(&b, &in), 0);
     const uint8_t *p = payload(&b, DAEMON_SEND, &n);
     for (size_t i = 0; i < n; i++) {
@@ -99,7 +101,13 @@ static void dests(void **state)
     assert_true(out.produce && out.form == 2 && out.len == 99 && out.dest.n == 2);
     assert_string_equal(out.dest.v[1].group, v[1].group);
     assert_int_equal(out.dest.v[1].n, -1);
-    relay_endpoint_dest_clear(&out.dest);
+    assert_true(out.content == 3 && out.meta.ttl_ms == 7 && out.meta.nheaders == 1);
+    assert_string_equal(out.meta.header[0], "a=b");
+    relay_daemon_send_clear(&out);
+    nk_buf_ptr(&b)[RELAY_DAEMON_HEADER + 2]++; /* one content more than there is */
+    nk_buf_ptr(&b)[RELAY_DAEMON_HEADER + 2]++;
+    assert_int_equal(relay_daemon_get_send(p, n, &out), NK_EPROTO);
+    relay_endpoint_meta_clear(&in.meta);
     nk_buf_reset(&b);
     assert_int_equal(relay_daemon_put_notify(&b, &in.dest), 0);
     p = payload(&b, DAEMON_NOTIFY, &n);
@@ -150,6 +158,8 @@ static void objects(void **state)
                                            .seq = 1ULL << 40,
                                            .group = "jobs",
                                            .glen = 4,
+                                           .meta = (const uint8_t *)"\6\0\7\3\0a=b",
+                                           .meta_len = 8,
                                            .data = (const uint8_t *)"data",
                                            .len = 4};
     struct relay_daemon_object out;
@@ -164,6 +174,8 @@ static void objects(void **state)
     assert_int_equal(relay_daemon_get_object(p, n, &out), 0);
     assert_true(out.kind == 3 && out.content == 1 && out.tries == 9 && out.seq == in.seq);
     assert_memory_equal(out.group, "jobs", 4);
+    assert_int_equal(out.meta_len, 8);
+    assert_memory_equal(out.meta, in.meta, 8);
     assert_int_equal(out.len, 4);
     assert_memory_equal(out.data, "data", 4);
     nk_buf_reset(&b);
@@ -171,7 +183,7 @@ static void objects(void **state)
     assert_int_equal(relay_daemon_put_object(&b, &nothing), 0);
     p = payload(&b, DAEMON_OBJECT, &n);
     assert_int_equal(relay_daemon_get_object(p, n, &out), 0);
-    assert_null(out.group);
+    assert_true(!out.group && !out.meta);
     assert_int_equal(out.len, 0);
     nk_buf_reset(&b);
     assert_int_equal(relay_daemon_put_done(&b, 75, 12, "no"), 0);

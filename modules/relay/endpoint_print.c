@@ -72,6 +72,39 @@ static void put_text_of(struct nk_json *j, const char *key, const struct relay_t
     }
 }
 
+/* A header's name; its value follows behind the '='. */
+static size_t name_length(const struct relay_text *t)
+{
+    const char *eq = memchr(t->p, '=', t->len);
+    return eq ? (size_t)(eq - t->p) : t->len; /* relay_meta_get has seen to it that there is one */
+}
+
+static bool same_name(const struct relay_text *a, const struct relay_text *b)
+{
+    size_t n = name_length(a);
+    return n == name_length(b) && memcmp(a->p, b->p, n) == 0;
+}
+
+/* The first header from `from` on that has the name of t, or `headers`. */
+static unsigned find_name(const struct relay_client_object *d, const struct relay_text *t,
+                          unsigned from)
+{
+    for (; from < d->meta->headers; from++) {
+        struct relay_text other = relay_meta_header(d->meta_block, from);
+        if (same_name(t, &other)) {
+            break;
+        }
+    }
+    return from;
+}
+
+static void put_header_value(struct nk_json *j, const struct relay_text *t)
+{
+    size_t n = name_length(t);
+    nk_json_strn(j, n < t->len ? t->p + n + 1 : "", n < t->len ? t->len - n - 1 : 0);
+}
+
+/* A name that stands there several times has a list of values: JSON names a member once. */
 static void put_headers(struct nk_json *j, const struct relay_client_object *d)
 {
     char name[RELAY_META_HEADER_MAX + 1];
@@ -79,22 +112,37 @@ static void put_headers(struct nk_json *j, const struct relay_client_object *d)
     nk_json_object(j);
     for (unsigned i = 0; i < d->meta->headers; i++) {
         struct relay_text t = relay_meta_header(d->meta_block, i);
-        const char *eq = memchr(t.p, '=', t.len);
-        size_t n = eq ? (size_t)(eq - t.p) : t.len;
-        memcpy(name, t.p, n);
-        name[n] = '\0';
+        unsigned next = find_name(d, &t, i + 1);
+        if (find_name(d, &t, 0) < i) {
+            continue;
+        }
+        memcpy(name, t.p, name_length(&t));
+        name[name_length(&t)] = '\0';
         nk_json_key(j, name);
-        nk_json_strn(j, eq ? eq + 1 : "", eq ? t.len - n - 1 : 0);
+        bool list = next < d->meta->headers;
+        if (list) {
+            nk_json_array(j);
+        }
+        put_header_value(j, &t);
+        for (; next < d->meta->headers; next = find_name(d, &t, next + 1)) {
+            struct relay_text more = relay_meta_header(d->meta_block, next);
+            put_header_value(j, &more);
+        }
+        if (list) {
+            nk_json_close(j);
+        }
     }
     nk_json_close(j);
 }
 
-/* Where it is from, and its metadata. */
-static void put_origin(struct nk_json *j, const struct relay_client_object *d, const char *group)
+void relay_endpoint_json_origin(struct nk_json *j, const struct relay_client_object *d,
+                                const char *group)
 {
     nk_json_kv_str(j, "group", group);
     nk_json_kv_str(j, "kind", kinds[d->kind]);
-    nk_json_kv_u64(j, "seq", d->seq);
+    if (d->seq > 0) {
+        nk_json_kv_u64(j, "seq", d->seq);
+    }
     if (d->kind == RELAY_KIND_ITEM) {
         nk_json_kv_u64(j, "tries", d->tries);
     }
@@ -113,8 +161,8 @@ static void put_origin(struct nk_json *j, const struct relay_client_object *d, c
     }
 }
 
-static int put_content(struct nk_json *j, struct relay_value_doc *doc,
-                       const struct relay_client_object *d)
+int relay_endpoint_json_content(struct nk_json *j, struct relay_value_doc *doc,
+                                const struct relay_client_object *d)
 {
     bool text = d->content == RELAY_CONTENT_TEXT || d->content == RELAY_CONTENT_JSON;
     if (d->content == RELAY_CONTENT_PICKLE) {
@@ -145,8 +193,8 @@ int relay_endpoint_format_delivery(struct nk_buf *out, enum relay_endpoint_forma
     if (format == ENDPOINT_JSON) {
         nk_json_init(&j, out, false);
         nk_json_object(&j);
-        put_origin(&j, d, group);
-        status = put_content(&j, doc, d);
+        relay_endpoint_json_origin(&j, d, group);
+        status = relay_endpoint_json_content(&j, doc, d);
         nk_json_close(&j);
         status = status < 0 ? status : nk_json_end(&j);
     } else {

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/opt.h"
 #include "relay/client.h"
 #include "relay/pickle_value.h"
@@ -61,6 +62,16 @@ int relay_endpoint_format_object(struct nk_buf *out, enum relay_endpoint_format 
 int relay_endpoint_format_delivery(struct nk_buf *out, enum relay_endpoint_format format,
                                    struct relay_value_doc *doc, const struct relay_client_object *d,
                                    const char *group);
+
+/* relay_endpoint_json_origin - what is known of a delivery as keys of an open JSON object: group
+ * (may be NULL), kind, seq, tries, and the metadata expires_ms, reply_to, correlation,
+ * original_group, reason, headers (of a name that is repeated a list). */
+void relay_endpoint_json_origin(struct nk_json *j, const struct relay_client_object *d,
+                                const char *group);
+
+/* relay_endpoint_json_content - its keys type and value; doc is working memory. 0 or -ENOMEM. */
+int relay_endpoint_json_content(struct nk_json *j, struct relay_value_doc *doc,
+                                const struct relay_client_object *d);
 
 /* A sink for bytes: standard output or a child's standard input. */
 struct relay_endpoint_sink {

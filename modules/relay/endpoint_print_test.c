@@ -85,6 +85,42 @@ static void test_full(void **state)
     relay_value_doc_clear(&doc);
 }
 
+/* A header that is repeated is one member with a list. */
+static void test_metadata(void **state)
+{
+    struct relay_value_doc doc = {0};
+    struct relay_meta_writer w;
+    struct relay_meta m;
+    struct nk_buf out;
+    uint8_t block[256];
+    (void)state;
+    relay_meta_begin(&w, block, sizeof(block));
+    relay_meta_add_u64(&w, RELAY_META_EXPIRES, 12);
+    relay_meta_add(&w, RELAY_META_HEADER, "a=1", 3);
+    relay_meta_add(&w, RELAY_META_HEADER, "b=2", 3);
+    relay_meta_add(&w, RELAY_META_HEADER, "a=3=4", 5);
+    relay_meta_add(&w, RELAY_META_HEADER, "a=5", 3);
+    assert_int_equal(relay_meta_get(block, relay_meta_end(&w), &m), 0);
+    const struct relay_client_object d = {.lease.wire = RELAY_CLIENT_NATIVE,
+                                          .kind = RELAY_KIND_ITEM,
+                                          .content = RELAY_CONTENT_TEXT,
+                                          .seq = 9,
+                                          .meta = &m,
+                                          .meta_block = block,
+                                          .data = (const uint8_t *)"x",
+                                          .len = 1};
+    static const char want[] =
+        "{\"group\":\"g\",\"kind\":\"item\",\"seq\":9,\"tries\":0,\"expires_ms\":12,"
+        "\"headers\":{\"a\":[\"1\",\"3=4\",\"5\"],\"b\":\"2\"},\"type\":\"str\","
+        "\"value\":\"x\"}\n";
+    nk_buf_init(&out, 4096);
+    assert_int_equal(relay_endpoint_format_delivery(&out, ENDPOINT_JSON, &doc, &d, "g"), 0);
+    assert_int_equal(nk_buf_len(&out), sizeof(want) - 1);
+    assert_memory_equal(nk_buf_ptr(&out), want, sizeof(want) - 1);
+    nk_buf_clear(&out);
+    relay_value_doc_clear(&doc);
+}
+
 int nk_test_relay_endpoint_print(void);
 int nk_test_relay_endpoint_print(void)
 {
@@ -92,6 +128,7 @@ int nk_test_relay_endpoint_print(void)
         cmocka_unit_test(test_formats),
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_metadata),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

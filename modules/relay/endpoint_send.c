@@ -9,6 +9,7 @@
 
 #include "base/codec.h"
 #include "base/file.h"
+#include "base/json_read.h"
 #include "core/app.h"
 #include "core/stream.h"
 #include "relay/daemon_send.h"
@@ -63,6 +64,19 @@ static const char *const as_choices[] = {"auto", "bytes", "str", "pickle", NULL}
          .arg = "NAME=VALUE",                                                                      \
          .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,                                                 \
          .help = "A header of the objects; may be repeated (native wire)"},                        \
+        {.name = "reply-to",                                                                       \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(struct relay_endpoint_send_conf, reply_to),                            \
+         .arg = "GROUP",                                                                           \
+         .flags = NK_OPT_CLI_ONLY,                                                                 \
+         .help = "Group in which answers to the objects are expected (native wire)"},              \
+        {.name = "correlation",                                                                    \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(struct relay_endpoint_send_conf, correlation),                         \
+         .arg = "TEXT",                                                                            \
+         .flags = NK_OPT_CLI_ONLY,                                                                 \
+         .help = "What answers repeat, so that they can be told apart: up to 64 bytes (native "    \
+                 "wire)"},                                                                         \
         {.name = "lines",                                                                          \
          .type = NK_OPT_FLAG,                                                                      \
          .offset = NK_FIELD(struct relay_endpoint_send_conf, lines),                               \
@@ -85,6 +99,7 @@ struct sender {
     struct relay_endpoint_session session;
     struct relay_endpoint_progress progress;
     const struct relay_endpoint_send_conf *conf;
+    struct relay_endpoint_meta meta;
     struct relay_endpoint_dest dest;
     uint32_t *group; /* handles of the destinations */
     uint64_t sent;
@@ -104,18 +119,42 @@ static int read_on(struct sender *x, struct nk_diag *diag);
 enum relay_endpoint_as relay_endpoint_as_for(const struct relay_endpoint_send_conf *conf,
                                              bool is_text)
 {
+    static const enum relay_endpoint_as of_content[] = {[RELAY_CONTENT_BYTES] = ENDPOINT_AS_BYTES,
+                                                        [RELAY_CONTENT_TEXT] = ENDPOINT_AS_STR,
+                                                        [RELAY_CONTENT_JSON] = ENDPOINT_AS_STR,
+                                                        [RELAY_CONTENT_PICKLE] =
+                                                            ENDPOINT_AS_PICKLE};
+    if (conf->content > 0) { /* the choices are those of enum relay_content, after auto */
+        return of_content[conf->content - 1];
+    }
     if (conf->as != ENDPOINT_AS_AUTO) {
         return (enum relay_endpoint_as)conf->as;
     }
     return is_text ? ENDPOINT_AS_STR : ENDPOINT_AS_BYTES;
 }
 
-int relay_endpoint_check_data(const char *where, enum relay_endpoint_as as, const uint8_t *p,
-                              size_t n, struct nk_diag *diag)
+static int check_json(const char *where, const uint8_t *p, size_t n, struct nk_diag *diag)
 {
+    struct nk_json_doc *doc = NULL;
+    int status = nk_json_parse(&doc, p, n, diag);
+    nk_json_doc_free(doc);
+    if (status == NK_EFORMAT) {
+        (void)nk_fail_context(diag, "%s: not JSON", where);
+        nk_hint(diag, "use --content text for any other text");
+    }
+    return status;
+}
+
+int relay_endpoint_check_data(const struct relay_endpoint_send_conf *conf, const char *where,
+                              bool is_text, const uint8_t *p, size_t n, struct nk_diag *diag)
+{
+    enum relay_endpoint_as as = relay_endpoint_as_for(conf, is_text);
+    if (conf->content == 1 + RELAY_CONTENT_JSON) {
+        return check_json(where, p, n, diag);
+    }
     if (as == ENDPOINT_AS_STR && !nk_utf8_valid(p, n)) {
         int code = nk_fail(diag, NK_EFORMAT, "%s: not valid UTF-8, so it cannot be a str", where);
-        nk_hint(diag, "use --as bytes");
+        nk_hint(diag, conf->content > 0 ? "use --content bytes" : "use --as bytes");
         return code;
     }
     if (as == ENDPOINT_AS_PICKLE) {
@@ -129,6 +168,28 @@ int relay_endpoint_check_data(const char *where, enum relay_endpoint_as as, cons
     return 0;
 }
 
+int relay_endpoint_send_meta(const struct relay_endpoint_send_conf *conf,
+                             struct relay_endpoint_meta *out, struct nk_diag *diag)
+{
+    int status = 0;
+    out->ttl_ms = conf->ttl_ms;
+    if (conf->reply_to) {
+        status = relay_endpoint_meta_reply_to(out, conf->reply_to, strlen(conf->reply_to), diag);
+    }
+    if (status == 0 && conf->correlation) {
+        status = relay_endpoint_meta_correlation(out, conf->correlation, strlen(conf->correlation),
+                                                 diag);
+    }
+    for (size_t i = 0; i < conf->header.n && status == 0; i++) {
+        const char *text = conf->header.v[i];
+        status = relay_endpoint_meta_header(out, text, strlen(text), diag);
+        if (status == NK_EUSAGE) {
+            (void)nk_fail_context(diag, "--header '%.64s'", text);
+        }
+    }
+    return status;
+}
+
 /* Queue one object. */
 static int send_data(struct sender *x, const char *where, bool is_text, const void *data, size_t n,
                      struct nk_diag *diag)
@@ -136,20 +197,14 @@ static int send_data(struct sender *x, const char *where, bool is_text, const vo
     static const enum relay_client_wrap wraps[] = {[ENDPOINT_AS_BYTES] = RELAY_WRAP_BYTES,
                                                    [ENDPOINT_AS_STR] = RELAY_WRAP_STR,
                                                    [ENDPOINT_AS_PICKLE] = RELAY_WRAP_NONE};
-    enum relay_endpoint_as as = relay_endpoint_as_for(x->conf, is_text);
     struct relay_client_publish p = {.content = RELAY_CONTENT_PICKLE,
-                                     .wrap = wraps[as],
-                                     .ttl_ms = x->conf->ttl_ms,
-                                     .headers = (const char *const *)x->conf->header.v,
-                                     .nheaders = x->conf->header.n};
-    if (x->conf->content > 0) { /* the choices are those of enum relay_content, after auto */
+                                     .wrap = wraps[relay_endpoint_as_for(x->conf, is_text)]};
+    if (x->conf->content > 0) {
         p.content = (enum relay_content)(x->conf->content - 1);
         p.wrap = RELAY_WRAP_NONE;
-        as = p.content == RELAY_CONTENT_PICKLE  ? ENDPOINT_AS_PICKLE
-             : p.content == RELAY_CONTENT_BYTES ? ENDPOINT_AS_BYTES
-                                                : ENDPOINT_AS_STR;
     }
-    int status = relay_endpoint_check_data(where, as, data, n, diag);
+    relay_endpoint_meta_publish(&x->meta, &p);
+    int status = relay_endpoint_check_data(x->conf, where, is_text, data, n, diag);
     for (size_t i = 0; i < x->dest.n && status == 0; i++) {
         p.group = x->group[i];
         p.copies = x->dest.v[i].n > 0 ? (uint64_t)x->dest.v[i].n : 0;
@@ -309,8 +364,18 @@ static int read_on(struct sender *x, struct nk_diag *diag)
 
 static void on_alive(void *owner, bool again)
 {
-    (void)owner;
-    (void)again;
+    const struct sender *x = owner;
+    const struct relay_endpoint_meta *m = &x->meta;
+    struct relay_client_state state;
+    relay_client_state(x->session.client, &state);
+    if (!again && state.wire == RELAY_CLIENT_TLSPYO &&
+        (m->ttl_ms > 0 || m->reply_to || m->correlation_len > 0 || m->nheaders > 0)) {
+        nk_warn(
+            x->session.ctx->log, "relay",
+            "%s: --ttl, --header, --reply-to and --correlation are lost: tlspyo's wire does not "
+            "carry them",
+            x->session.target.connect);
+    }
 }
 
 static void on_progress(void *owner)
@@ -417,13 +482,15 @@ int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_coun
     int status =
         relay_endpoint_dest_parse((const char *const *)x.conf->to.v, x.conf->to.n, counts->def,
                                   counts->min, counts->max, &x.dest, &ctx->diag);
-    if (status == 0 && x.conf->daemon &&
-        (x.conf->content > 0 || x.conf->ttl_ms > 0 || x.conf->header.n > 0)) {
-        status = nk_fail(&ctx->diag, NK_EUSAGE, "--content, --ttl and --header exclude --name");
+    if (status == 0) {
+        status = relay_endpoint_send_meta(x.conf, &x.meta, &ctx->diag);
     }
     if (status == 0 && x.conf->daemon) {
-        status = relay_daemon_send_run(ctx, x.conf, &x.dest, counts->def > 0);
+        const struct relay_daemon_send what = {
+            .produce = counts->def > 0, .meta = x.meta, .dest = x.dest};
+        status = relay_daemon_send_run(ctx, x.conf, &what);
         relay_endpoint_dest_clear(&x.dest);
+        relay_endpoint_meta_clear(&x.meta);
         return status;
     }
     if (status == 0 && x.conf->no_wait) {
@@ -445,5 +512,6 @@ int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_coun
     free(x.group);
     relay_endpoint_stop(&x.session);
     relay_endpoint_dest_clear(&x.dest);
+    relay_endpoint_meta_clear(&x.meta);
     return status;
 }

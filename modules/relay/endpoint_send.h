@@ -7,6 +7,7 @@
 #define NK_RELAY_ENDPOINT_SEND_H
 
 #include "relay/endpoint.h"
+#include "relay/endpoint_meta.h"
 
 struct relay_endpoint_send_conf {
     struct relay_endpoint_conf common;
@@ -16,6 +17,7 @@ struct relay_endpoint_send_conf {
     int content; /* 0: as says; else 1 + enum relay_content */
     uint64_t ttl_ms;
     struct nk_strlist header;
+    char *reply_to, *correlation;
     bool lines;
     char *daemon; /* --name: send through this daemon */
     bool no_wait;
@@ -35,12 +37,19 @@ struct relay_endpoint_counts {
  * the relay, return when all of it was acknowledged. */
 int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_counts *counts);
 
-/* relay_endpoint_as_for - what --as says about an object, or means by auto. */
+/* relay_endpoint_as_for - what --as says about an object, or means by auto; with --content what the
+ * data have to be. */
 enum relay_endpoint_as relay_endpoint_as_for(const struct relay_endpoint_send_conf *conf,
                                              bool is_text);
 
-/* relay_endpoint_check_data - can the data be sent as that? 0 or NK_EFORMAT; `where` names them. */
-int relay_endpoint_check_data(const char *where, enum relay_endpoint_as as, const uint8_t *p,
-                              size_t n, struct nk_diag *diag);
+/* relay_endpoint_check_data - can the data be sent as that? 0, NK_EFORMAT or -ENOMEM; `where` names
+ * them. */
+int relay_endpoint_check_data(const struct relay_endpoint_send_conf *conf, const char *where,
+                              bool is_text, const uint8_t *p, size_t n, struct nk_diag *diag);
+
+/* relay_endpoint_send_meta - what --ttl, --header, --reply-to and --correlation say, into *out,
+ * which must be zeroed. 0, NK_EUSAGE or -ENOMEM; relay_endpoint_meta_clear in any case. */
+int relay_endpoint_send_meta(const struct relay_endpoint_send_conf *conf,
+                             struct relay_endpoint_meta *out, struct nk_diag *diag);
 
 #endif

@@ -67,6 +67,10 @@ static int put_meta(struct nk_buf *b, const struct relay_client_object *d)
     status = status == 0 ? put_var(b, "CORRELATION", m->correlation.p, m->correlation.len) : status;
     status = status == 0 ? put_var(b, "ORIGIN", m->origin.p, m->origin.len) : status;
     status = status == 0 ? put_var(b, "REASON", m->reason.p, m->reason.len) : status;
+    if (status == 0 && m->has_expires) {
+        status = nk_buf_printf(b, "OBJECT_EXPIRES=%" PRIu64, m->expires_ms);
+        status = status == 0 ? nk_buf_u8(b, 0) : status;
+    }
     for (unsigned i = 0; i < m->headers && status == 0; i++) {
         status = put_header(b, relay_meta_header(d->meta_block, i));
     }

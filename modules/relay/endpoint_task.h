@@ -4,8 +4,9 @@
  * its environment, and where its answer goes.
  *
  * Environment: OBJECT_GROUP OBJECT_KIND OBJECT_SEQ OBJECT_TRIES OBJECT_CONTENT, with metadata also
- * OBJECT_REPLY_TO OBJECT_CORRELATION OBJECT_ORIGIN OBJECT_REASON, and OBJECT_HEADER_NAME for each
- * header (the name in capitals, everything but letters and digits as '_').
+ * OBJECT_REPLY_TO OBJECT_CORRELATION OBJECT_ORIGIN OBJECT_REASON OBJECT_EXPIRES (ms), and
+ * OBJECT_HEADER_NAME for each header (the name in capitals, everything but letters and digits as
+ * '_').
  */
 #ifndef NK_RELAY_ENDPOINT_TASK_H
 #define NK_RELAY_ENDPOINT_TASK_H

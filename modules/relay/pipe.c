@@ -318,51 +318,8 @@ static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
     sweep(x);
 }
 
-static void put_base64(struct relay_pipe *x, struct nk_json *j, const void *p, size_t n)
-{
-    char *text = n < SIZE_MAX / 2 ? malloc(NK_BASE64_SIZE(n)) : NULL;
-    if (!text) {
-        nk_error(x->session.ctx->log, "relay", "no memory for an object of %zu bytes", n);
-        nk_json_null(j);
-        return;
-    }
-    nk_base64_encode(text, p, n, true);
-    nk_json_str(j, text);
-    free(text);
-}
-
-static void put_content(struct relay_pipe *x, struct nk_json *j,
-                        const struct relay_client_object *d)
-{
-    const struct relay_value *v = NULL;
-    if (d->content == RELAY_CONTENT_PICKLE && relay_value_decode(&x->doc, d->data, d->len) == 0) {
-        v = relay_value_root(&x->doc);
-    }
-    bool text = d->content == RELAY_CONTENT_TEXT || d->content == RELAY_CONTENT_JSON;
-    nk_json_kv_str(j, "type",
-                   v                                    ? relay_value_type_name(v->type)
-                   : d->content == RELAY_CONTENT_TEXT   ? "str"
-                   : d->content == RELAY_CONTENT_JSON   ? "json"
-                   : d->content == RELAY_CONTENT_PICKLE ? "pickle"
-                                                        : "bytes");
-    nk_json_key(j, "value");
-    if (v && v->type == RELAY_VALUE_BYTES) {
-        put_base64(x, j, v->u.s.p, v->u.s.n);
-    } else if (v) {
-        (void)relay_value_to_json(&x->doc, v, j);
-    } else if (text) {
-        nk_json_strn(j, d->data, d->len);
-    } else {
-        put_base64(x, j, d->data, d->len);
-    }
-}
-
 static void on_object(void *owner, const struct relay_client_object *d)
 {
-    static const char *const kinds[] = {[RELAY_KIND_UNKNOWN] = "unknown",
-                                        [RELAY_KIND_RETAINED] = "retained",
-                                        [RELAY_KIND_BROADCAST] = "broadcast",
-                                        [RELAY_KIND_ITEM] = "item"};
     struct relay_pipe *x = owner;
     struct nk_json j;
     uint64_t number = 0;
@@ -372,18 +329,14 @@ static void on_object(void *owner, const struct relay_client_object *d)
         return; /* not acknowledged: it goes to somebody else */
     }
     pipe_begin(x, &j, "object");
-    nk_json_kv_str(&j, "group", relay_client_group_name(x->session.client, d->group));
-    nk_json_kv_str(&j, "kind", kinds[d->kind]);
     if (number > 0) {
         nk_json_kv_u64(&j, "lease", number);
     }
-    if (d->seq > 0) {
-        nk_json_kv_u64(&j, "seq", d->seq);
+    relay_endpoint_json_origin(&j, d, relay_client_group_name(x->session.client, d->group));
+    int rc = relay_endpoint_json_content(&j, &x->doc, d);
+    if (rc < 0) {
+        j.error = rc; /* which pipe_end reports */
     }
-    if (d->tries > 0) {
-        nk_json_kv_u64(&j, "tries", d->tries);
-    }
-    put_content(x, &j, d);
     pipe_end(x, &j);
     if (number == 0) {
         relay_client_ack(x->session.client, &d->lease);

@@ -5,12 +5,14 @@
 
 #include "base/codec.h"
 #include "base/file.h"
+#include "relay/endpoint_meta.h"
 #include "relay/pickle_json_in.h"
 #include "relay/pipe.h"
 
 #define COPIES_MAX 1000000000
 #define DELAY_MAX ((int64_t)UINT32_MAX - 1)
 #define PICKLE_GROWTH 3 /* a pickle against its JSON: "[1,2,3]" grows least, "[[],[]]" nothing */
+#define JSON_GROWTH 6   /* JSON against itself: a character becomes \u00XX */
 #define PICKLE_SLACK ((size_t)4096)
 
 struct request {
@@ -189,9 +191,168 @@ static int get_payload(struct request *r, struct payload *out)
     }
 }
 
+/* --- metadata --------------------------------------------------------------------------------- */
+
+static int add_header(struct request *r, const struct nk_json_value *name,
+                      const struct nk_json_value *value, struct relay_endpoint_meta *m)
+{
+    size_t n, len;
+    const char *s = nk_json_to_text(name, &n), *v = nk_json_to_text(value, &len);
+    struct nk_buf line;
+    if (!v) {
+        return bad(r, "headers: each value is a text, or a list of texts");
+    }
+    if (memchr(s, '=', n)) {
+        return bad(r, "headers: a name has no '='");
+    }
+    nk_buf_init(&line, RELAY_META_MAX);
+    int rc = nk_buf_put(&line, s, n);
+    rc = rc < 0 ? rc : nk_buf_u8(&line, '=');
+    rc = rc < 0 || len == 0 ? rc : nk_buf_put(&line, v, len);
+    rc = rc == NK_ETOOBIG ? bad(r, "headers: too long") : rc;
+    rc = rc < 0 ? rc
+                : relay_endpoint_meta_header(m, (const char *)nk_buf_ptr(&line), nk_buf_len(&line),
+                                             &r->diag);
+    nk_buf_clear(&line);
+    return rc;
+}
+
+static int get_headers(struct request *r, struct relay_endpoint_meta *m)
+{
+    struct nk_json_walk w = {.of = nk_json_get(r->root, "headers")};
+    const struct nk_json_value *v;
+    int rc = 0;
+    if (w.of && nk_json_type(w.of) != NK_JSON_OBJECT) {
+        return bad(r, "headers: an object of texts");
+    }
+    while (rc == 0 && w.of && (v = nk_json_next(&w)) != NULL) {
+        struct nk_json_walk list = {.of = v};
+        const struct nk_json_value *one;
+        if (nk_json_type(v) != NK_JSON_ARRAY) {
+            rc = add_header(r, w.key, v, m);
+            continue;
+        }
+        while (rc == 0 && (one = nk_json_next(&list)) != NULL) {
+            rc = add_header(r, w.key, one, m);
+        }
+    }
+    return rc;
+}
+
+static int get_meta(struct request *r, struct relay_endpoint_meta *m)
+{
+    const struct nk_json_value *reply = nk_json_get(r->root, "reply_to");
+    const struct nk_json_value *id = nk_json_get(r->root, "correlation");
+    size_t n;
+    int64_t ttl;
+    int rc = get_number(r, "ttl", 0, 0, INT64_MAX, &ttl);
+    m->ttl_ms = rc == 0 ? (uint64_t)ttl : 0;
+    if (rc == 0 && reply) {
+        const char *s = nk_json_to_text(reply, &n);
+        rc = s ? relay_endpoint_meta_reply_to(m, s, n, &r->diag) : bad(r, "reply_to: a text");
+    }
+    if (rc == 0 && id) {
+        const char *s = nk_json_to_text(id, &n);
+        rc = s ? relay_endpoint_meta_correlation(m, s, n, &r->diag) : bad(r, "correlation: a text");
+    }
+    return rc < 0 ? rc : get_headers(r, m);
+}
+
+static void put_json(struct nk_json *j, const struct nk_json_value *v)
+{
+    struct nk_json_walk w = {.of = v};
+    const struct nk_json_value *item;
+    const char *s;
+    size_t n;
+    switch (nk_json_type(v)) {
+    case NK_JSON_NULL:
+        nk_json_null(j);
+        break;
+    case NK_JSON_BOOL:
+        nk_json_bool(j, nk_json_to_bool(v));
+        break;
+    case NK_JSON_INT:
+        nk_json_i64(j, nk_json_to_int(v));
+        break;
+    case NK_JSON_UINT:
+        nk_json_u64(j, nk_json_to_uint(v));
+        break;
+    case NK_JSON_DOUBLE:
+        nk_json_f64(j, nk_json_to_double(v));
+        break;
+    case NK_JSON_STRING:
+        s = nk_json_to_text(v, &n);
+        nk_json_strn(j, s, n);
+        break;
+    case NK_JSON_ARRAY:
+    case NK_JSON_OBJECT:
+        if (j->depth >= NK_JSON_DEPTH) {
+            j->error = NK_ETOOBIG;
+            return;
+        }
+        (nk_json_type(v) == NK_JSON_ARRAY ? nk_json_array : nk_json_object)(j);
+        while (j->error == 0 && (item = nk_json_next(&w)) != NULL) {
+            if (w.key) {
+                nk_json_key(j, nk_json_to_text(w.key, NULL));
+            }
+            put_json(j, item);
+        }
+        nk_json_close(j);
+        break;
+    }
+}
+
+/* A value that is sent as JSON is its text. */
+static int value_as_json(struct request *r, const struct nk_json_value *v, struct payload *load)
+{
+    struct nk_json j;
+    struct nk_buf b;
+    nk_buf_init(&b, JSON_GROWTH * nk_buf_len(&r->x->line) + PICKLE_SLACK);
+    nk_json_init(&j, &b, false);
+    put_json(&j, v);
+    int rc = j.error == NK_ETOOBIG ? bad(r, "value: nested too deeply") : nk_json_end(&j);
+    free(load->data);
+    load->data = NULL;
+    rc = rc < 0 ? rc : take(&b, load);
+    nk_buf_clear(&b);
+    return rc;
+}
+
+/* "content": what the data are marked as, instead of the Python object that others get. */
+static int get_content(struct request *r, struct payload *load, struct relay_client_publish *p)
+{
+    static const char *const names[] = {[RELAY_CONTENT_BYTES] = "bytes",
+                                        [RELAY_CONTENT_TEXT] = "text",
+                                        [RELAY_CONTENT_JSON] = "json",
+                                        [RELAY_CONTENT_PICKLE] = "pickle"};
+    const struct nk_json_value *v = nk_json_get(r->root, "content");
+    const char *s = nk_json_to_text(v, NULL);
+    p->wrap = load->wrap;
+    if (!v) {
+        return 0;
+    }
+    for (unsigned i = 0; s && i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcmp(s, names[i]) == 0) {
+            p->content = (enum relay_content)i;
+            p->wrap = RELAY_WRAP_NONE;
+            if (i == RELAY_CONTENT_JSON && nk_json_get(r->root, "value")) {
+                return value_as_json(r, nk_json_get(r->root, "value"), load);
+            }
+            bool pickle = load->wrap == RELAY_WRAP_NONE;
+            bool text = i == RELAY_CONTENT_TEXT || i == RELAY_CONTENT_JSON;
+            if (pickle != (i == RELAY_CONTENT_PICKLE)) {
+                return bad(r, "content: pickle goes with value and pickle, bytes and text do not");
+            }
+            return text && !nk_utf8_valid(load->data, load->n) ? bad(r, "content: not UTF-8") : 0;
+        }
+    }
+    return bad(r, "content: one of bytes, text, json, pickle");
+}
+
 /* --- requests --------------------------------------------------------------------------------- */
 
-static int remember(struct request *r, uint32_t group, uint64_t number, struct pipe_sent *take_note)
+static void remember(struct request *r, uint32_t group, uint64_t number,
+                     struct pipe_sent *take_note)
 {
     take_note->group = group;
     take_note->number = number;
@@ -199,34 +360,48 @@ static int remember(struct request *r, uint32_t group, uint64_t number, struct p
     r->id = (struct pipe_id){0};
     *r->x->sent_end = take_note;
     r->x->sent_end = &take_note->next;
+}
+
+/* Publish; load belongs to the client afterwards. */
+static int publish(struct request *r, const struct relay_client_publish *p, struct payload *load)
+{
+    uint64_t number;
+    struct pipe_sent *note = r->id.given ? calloc(1, sizeof(*note)) : NULL;
+    if (r->id.given && !note) {
+        return -ENOMEM;
+    }
+    uint8_t *data = load->data;
+    load->data = NULL;
+    int rc = relay_client_publish_take(r->x->session.client, p, data, load->n, &number);
+    if (rc < 0) {
+        free(note);
+        return nk_fail_sys(&r->diag, rc, "not sent");
+    }
+    if (note) {
+        remember(r, p->group, number, note);
+    }
     return 0;
 }
 
 static int do_send(struct request *r, bool produce)
 {
     struct relay_client_publish p = {.content = RELAY_CONTENT_PICKLE};
+    struct relay_endpoint_meta meta = {0};
     struct payload load = {0};
-    int64_t copies = 0, ttl = 0;
-    uint64_t number;
+    int64_t copies = 0;
     int rc = get_group(r, false, &p.group);
     rc = rc < 0 || !produce ? rc : get_number(r, "copies", 1, 1, COPIES_MAX, &copies);
-    rc = rc < 0 ? rc : get_number(r, "ttl", 0, 0, INT64_MAX, &ttl);
+    rc = rc < 0 ? rc : get_meta(r, &meta);
     rc = rc < 0 ? rc : get_payload(r, &load);
-    struct pipe_sent *note = rc == 0 && r->id.given ? calloc(1, sizeof(*note)) : NULL;
-    rc = rc == 0 && r->id.given && !note ? -ENOMEM : rc;
-    if (rc < 0) {
-        free(load.data);
-        return rc;
+    rc = rc < 0 ? rc : get_content(r, &load, &p);
+    if (rc == 0) {
+        p.copies = (uint64_t)copies;
+        relay_endpoint_meta_publish(&meta, &p);
+        rc = publish(r, &p, &load);
     }
-    p.copies = (uint64_t)copies;
-    p.ttl_ms = (uint64_t)ttl;
-    p.wrap = load.wrap;
-    rc = relay_client_publish_take(r->x->session.client, &p, load.data, load.n, &number);
-    if (rc < 0) {
-        free(note);
-        return nk_fail_sys(&r->diag, rc, "not sent");
-    }
-    return note ? remember(r, p.group, number, note) : 0;
+    free(load.data);
+    relay_endpoint_meta_clear(&meta);
+    return rc;
 }
 
 static int do_produce(struct request *r)

@@ -164,6 +164,34 @@ def test_send_through_it(programs, relay, work):
     assert d.program.stop() == 0
 
 
+def test_metadata(programs, relay):
+    """They pass a daemon in both directions, whoever sends and whoever reads."""
+    d = Daemon(programs, relay, "d1", "--notify", "jobs=2").connected()
+    d.do("produce", "--to", "jobs", "--to", "others", "--text", '{"n":1}', "--content", "json",
+         "--ttl", "1h", "--header", "a=b", "--header", "c=1", "--header", "c=2=3", "--reply-to",
+         "answers", "--correlation", "id 7")
+    relay_support.succeeded(relay_support.endpoint(
+        relay, "produce", "--to", "jobs", "--text", "x", "--reply-to", "back", "--header", "q=r"))
+    d.wait_waiting(2)
+    got = json.loads(d.do("pop", "-n", "2", "--json"))
+    first = relay_support.lines(relay_support.endpoint(relay, "notify", "others"))[0]
+    for one in (got[0], first):
+        assert one.pop("expires_ms") > 0 and one.pop("seq") > 0
+        assert one.pop("group") in ("jobs", "others")
+        assert one == {"kind": "item", "tries": 0, "type": "json", "value": '{"n":1}',
+                       "reply_to": "answers", "correlation": "id 7",
+                       "headers": {"a": "b", "c": ["1", "2=3"]}}
+    assert got[1]["reply_to"] == "back" and got[1]["headers"] == {"q": "r"}
+    assert got[1]["type"] == "str" and "correlation" not in got[1]
+    for words in (("--header", "nothing"), ("--header", "=x"), ("--correlation", "x" * 65),
+                  ("--reply-to", "x" * 1025), ("--reply-to", "")):
+        check_error(d.run("produce", "--to", "jobs", "--text", "x", *words), 2)
+    check_error(d.run("produce", "--to", "jobs", "--text", "{", "--content", "json"), 1, "not JSON")
+    check_error(d.run("produce", "--to", "jobs", "--text", "x", "--content", "pickle"), 1, "pickle")
+    assert d.do("receive-all") == ""
+    d.do("stop")
+
+
 def test_several_daemons(programs, relay):
     """Each has its name, socket and queue; the same name twice is refused."""
     one = Daemon(programs, relay, "one", "--group", "g").connected()
@@ -389,8 +417,8 @@ def test_socket(programs, relay):
     path = d.state / "endpoint" / "d1" / "control.sock"
     assert stat.S_IMODE(os.stat(path).st_mode) & 0o077 == 0
     for data in (b"GET / HTTP/1.1\r\n\r\n", b"\0" * 64, b"\xff" * 64, b"status\n" * 10,
-                 b"\x0c\0\0\0\x01\0\0\0nk-endpoint\x02", b"\x0c\0\0\0\x01\0\0\0nk-endpoint\x01\0\0\0\0\3\0\0\0",
-                 b"\x0c\0\0\0\x01\0\0\0nk-endpoint\x01\x14\0\0\0\2\0\0\0" + b"\7" * 20):
+                 b"\x0c\0\0\0\x01\0\0\0nk-endpoint\x01", b"\x0c\0\0\0\x01\0\0\0nk-endpoint\x02\0\0\0\0\3\0\0\0",
+                 b"\x0c\0\0\0\x01\0\0\0nk-endpoint\x02\x14\0\0\0\2\0\0\0" + b"\7" * 20):
         with socket.socket(socket.AF_UNIX) as s:
             s.settimeout(support.PATIENCE)
             s.connect(str(path))

@@ -104,6 +104,36 @@ def test_receive(programs, relay):
     assert other.stop() and sender.stop()
 
 
+def test_metadata(programs, relay):
+    """What a program says about an object, and what it is told."""
+    p = Pipe(programs, relay, "--group", "jobs")
+    p.event("connected")
+    p.say("produce", group="jobs", value={"a": [1, 1.5, None, "\u00e9"]}, content="json", ttl=60000,
+          headers={"x": "1", "y": ["2", "3=4"]}, reply_to="back", correlation="id")
+    p.say("produce", group="jobs", text="plain", content="text")
+    p.say("produce", group="jobs", base64="/w==", content="bytes")
+    p.say("produce", group="jobs", value=7, content="pickle", headers={})
+    p.say("notify", group="jobs", n=4)
+    got = [p.event("object") for _ in range(4)]
+    assert got[0].pop("expires_ms") > 0
+    assert {k: v for k, v in got[0].items() if k not in ("event", "lease", "seq")} == {
+        "group": "jobs", "kind": "item", "tries": 0, "type": "json",
+        "value": '{"a":[1,1.5,null,"\u00e9"]}', "headers": {"x": "1", "y": ["2", "3=4"]},
+        "reply_to": "back", "correlation": "id"}
+    assert [(d["type"], d["value"]) for d in got[1:]] == [("str", "plain"), ("bytes", "/w=="),
+                                                         ("int", 7)]
+    assert "headers" not in got[3]
+    for what in ({"value": 1, "content": "bytes"}, {"text": "x", "content": "pickle"},
+                 {"text": "x", "content": "no"}, {"base64": "/w==", "content": "text"},
+                 {"value": 1, "headers": {"a=b": "x"}}, {"value": 1, "headers": []},
+                 {"value": 1, "headers": {"a": 1}}, {"value": 1, "headers": {"": "x"}},
+                 {"value": 1, "reply_to": ""}, {"value": 1, "correlation": "x" * 65},
+                 {"value": 1, "correlation": 7}, {"value": 1, "ttl": -1}):
+        p.say("produce", group="jobs", **what)
+        assert p.event()["event"] == "error", what
+    assert p.close()[0] == 0
+
+
 def test_auto_ack(programs, relay):
     sender = relay.endpoint().wait_joined()
     p = Pipe(programs, relay, "--group", "jobs", "--auto-ack")
