@@ -71,8 +71,9 @@ set_includes() {
     done
     inc=""
     for m in "${MODULES[@]}"; do inc+=" -Ibuild/inc/$m"; done
-    INCLUDES[all]="$inc -Itests -Ivendor/glue $(lib_include mbedtls) $(lib_include libuv) $(lib_include inih) $(lib_include yyjson) $sodium"
+    INCLUDES[all]="$inc -Itests -Ivendor/glue $(lib_include mbedtls) $(lib_include libuv) $(lib_include inih) $(lib_include yyjson) $(lib_include qrcodegen) $sodium"
     INCLUDES[json]="-Ibuild/inc/base $(lib_include yyjson) $sodium"
+    INCLUDES[qr]="${INCLUDES[hs]} $(lib_include qrcodegen)"
     INCLUDES[ini]="-Ibuild/inc/base $(lib_include inih) $sodium"
     INCLUDES[glue]="-Ivendor/glue $(lib_include mbedtls) -isystem $SRC_mbedtls/library $sodium"
 }
@@ -83,6 +84,7 @@ file_class() {
     case $1 in
     modules/base/ini*.c) CLASS=ini ;;
     modules/base/json_read.c) CLASS=json ;;
+    modules/hs/qr.c) CLASS=qr ;;
     modules/*)
         m=${1#modules/}
         m=${m%%/*}
@@ -198,6 +200,8 @@ license_text() {
     mbedtls) printf 'Used under the Apache License 2.0.\n\n' && sed '/GNU GENERAL PUBLIC LICENSE/,$d' "$src/LICENSE" ;;
     libuv) cat "$src/LICENSE" "$src/LICENSE-extra" ;;
     inih) cat "$src/LICENSE.txt" ;;
+    # its licence is the comment at the head of its source
+    qrcodegen) sed -n '/\*\//q;s|^/\* *$||;s|^ \* \{0,1\}||p' "$src/c/qrcodegen.c" ;;
     *) cat "$src/LICENSE" ;;
     esac
 }
@@ -205,7 +209,7 @@ license_text() {
 gen_licenses() {
     local name names="netkit $LIBS_PRODUCT" stamp
     [ "$MODE" != release ] || names+=" musl"
-    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_libsodium $SHA_libuv $SHA_inih $SHA_yyjson"
+    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_libsodium $SHA_libuv $SHA_inih $SHA_yyjson $SHA_qrcodegen"
     [ -f build/gen/licenses-$MODE.c ] && [ "$(cat "build/gen/licenses-$MODE.stamp" 2>/dev/null)" = "$stamp" ] && return
     for name in $names; do
         [ "$name" = netkit ] || printf '\n%s\n\n' ------------------------------------------------------------
@@ -234,7 +238,7 @@ build_id() {
 
 lib_license_id() {
     case $1 in
-    mbedtls) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;; yyjson) echo MIT ;;
+    mbedtls) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;; yyjson | qrcodegen) echo MIT ;;
     esac
 }
 
@@ -290,7 +294,7 @@ END
 }
 
 lib_archives() {
-    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a $DEP_yyjson/libyyjson.a"
+    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a $DEP_yyjson/libyyjson.a $DEP_qrcodegen/libqrcodegen.a"
 }
 
 # The generated objects that every program of ours needs beside libnetkit.a.

@@ -7,7 +7,7 @@
 # of it, the compiler and the flags; it never changes once made. NK_DEPCACHE may name a directory
 # that keeps them for several work trees.
 
-LIBS_PRODUCT="mbedtls libsodium libuv inih yyjson"
+LIBS_PRODUCT="mbedtls libsodium libuv inih yyjson qrcodegen"
 
 # lib_flags NAME: the preprocessor flags that compile the library itself.
 lib_flags() {
@@ -22,6 +22,7 @@ lib_flags() {
     libuv) echo "-I$src/include -I$src/src -D_FILE_OFFSET_BITS=64 -D_LARGEFILE_SOURCE" ;;
     inih) echo "-I$src $(inih_macros)" ;;
     yyjson) echo "-I$src/src $(yyjson_macros)" ;;
+    qrcodegen) echo "-I$src/c -DNDEBUG" ;;
     cmocka)
         echo "-I$src/include -DHAVE_INTTYPES_H -DHAVE_MALLOC_H -DHAVE_SIGNAL_H -DHAVE_STRINGS_H" \
             "-DHAVE_CLOCK_REALTIME -DHAVE_SIGLONGJMP -DHAVE_STRSIGNAL -DHAVE_STRUCT_TIMESPEC" \
@@ -104,6 +105,7 @@ lib_sources() {
         ;;
     inih) printf '%s\n' "$src/ini.c" ;;
     yyjson) printf '%s\n' "$src/src/yyjson.c" ;;
+    qrcodegen) printf '%s\n' "$src/c/qrcodegen.c" ;;
     cmocka) printf '%s\n' "$src/src/cmocka.c" ;;
     esac
 }
@@ -120,7 +122,7 @@ file_flags() {
     # handshakes and records; the rest of mbedTLS (certificates, negotiation) is better small
     release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|chachapoly|constant_time|ecp*|gcm|poly1305).c) ;;
     release:mbedtls:*/@(sha256|sha512|ssl_msg|block_cipher|cipher|md|psa_crypto|psa_crypto_aead).c) ;;
-    release:mbedtls:* | release:yyjson:*) echo "-Os" ;;
+    release:mbedtls:* | release:yyjson:* | release:qrcodegen:*) echo "-Os" ;;
     esac
 }
 
@@ -219,6 +221,7 @@ lib_include() {
     libuv) echo "-isystem $src/include" ;;
     inih) echo "-isystem $src $(inih_macros)" ;;
     yyjson) echo "-isystem $src/src $(yyjson_macros)" ;;
+    qrcodegen) echo "-isystem $src/c" ;;
     cmocka) echo "-isystem $src/include" ;;
     esac
 }

@@ -114,6 +114,7 @@ $ netkit --version | sed 's/ [0-9].*/ N/; s/(.*/(...)/; s/build.*/build X/'
 > libuv N
 > inih N
 > yyjson N
+> qrcodegen N
 $ netkit -V hello | head -n 1 | sed 's/ [0-9].*/ N/'
 > netkit N
 $ netkit list -v | grep config
