@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# The native wire against other brokers: the same load (broker_load.c), in the same run, one after
-# the other. Brokers that are not installed are named and left out (Debian: nats-server,
-# redis-server or valkey-server, mosquitto).
+# The native wire against other brokers: the same load (broker/), in the same run, in turns. Brokers
+# that are not installed are named and left out (Debian: nats-server, redis-server or valkey-server,
+# mosquitto).
 #
 #   SECONDS_EACH   length of one measurement (2)
 set -euo pipefail
@@ -16,7 +16,9 @@ stop_all() { for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done; 
 trap 'stop_all; rm -rf "$dir"' EXIT
 python=$(bench_python)
 load=build/bench/broker_load
-./build.sh program debug tests/bench/broker_load.c $load -O2 -Wno-conversion \
+# all but main.c, which comes first
+sources=(tests/bench/broker/[!m]*.c)
+./build.sh program debug tests/bench/broker/main.c $load -O2 "${sources[@]}" \
     -Wl,--no-as-needed -lssl -lcrypto
 
 free_port() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
@@ -24,7 +26,9 @@ wait_port() { "$python" tests/bench/wait_port.py "$1"; }
 
 (umask 077 && head -c 18 /dev/urandom | base64 | tr '+/' 'ab' >"$dir/password")
 "$netkit" cert new -o "$dir/cert" >/dev/null
+"$netkit" cert new -o "$dir/client" >/dev/null
 cert=$dir/cert/certificate.pem key=$dir/cert/key.pem
+client_cert=$dir/client/certificate.pem client_key=$dir/client/key.pem
 declare -A port pid proto
 brokers=()
 
@@ -38,12 +42,15 @@ started() {
     fi
 }
 
+# start_netkit NAME TLS|TCP [OPTION..]
 start_netkit() {
-    local p
+    local name=$1 connection=$2 p
+    shift 2
     p=$(free_port)
-    "$netkit" relay --quiet --engine memory --state-dir "$dir/$1" --connection "$2" --wire native \
-        --listen "tcp:127.0.0.1:$p" --password-file "$dir/password" --cert "$cert" --key "$key" 2>"$dir/$1.log" &
-    started "$1" nk "$p" $!
+    "$netkit" relay --quiet --engine memory --state-dir "$dir/$name" --connection "$connection" --wire native \
+        --listen "tcp:127.0.0.1:$p" --password-file "$dir/password" --cert "$cert" --key "$key" "$@" \
+        2>"$dir/$name.log" &
+    started "$name" nk "$p" $!
 }
 
 start_nats() {
@@ -82,6 +89,7 @@ start_mosquitto() {
 
 start_netkit netkit TCP
 start_netkit netkit-tls TLS
+start_netkit netkit-mtls TLS --client-ca "$client_cert"
 redis=$(command -v redis-server || command -v valkey-server || true)
 for name in nats-server "${redis:-redis-server}" mosquitto; do
     command -v "$name" >/dev/null || { printf '  %s is not installed: left out\n' "$name" && continue; }
@@ -92,55 +100,97 @@ for name in nats-server "${redis:-redis-server}" mosquitto; do
     esac
 done
 
-# run NAME MODE SIZE N WINDOW: the median of three, by the first figure
-run() {
-    local tls="" out=() i
-    [ "${1%-tls}" = "$1" ] || tls=tls
-    for i in 1 2 3; do
-        out+=("$(timeout 60 $load "${proto[$1]}" "$2" "${port[$1]}" "${pid[$1]}" "$3" "$4" "$seconds" "$5" \
-            $tls "$dir/password" || echo 0 0 0)")
+# load NAME MODE [NAME=VALUE]..: one measurement; zeros when there is none
+load() {
+    local name=$1 mode=$2 args=(password="$dir/password")
+    shift 2
+    case $name in
+    *-mtls) args+=(tls=1 cert="$client_cert" key="$client_key") ;;
+    *-tls) args+=(tls=1) ;;
+    esac
+    timeout 60 $load "${proto[$name]}" "$mode" "${port[$name]}" "${pid[$name]}" "${args[@]}" "$@" || echo 0 0 0
+}
+
+# measure SUFFIX MODE [NAME=VALUE]..: netkit and all brokers in turns, three times, so that a change
+# of the machine's load meets all of them. Leaves each one's median (by the first figure) in `line`.
+declare -A line
+measure() {
+    local suffix=$1 mode=$2 names=() name i
+    shift 2
+    for name in netkit "${brokers[@]}"; do
+        [ -z "${port[$name$suffix]:-}" ] || names+=("$name")
     done
-    printf '%s\n' "${out[@]}" | sort -n | sed -n 2p
+    for i in 1 2 3; do
+        for name in "${names[@]}"; do load "$name$suffix" "$mode" "$@" >"$dir/$name.$i"; done
+    done
+    line=()
+    for name in "${names[@]}"; do line[$name]=$(cat "$dir/$name".[123] | sort -n | sed -n 2p); done
+}
+
+# field N NAME: a figure of a broker. peers N: the same of all but netkit, as bench_row takes them.
+field() { cut -d' ' -f"$1" <<<"${line[$2]}"; }
+peers() {
+    local b
+    for b in "${brokers[@]}"; do
+        [ -z "${line[$b]:-}" ] || printf '%s=%s ' "$b" "$(field "$1" "$b")"
+    done
+}
+# best N high|low: the best figure of a peer; nothing without one
+best() {
+    local order=-n
+    [ "$2" = low ] || order=-rn
+    peers "$1" | tr ' ' '\n' | sed -n 's/.*=//p' | awk '$1 > 0' | sort $order | head -n 1
 }
 
 # throughput CASE SUFFIX SIZE N WINDOW TARGET FACTOR
 throughput() {
-    local rate cpu mb b best=0 rates="" cpus="" line
-    read -r rate cpu mb <<<"$(run "netkit$2" thr "$3" "$4" "$5")"
-    for b in "${brokers[@]}"; do
-        [ -n "${port[$b$2]:-}" ] || continue
-        line=$(run "$b$2" thr "$3" "$4" "$5")
-        rates+="$b=${line%% *} "
-        cpus+="$b=$(cut -d' ' -f2 <<<"$line") "
-        best=$(awk -v a="$best" -v b="${line%% *}" 'BEGIN { print (a > b ? a : b) }')
-    done
-    bench_row "$1" rate "msg/s" "$rate" "$rates" ">= $6" "$(at_least "$rate" "$6")"
-    bench_row "$1" "cpu per delivery" ns "$cpu" "$cpus" "" -
-    [ "$best" = 0 ] || bench_row "$1" "ratio to best peer" "" "$(ratio "$rate" "$best")" "" ">= $7" \
-        "$(at_least "$(ratio "$rate" "$best")" "$7")"
-    [ "$3" -lt 65536 ] || bench_row "$1" payload MB/s "$mb" "" ">= 600" "$(at_least "$mb" 600)"
+    local rate top
+    measure "$2" thr size="$3" n="$4" ahead="$5" seconds="$seconds"
+    rate=$(field 1 netkit)
+    top=$(best 1 high)
+    bench_row "$1" rate "msg/s" "$rate" "$(peers 1)" ">= $6" "$(at_least "$rate" "$6")"
+    [ -z "$top" ] || bench_row "$1" "ratio to best peer" "" "$(ratio "$rate" "$top")" "" ">= $7" \
+        "$(at_least "$(ratio "$rate" "$top")" "$7")"
+    bench_row "$1" "cpu per delivery" ns "$(field 2 netkit)" "$(peers 2)" "" -
+    [ "$3" -lt 65536 ] || bench_row "$1" payload MB/s "$(field 3 netkit)" "$(peers 3)" ">= 600" \
+        "$(at_least "$(field 3 netkit)" 600)"
 }
 
+# lowest CASE METRIC UNIT FIELD: no worse than the best peer
+lowest() {
+    local value top met=-
+    value=$(field "$4" netkit)
+    top=$(best "$4" low)
+    [ -z "$top" ] || met=$(at_most "$value" "$top")
+    bench_row "$1" "$2" "$3" "$value" "$(peers "$4")" "${top:+<= $top}" "$met"
+    [ -z "$top" ] || bench_row "$1" "$2, ratio to best peer" "" "$(ratio "$value" "$top")" "" "<= 1" "$met"
+}
+
+# latency CASE SUFFIX: on one processor, where the figure is the broker's; then wherever the
+# scheduler puts broker and load, where most of it is the waking of an idle processor
 latency() {
-    local p50 p99 b best=1000000 peers="" line
-    read -r p50 p99 <<<"$(run "netkit$2" ping 64 1 1)"
-    for b in "${brokers[@]}"; do
-        [ -n "${port[$b$2]:-}" ] || continue
-        line=$(run "$b$2" ping 64 1 1)
-        peers+="$b=${line%% *} "
-        best=$(awk -v a="$best" -v b="${line%% *}" 'BEGIN { print (b > 0 && b < a ? b : a) }')
-    done
-    bench_row "$1" p50 us "$p50" "$peers" "<= $best" "$(at_most "$p50" "$best")"
-    bench_row "$1" p99 us "$p99" "" "" -
+    measure "$2" ping one-cpu=1 seconds="$seconds"
+    lowest "$1" p50 us 1
+    bench_row "$1" p99 us "$(field 2 netkit)" "$(peers 2)" "" -
+    lowest "$1" "cpu per message" us 3
+    measure "$2" ping seconds="$seconds"
+    bench_row "$1, two processors" p50 us "$(field 1 netkit)" "$(peers 1)" "" -
+    bench_row "$1, two processors" p99 us "$(field 2 netkit)" "$(peers 2)" "" -
 }
 
 idle() {
-    local bytes b peers=""
-    bytes=$(run "netkit$2" idle 64 200 1)
-    for b in "${brokers[@]}"; do
-        [ -z "${port[$b$2]:-}" ] || peers+="$b=$(run "$b$2" idle 64 200 1) "
-    done
-    bench_row "$1" "memory" bytes "$bytes" "$peers" "<= $3" "$(at_most "$bytes" "$3")"
+    measure "$2" idle n=200
+    bench_row "$1" "memory" bytes "$(field 1 netkit)" "$(peers 1)" "<= $3" "$(at_most "$(field 1 netkit)" "$3")"
+}
+
+# handshake CASE MODE TARGET PLAIN: connections with TLS, and what is left of one without the cost
+# of a plain connection (PLAIN, us)
+handshake() {
+    local value
+    measure -tls "$2" n=300 one-cpu=1
+    value=$(awk -v a="$(field 1 netkit)" -v b="$4" 'BEGIN { printf "%.1f", a - b }')
+    bench_row "$1" "cpu of connection" us "$(field 1 netkit)" "$(peers 1)" "" -
+    bench_row "$1" "cpu of handshake" us "$value" "" "<= $3" "$(at_most "$value" "$3")"
 }
 
 bench_begin relay "one publisher to n subscribers; the publisher stays a window ahead of the slowest"
@@ -149,8 +199,14 @@ throughput "1 to 100, 64 B" "" 64 100 8192 15000000 2
 throughput "1 to 1, 1 KB, TLS" -tls 1024 1 2048 300000 1.2
 throughput "1 to 100, 1 KB, TLS" -tls 1024 100 2048 1000000 1
 throughput "1 to 1, 64 KB, TLS" -tls 65536 1 32 9155 1
-latency "ping 64 B" ""
-latency "ping 64 B, TLS" -tls
+measure "" connect n=1000
+plain=$(field 1 netkit)
+bench_row "plain connection" "cpu of connection" us "$plain" "$(peers 1)" "" -
+handshake "full handshake" handshake 1200 "$plain"
+handshake "resumed handshake" resume 350 "$plain"
 idle "idle endpoint" "" 2048
 idle "idle endpoint, TLS" -tls 8192
+idle "idle endpoint, mTLS" -mtls 10240
+latency "ping 64 B, TLS" -tls
+latency "ping 64 B" ""
 bench_end
