@@ -46,10 +46,7 @@ void relay_eq_detach(struct relay_engine *e, struct relay_member *m)
 {
     m->gone = true;
     if (submit(e, &(struct relay_op){.kind = RELAY_OP_LEAVE, .m = m}) < 0) {
-        /* operations of m may still wait, so the struct itself has to stay: a small leak, once,
-         * when memory has run out */
-        m->keep_ms = 0;
-        relay_queue_leave(eq(e)->q, m);
+        relay_queue_abandon(eq(e)->q, m); /* operations of m may still wait */
     }
 }
 

@@ -172,6 +172,10 @@ int relay_queue_unwatch(struct relay_queue *q, struct relay_member *m, struct re
  */
 bool relay_queue_leave(struct relay_queue *q, struct relay_member *m);
 
+/* relay_queue_abandon - m leaves, tag or not, and belongs to the queue, which frees it at its own
+ * end: for an engine without memory to remember that operations still name it. */
+void relay_queue_abandon(struct relay_queue *q, struct relay_member *m);
+
 /*
  * relay_queue_resume - m can be found by this tag from now on, and is kept for keep_ms after it
  * left. 1: another member had that tag, absent or not; its seats, credit and leases are m's now,

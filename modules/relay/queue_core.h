@@ -120,7 +120,8 @@ struct relay_queue {
     struct relay_copy *free_copies;
     struct relay_copy_slab *slabs;
     size_t used_copies, nslabs;
-    struct relay_member **tag; /* buckets */
+    struct relay_member *abandoned; /* by next_tag */
+    struct relay_member **tag;      /* buckets */
     size_t ntags, tag_buckets;
     struct relay_producers producers;
     const struct relay_queue_journal *journal;

@@ -190,6 +190,14 @@ bool relay_queue_leave(struct relay_queue *q, struct relay_member *m)
     return false;
 }
 
+void relay_queue_abandon(struct relay_queue *q, struct relay_member *m)
+{
+    m->gone = true;
+    leave_all(q, m); /* it has no tag any more */
+    m->next_tag = q->abandoned;
+    q->abandoned = m;
+}
+
 /* All of the old member's seats are m's. */
 static void take_over(struct relay_member *m, struct relay_member *old)
 {
@@ -242,6 +250,10 @@ void relay_core_members_free(struct relay_queue *q)
             s->member->nseats = 0;
             free(s);
         }
+    }
+    for (struct relay_member *m = q->abandoned, *next; m; m = next) {
+        next = m->next_tag;
+        free(m);
     }
     for (size_t i = 0; i < q->tag_buckets; i++) {
         for (struct relay_member *m = q->tag[i], *next; m; m = next) {
