@@ -24,6 +24,7 @@ void hs_findings_clear(struct hs_findings *l)
     *l = (struct hs_findings){0};
 }
 
+static char *format(const char *fmt, va_list ap) __attribute__((format(printf, 1, 0)));
 static char *format(const char *fmt, va_list ap)
 {
     char *text = NULL;
