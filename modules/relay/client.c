@@ -97,9 +97,12 @@ void relay_client_close(struct relay_client *c)
     if (!c || c->closed) {
         return;
     }
+    c->closed = true; /* nothing is reported from here on */
+    if (c->stream && client_in_session(c) && c->wire->leave) {
+        c->wire->leave(c);
+    }
     drop_stream(c);
     nk_app_defer_cancel(c->app, &c->report);
-    c->closed = true;
     if (c->depth == 0) {
         free_client(c);
     }

@@ -152,6 +152,10 @@ void client_native_acks_again(struct client_native *t);
 void client_native_acks_clear(struct client_native *t);
 bool client_native_acks_left(const struct client_native *t);
 
+/* client_native_leave - acknowledgements so far and GOAWAY, unless a write stands in the middle:
+ * leases go back at once then, not after the relay's grace. */
+void client_native_leave(struct relay_client *c);
+
 /* client_native_reap - free what is settled of the group, now or when the present write is done. */
 void client_native_reap(struct relay_client *c, struct client_group *g);
 

@@ -8,6 +8,8 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "base/log.h"
+#include "core/stream.h"
 #include "relay/client_native.h"
 
 #define LARGE_IOV                                                                                  \
@@ -499,6 +501,23 @@ int client_native_iov(struct relay_client *c, struct iovec *out)
     int n = t->niov - t->at;
     memcpy(out, t->iov + t->at, (size_t)n * sizeof(*out));
     return n;
+}
+
+void client_native_leave(struct relay_client *c)
+{
+    struct client_native *t = client_native_of(c);
+    uint8_t frame[RELAY_NATIVE_GOAWAY_MAX];
+    if (t->at < t->niov || t->said_bye) {
+        return;
+    }
+    put_acks(c);
+    if (!c->stream) {
+        return;
+    }
+    client_native_control(c, frame, relay_native_put_goaway(frame, RELAY_GOAWAY_DONE, ""));
+    if (nk_stream_write(c->stream, nk_buf_ptr(&t->control), nk_buf_len(&t->control)) < 0) {
+        nk_debug(nk_app_log(c->app), "relay", "the relay could not be told that we end");
+    }
 }
 
 static void reap_all(struct relay_client *c)

@@ -547,6 +547,24 @@ static void test_finish(void **state)
     assert_int_equal(client_kit_expect(&t->k, 'E')->status, 0);
 }
 
+/* Who ends at once says so, with what it has acknowledged: the rest goes back without delay. */
+static void test_close_says_goodbye(void **state)
+{
+    struct native *t = *state;
+    login(t);
+    relay_client_credit(t->k.client, 0, 2);
+    (void)expect(t, RELAY_N_CREDIT);
+    object(t, RELAY_N_ITEM, 0, 3, "a", 1);
+    (void)client_kit_expect(&t->k, 'O');
+    object(t, RELAY_N_ITEM, 0, 4, "b", 1);
+    const struct relay_client_lease first = client_kit_expect(&t->k, 'O')->d.lease;
+    relay_client_ack(t->k.client, &first);
+    relay_client_close(t->k.client);
+    t->k.client = NULL;
+    (void)expect(t, RELAY_N_ACK);
+    (void)expect(t, RELAY_N_GOAWAY);
+}
+
 static void test_refusals(void **state)
 {
     struct native *t = *state;
@@ -660,6 +678,7 @@ int nk_test_relay_client_native(void)
         ROW(test_acknowledgements_are_batched_and_said_again),
         ROW(test_claims_of_a_resumed_session),
         ROW(test_finish),
+        ROW(test_close_says_goodbye),
         ROW(test_refusals),
         ROW(test_refused_membership_ends),
         ROW(test_becoming_a_member_later),

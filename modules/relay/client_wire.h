@@ -66,6 +66,9 @@ struct client_wire {
     /* the connection has gone: forget what was said on it. Objects in doubt (sent, not answered,
      * and not to be sent again) are settled with -ECONNRESET; returns how many */
     uint64_t (*lost)(struct relay_client *c);
+    /* the owner ends at once: tell the relay, if that can be written now, so that it need not wait
+     * for us; in a session only, and the stream is closed next. NULL: closing is enough */
+    void (*leave)(struct relay_client *c);
     uint64_t (*doubt)(const struct relay_client *c); /* how many these would be */
     /* the connection was closed in this state: fill why. *retry: another attempt may help although
      * it looks like a refusal */

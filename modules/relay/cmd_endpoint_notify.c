@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "relay/daemon_send.h"
+#include "relay/endpoint_files.h"
 #include "relay/endpoint_receive.h"
 
 #define NOTIFY_MAX 1000000000
@@ -10,12 +11,14 @@
 struct notify_conf {
     struct relay_endpoint_conf common;
     int format;
+    char *dir;
     bool no_wait;
     char *daemon;
 };
 
 static const struct nk_opt opts[] = {
     RELAY_ENDPOINT_FORMAT_ROW(struct notify_conf),
+    RELAY_ENDPOINT_DIR_ROW(struct notify_conf),
     {.name = "no-wait",
      .type = NK_OPT_FLAG,
      .offset = NK_FIELD(struct notify_conf, no_wait),
@@ -44,6 +47,7 @@ static int receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_dest *des
     }
     const struct relay_endpoint_receive what = {.conf = &conf->common,
                                                 .format = (enum relay_endpoint_format)conf->format,
+                                                .dir = conf->dir,
                                                 .groups = groups,
                                                 .ngroups = dest->n,
                                                 .demand = dest->v,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
+#include "relay/endpoint_files.h"
 #include "relay/endpoint_receive.h"
 
 #define NOTIFY_MAX 1000000000
@@ -9,6 +10,7 @@ struct receive_conf {
     struct relay_endpoint_conf common;
     struct nk_strlist group;
     int format;
+    char *dir;
     int64_t notify;
     int64_t max_items;
 };
@@ -21,6 +23,7 @@ static const struct nk_opt opts[] = {
      .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,
      .help = "Group to join; may be repeated"},
     RELAY_ENDPOINT_FORMAT_ROW(struct receive_conf),
+    RELAY_ENDPOINT_DIR_ROW(struct receive_conf),
     {.name = "notify",
      .type = NK_OPT_INT,
      .offset = NK_FIELD(struct receive_conf, notify),
@@ -55,6 +58,7 @@ static int run(struct nk_cmd_ctx *ctx)
     }
     const struct relay_endpoint_receive what = {.conf = &conf->common,
                                                 .format = (enum relay_endpoint_format)conf->format,
+                                                .dir = conf->dir,
                                                 .groups = (const char *const *)conf->group.v,
                                                 .ngroups = conf->group.n,
                                                 .demand = demand,
@@ -67,7 +71,7 @@ static int run(struct nk_cmd_ctx *ctx)
 }
 
 const struct nk_cmd nk_cmd_endpoint_receive = {
-    .synopsis = "--group GROUP.. [--notify N] [-n N] [--format FORMAT]",
+    .synopsis = "--group GROUP.. [--notify N] [-n N] [--format FORMAT] [--dir DIR]",
     .summary = "Print the objects that arrive for groups",
     .description =
         "Joins the groups and prints every object as it arrives: broadcasts (first the one that "
@@ -80,8 +84,10 @@ const struct nk_cmd nk_cmd_endpoint_receive = {
         "come "
         "again then. SIGTERM ends it with status 0. With --timeout it ends after that time: with "
         "status 0, or 75 when fewer than --max-items came.",
-    .examples = "netkit endpoint receive --group workers -n 1 --format raw > weights.bin\n"
-                "netkit endpoint receive --group jobs --notify 10 -n 10",
+    .examples =
+        "netkit endpoint receive --group workers -n 1 --format raw > weights.bin\n"
+        "netkit endpoint receive --group jobs --notify 10 -n 10\n"
+        "netkit endpoint receive --group photos --format files --dir in/  # a file for each",
     .opts = opts,
     .conf_size = sizeof(struct receive_conf),
     .run = run,

@@ -17,11 +17,39 @@ struct reader {
     struct relay_value_doc doc;
     bool array; /* --json: all of it is one document */
     uint64_t items;
+    uint64_t counter; /* of files without a number */
 };
+
+/* Into a file, and its path into x->out. */
+static int write_file(struct reader *x, const struct relay_client_object *d, const char *group)
+{
+    const struct relay_daemon_read_conf *conf = x->ctx->conf;
+    struct relay_endpoint_file *f;
+    int rc = relay_endpoint_file_new(&f, &x->doc, d, group, x->array);
+    if (rc < 0) {
+        return nk_fail_sys(&x->ctx->diag, rc, "cannot write an object of %zu bytes", d->len);
+    }
+    rc = relay_endpoint_file_write(f, conf->dir, &x->counter, &x->ctx->diag);
+    rc = rc < 0 ? rc : relay_endpoint_file_print(f, &x->out);
+    relay_endpoint_file_free(f);
+    return rc;
+}
+
+static int format_object(struct reader *x, const struct relay_client_object *d, const char *group)
+{
+    const struct relay_daemon_read_conf *conf = x->ctx->conf;
+    enum relay_endpoint_format format =
+        x->array ? ENDPOINT_JSON : (enum relay_endpoint_format)conf->format;
+    if (conf->format == ENDPOINT_FILES) {
+        return write_file(x, d, group);
+    }
+    int rc = relay_endpoint_format_delivery(&x->out, format, &x->doc, d, group);
+    return rc < 0 ? nk_fail_sys(&x->ctx->diag, rc, "cannot print an object of %zu bytes", d->len)
+                  : 0;
+}
 
 static int print_object(struct reader *x, const uint8_t *p, size_t n)
 {
-    const struct relay_daemon_read_conf *conf = x->ctx->conf;
     struct relay_daemon_object o;
     int rc = relay_daemon_get_object(p, n, &o);
     if (rc == 0 && (o.kind > RELAY_KIND_ITEM || o.content > RELAY_CONTENT_PICKLE)) {
@@ -30,8 +58,6 @@ static int print_object(struct reader *x, const uint8_t *p, size_t n)
     if (rc < 0) {
         return nk_fail(&x->ctx->diag, rc, "endpoint %s: not an answer", x->link.name);
     }
-    enum relay_endpoint_format format =
-        x->array ? ENDPOINT_JSON : (enum relay_endpoint_format)conf->format;
     nk_buf_init(&x->out, o.len > SIZE_MAX / (2 * OUTPUT_GROWTH)
                              ? o.len
                              : o.len * OUTPUT_GROWTH + OUTPUT_SLACK);
@@ -52,10 +78,8 @@ static int print_object(struct reader *x, const uint8_t *p, size_t n)
                                           .meta_block = has_meta ? o.meta : NULL,
                                           .data = o.data,
                                           .len = o.len};
-    rc = relay_endpoint_format_delivery(&x->out, format, &x->doc, &d, glen > 0 ? group : NULL);
-    if (rc < 0) {
-        rc = nk_fail_sys(&x->ctx->diag, rc, "cannot print an object of %zu bytes", o.len);
-    } else if (x->array) {
+    rc = format_object(x, &d, glen > 0 ? group : NULL);
+    if (rc == 0 && x->array) {
         x->out.len--; /* the line end */
         fputs(x->items > 0 ? ",\n " : "[", stdout);
     }
@@ -115,7 +139,12 @@ int relay_daemon_read_run(struct nk_cmd_ctx *ctx, enum relay_daemon_mode mode)
     const struct relay_daemon_read_conf *conf = ctx->conf;
     struct reader x = {.ctx = ctx, .array = ctx->globals->json};
     uint64_t limit = ctx->globals->timeout_ms;
-    int rc = relay_daemon_connect(&x.link, ctx, conf->name, limit ? limit + LATE_MS : 0);
+    int rc =
+        relay_endpoint_files_check((enum relay_endpoint_format)conf->format, conf->dir, &ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = relay_daemon_connect(&x.link, ctx, conf->name, limit ? limit + LATE_MS : 0);
     rc = rc != 0 ? rc : ask(&x, mode);
     rc = rc != 0 ? rc : print_all(&x);
     if (rc == 0 && x.array) {

@@ -4,13 +4,14 @@
 #define NK_RELAY_DAEMON_READ_H
 
 #include "relay/daemon_ask.h"
-#include "relay/endpoint_print.h"
+#include "relay/endpoint_files.h"
 
 struct relay_daemon_read_conf {
     char *name;
     int64_t max_items;
     bool block;
     int format;
+    char *dir;
 };
 
 /* The rows, without and with --max-items. */
@@ -22,7 +23,8 @@ struct relay_daemon_read_conf {
          .offset = NK_FIELD(struct relay_daemon_read_conf, block),                                 \
          .flags = NK_OPT_CLI_ONLY,                                                                 \
          .help = "Wait until there is at least one object; with --timeout for so long"},           \
-        RELAY_ENDPOINT_FORMAT_ROW(struct relay_daemon_read_conf)
+        RELAY_ENDPOINT_FORMAT_ROW(struct relay_daemon_read_conf),                                  \
+        RELAY_ENDPOINT_DIR_ROW(struct relay_daemon_read_conf)
 
 #define RELAY_DAEMON_MAX_ROW                                                                       \
     {                                                                                              \

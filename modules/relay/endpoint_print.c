@@ -10,6 +10,8 @@
 #include "core/stream.h"
 
 const char *const relay_endpoint_formats[] = {"json", "text", "raw", "pickle", NULL};
+const char *const relay_endpoint_receive_formats[] = {"json",   "text",  "raw",
+                                                      "pickle", "files", NULL};
 
 static bool is_octets(const struct relay_value *v)
 {

@@ -31,21 +31,29 @@ struct nk_stream;
  * - raw: the bytes of a str or bytes object, of anything else its pickle; nothing is added.
  *
  * - pickle: the pickle, whatever it is; nothing is added.
+ *
+ * - files: a file for each object (endpoint_files.h); not for the functions below.
  */
-enum relay_endpoint_format { ENDPOINT_JSON, ENDPOINT_TEXT, ENDPOINT_RAW, ENDPOINT_PICKLE };
+enum relay_endpoint_format {
+    ENDPOINT_JSON,
+    ENDPOINT_TEXT,
+    ENDPOINT_RAW,
+    ENDPOINT_PICKLE,
+    ENDPOINT_FILES
+};
 
-/* Choices of --format, in the order of enum relay_endpoint_format. */
-extern const char *const relay_endpoint_formats[];
+/* Choices of --format, in the order of enum relay_endpoint_format: without and with files. */
+extern const char *const relay_endpoint_formats[], *const relay_endpoint_receive_formats[];
 
 /* The row of --format for commands that print what they receive; conf is their configuration struct
  * with an `int format`. */
 #define RELAY_ENDPOINT_FORMAT_ROW(conf)                                                            \
     {                                                                                              \
         .name = "format", .type = NK_OPT_ENUM, .offset = NK_FIELD(conf, format), .arg = "FORMAT",  \
-        .def = "json", .choices = relay_endpoint_formats,                                          \
+        .def = "json", .choices = relay_endpoint_receive_formats,                                  \
         .help = "json: a line {\"type\":..,\"value\":..} for each object, bytes in base64; text: " \
                 "str and bytes as they are, one line each; raw: the same without line ends; "      \
-                "pickle: as it came"                                                               \
+                "pickle: as it came; files: a file for each object in --dir"                       \
     }
 
 /* relay_endpoint_format_object - append the object (a pickle of n bytes) to out. doc is working

@@ -8,12 +8,15 @@
 #include <unistd.h>
 
 #include "core/app.h"
+#include "relay/endpoint_files.h"
 #include "relay/endpoint_progress.h"
 
 #define OUTPUT_GROWTH 6 /* JSON of an object against its pickle: a control byte becomes \u00XX */
 #define OUTPUT_SLACK ((size_t)1 << 20)
 #define WRITE_BYTES ((size_t)256 << 10) /* formatted objects are written at once beyond this */
 #define LEASES_FIRST 64
+#define FILES_BYTES ((size_t)16 << 20) /* that wait for the disk: no more are read */
+#define FILES_COUNT 4096
 
 struct receiver {
     struct relay_endpoint_session session;
@@ -26,8 +29,9 @@ struct receiver {
     struct nk_defer flush;
     struct relay_client_lease *lease; /* of what is formatted and not written */
     size_t nleases, cap;
-    bool writing; /* the output is slow: on_drained follows */
-    bool ending;  /* no more objects; finish when everything is written */
+    struct relay_endpoint_filing files; /* --format files */
+    bool writing;                       /* the output is slow: on_drained follows */
+    bool ending;                        /* no more objects; finish when everything is written */
 };
 
 static void write_out(struct receiver *x);
@@ -78,10 +82,11 @@ static void written(struct receiver *x)
     x->writing = false;
     x->items += x->nleases;
     x->nleases = 0;
-    if (x->ending) {
+    if (x->ending && x->files.n == 0) {
         relay_client_finish(x->session.client);
     } else {
-        relay_client_pause(x->session.client, false);
+        relay_client_pause(x->session.client,
+                           x->files.n >= FILES_COUNT || x->files.bytes >= FILES_BYTES);
     }
 }
 
@@ -101,6 +106,9 @@ static void write_out(struct receiver *x)
 {
     if (x->writing) {
         return;
+    }
+    if (x->nleases == 0 && x->files.n > 0) {
+        return; /* on_files follows */
     }
     int status = x->nleases > 0 ? relay_endpoint_sink_flush(&x->out) : 1;
     if (status == 0) {
@@ -146,10 +154,57 @@ static int keep_lease(struct receiver *x, const struct relay_client_lease *l)
     return 0;
 }
 
+static void cannot_print(struct receiver *x, int status, size_t len)
+{
+    struct nk_diag why = {0};
+    (void)nk_fail_sys(&why, status, "cannot print an object of %zu bytes", len);
+    relay_endpoint_end(&x->session, status, &why);
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
+
+/* They are on the disk: say so, then acknowledge. */
+static void on_files(void *owner, struct relay_endpoint_file *take_list)
+{
+    struct receiver *x = owner;
+    int status = 0;
+    while (take_list) {
+        struct relay_endpoint_file *f = take_list;
+        take_list = f->next;
+        status = status < 0 ? status : relay_endpoint_file_print(f, &x->out.pending);
+        status = status < 0 ? status : keep_lease(x, &f->lease);
+        relay_endpoint_file_free(f);
+    }
+    if (status < 0) {
+        cannot_print(x, status, 0);
+    } else {
+        write_out(x);
+    }
+}
+
+static void on_files_failed(void *owner, const struct nk_diag *why)
+{
+    struct receiver *x = owner;
+    relay_endpoint_end(&x->session, why->code, why);
+}
+
+static int put_file(struct receiver *x, const struct relay_client_object *d, const char *group)
+{
+    struct relay_endpoint_file *f;
+    int status = relay_endpoint_file_new(&f, &x->doc, d, group, x->session.ctx->globals->json);
+    status = status < 0 ? status : relay_endpoint_filing_add(&x->files, f);
+    if (status == 0 && (x->files.n >= FILES_COUNT || x->files.bytes >= FILES_BYTES)) {
+        relay_client_pause(x->session.client, true);
+    }
+    return status;
+}
+
+/* --- the connection's events ------------------------------------------------------------------ */
+
 static void on_object(void *owner, const struct relay_client_object *d)
 {
     struct receiver *x = owner;
-    struct nk_diag why = {0};
+    const char *group = relay_client_group_name(x->session.client, d->group);
     if (x->ending) {
         return; /* without an acknowledgement it goes to somebody else */
     }
@@ -157,17 +212,22 @@ static void on_object(void *owner, const struct relay_client_object *d)
         relay_client_ack(x->session.client, &d->lease); /* a broadcast: seen, not wanted */
         return;
     }
-    int status =
-        relay_endpoint_format_delivery(&x->out.pending, x->what->format, &x->doc, d,
-                                       relay_client_group_name(x->session.client, d->group));
-    status = status == 0 ? keep_lease(x, &d->lease) : status;
+    int status = 0;
+    if (x->what->dir) {
+        status = put_file(x, d, group);
+    } else {
+        status =
+            relay_endpoint_format_delivery(&x->out.pending, x->what->format, &x->doc, d, group);
+        status = status == 0 ? keep_lease(x, &d->lease) : status;
+    }
     if (status < 0) {
-        (void)nk_fail_sys(&why, status, "cannot print an object of %zu bytes", d->len);
-        relay_endpoint_end(&x->session, status, &why);
+        cannot_print(x, status, d->len);
         return;
     }
-    if (x->what->max_items > 0 && x->items + x->nleases >= x->what->max_items) {
+    if (x->what->max_items > 0 && x->items + x->nleases + x->files.n >= x->what->max_items) {
         finish(x);
+    } else if (x->what->dir) {
+        return; /* on_files follows */
     } else if (nk_buf_len(&x->out.pending) >= WRITE_BYTES) {
         write_out(x);
     } else {
@@ -226,11 +286,15 @@ static int start(struct receiver *x, struct nk_cmd_ctx *ctx)
                                              .ops = &client_ops,
                                              .on_stop = on_stop,
                                              .owner = x};
-    int status = relay_endpoint_start(&x->session, ctx, &plan);
+    int status = relay_endpoint_files_check(what->format, what->dir, &ctx->diag);
+    status = status < 0 ? status : relay_endpoint_start(&x->session, ctx, &plan);
     if (status < 0) {
         return status;
     }
     x->flush = (struct nk_defer){.fn = on_flush, .owner = x};
+    x->files = (struct relay_endpoint_filing){
+        .on_written = on_files, .on_failed = on_files_failed, .owner = x};
+    relay_endpoint_filing_open(&x->files, x->session.app, what->dir);
     ask(x);
     size_t max = (size_t)what->conf->max_object;
     max = max > SIZE_MAX / (2 * OUTPUT_GROWTH) ? max : max * OUTPUT_GROWTH;
@@ -253,6 +317,7 @@ int relay_endpoint_receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_r
     if (x.flush.fn) {
         nk_app_defer_cancel(x.session.app, &x.flush);
     }
+    relay_endpoint_filing_close(&x.files);
     relay_endpoint_sink_close(&x.out);
     relay_endpoint_stop(&x.session);
     free(x.lease);

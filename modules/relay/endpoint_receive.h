@@ -11,6 +11,7 @@
 struct relay_endpoint_receive {
     const struct relay_endpoint_conf *conf;
     enum relay_endpoint_format format;
+    const char *dir;           /* of files, else NULL */
     const char *const *groups; /* to join; borrowed */
     size_t ngroups;
     const struct relay_wire_dest *demand; /* asked for after each login; borrowed, may be empty */
