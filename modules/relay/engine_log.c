@@ -9,6 +9,11 @@
 /* Operations carried out per turn, as in the memory engine. */
 enum { TURN_OPS = 4096, HELD_MIN = 64, SWEEP_MS = 1000 };
 
+/* What waits in one queue, or is held by the whole relay, before further objects wait in the log
+ * alone: enough that consumers who keep up never touch it. */
+#define BACKLOG_BYTES ((uint64_t)1024 * 1024)
+#define MEMORY_BYTES ((size_t)32 * 1024 * 1024)
+
 static struct relay_engine_log *el(struct relay_engine_queue *base)
 {
     return (struct relay_engine_log *)base;
@@ -226,10 +231,27 @@ static int submit(struct relay_engine_queue *base, const struct relay_op *op)
 
 /* --- when records count ----------------------------------------------------------------------- */
 
+/* The object as it will wait: of a long queue as it lies in the log, so that memory is bounded
+ * whatever comes. */
+static struct relay_object *waiting(struct relay_engine_log *e, const struct relay_held *h)
+{
+    const struct relay_op *op = &h->op;
+    bool much = relay_queue_backlog(op->g) > BACKLOG_BYTES || e->conf.memory->used > MEMORY_BYTES;
+    struct relay_object *o =
+        much && op->g->journal ? relay_log_view(e->log, op->g->journal, h->seq) : NULL;
+    if (!o) {
+        return relay_object_ref(op->obj);
+    }
+    o->publisher = op->obj->publisher;
+    return o;
+}
+
 static void place(struct relay_engine_log *e, struct relay_held *h)
 {
     struct relay_op *op = &h->op;
-    int rc = relay_queue_place(e->base.q, op->g, op->obj, &op->u.put, h->seq, h->expires_ms);
+    struct relay_object *o = waiting(e, h);
+    int rc = relay_queue_place(e->base.q, op->g, o, &op->u.put, h->seq, h->expires_ms);
+    relay_object_unref(o);
     if (rc < 0) {
         /* stored, but there is no memory to hand it out: it comes back with the next start */
         nk_error(nk_app_log(e->conf.app), "relay", "no memory for an object that was stored");

@@ -372,6 +372,7 @@ static void rotated(struct relay_log *log, const struct relay_log_job *j)
 {
     uint64_t sealed = log->state.part[log->state.nparts - 1].number;
     close(log->fd);
+    relay_log_view_clear(log);
     log->fd = j->new_fd;
     log->size = log->durable = RELAY_LOG_SEGMENT_HEAD;
     log->rotate_due = false;
@@ -615,6 +616,7 @@ void relay_log_close(struct relay_log *log)
     nk_timer_stop(&log->sync_timer);
     nk_app_defer_cancel(log->conf.app, &log->kick);
     relay_log_job_free(log->job);
+    relay_log_view_clear(log);
     vector_clear(&log->pending);
     vector_clear(&log->flight);
     vector_clear(&log->spare);

@@ -71,6 +71,14 @@ struct relay_log_state *relay_log_state(struct relay_log *log);
  * was opened. */
 struct relay_object *relay_log_map(struct relay_log *log, uint64_t segment);
 
+/*
+ * relay_log_view - an object of the newest segment that counts since the last call of committed, as
+ * it lies there (a reference for the caller), so that whoever keeps it needs no memory for its
+ * bytes. NULL when it is not there, or memory is missing.
+ */
+struct relay_object *relay_log_view(struct relay_log *log, const struct relay_log_group *g,
+                                    uint64_t seq);
+
 /* One thing to write down. */
 struct relay_log_entry {
     uint8_t type;  /* ENQUEUE, RETAIN, ACK, LEASE, RELEASE, DROP, PRODUCER or PURGE */

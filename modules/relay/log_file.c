@@ -31,7 +31,15 @@ static int system_sync(void *ctx, int fd)
     return fdatasync(fd);
 }
 
-static const struct relay_log_io system_io = {.write = system_write, .sync = system_sync};
+/* Without SYNC_FILE_RANGE_WAIT_*: an error of the disk stays for fdatasync to tell. */
+static int system_start(void *ctx, int fd, off_t at, off_t n)
+{
+    (void)ctx;
+    return sync_file_range(fd, at, n, SYNC_FILE_RANGE_WRITE);
+}
+
+static const struct relay_log_io system_io = {
+    .write = system_write, .sync = system_sync, .start = system_start};
 
 const struct relay_log_io *relay_log_io_system(void)
 {
@@ -137,6 +145,15 @@ int relay_log_write_all(const struct relay_log_io *io, int fd, const void *p, si
         }
     }
     return 0;
+}
+
+int relay_log_start(const struct relay_log_io *io, int fd, off_t at, size_t n)
+{
+    if (!io->start || io->start(io->ctx, fd, at, (off_t)n) == 0) {
+        return 0;
+    }
+    /* a kernel or file system that cannot do it: nothing is lost by that */
+    return errno == ENOSYS || errno == EINVAL || errno == ESPIPE ? 0 : -errno;
 }
 
 int relay_log_sync(const struct relay_log_io *io, int fd)

@@ -22,10 +22,13 @@
 #define RELAY_LOG_FILE_NAME 24                       /* bytes of any of these names, with NUL */
 #define RELAY_LOG_RESERVE_BYTES ((off_t)1024 * 1024) /* for about 29,000 acknowledgements */
 
-/* The two calls on which durability rests, so that tests can make them fail. */
+/* The calls on which durability rests, so that tests can make them fail. */
 struct relay_log_io {
     ssize_t (*write)(void *ctx, int fd, const void *p, size_t n, off_t at); /* as pwrite(2) */
     int (*sync)(void *ctx, int fd);                                         /* as fdatasync(2) */
+    /* Begin to write n bytes at `at` to the disk without waiting for it; NULL: `sync` does it all.
+     * As sync_file_range(2). */
+    int (*start)(void *ctx, int fd, off_t at, off_t n);
     void *ctx;
 };
 
@@ -43,6 +46,9 @@ int relay_log_list(int dir, const char *suffix, uint64_t **out, size_t *n);
 
 /* relay_log_write_all - n bytes at `at`, however many calls that takes. 0 or -errno. */
 int relay_log_write_all(const struct relay_log_io *io, int fd, const void *p, size_t n, off_t at);
+
+/* relay_log_start - let the disk begin with n bytes at `at` that were written. 0 or -errno. */
+int relay_log_start(const struct relay_log_io *io, int fd, off_t at, size_t n);
 
 /* relay_log_sync - make the file's contents durable. 0 or -errno. */
 int relay_log_sync(const struct relay_log_io *io, int fd);

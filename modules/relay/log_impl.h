@@ -14,7 +14,7 @@
 #include "relay/log.h"
 
 #define RELAY_LOG_BATCH_BYTES ((uint64_t)8 * 1024 * 1024) /* of one commit, or one object */
-#define RELAY_LOG_STAGING ((size_t)1024 * 1024)           /* bytes written by one pwrite */
+#define RELAY_LOG_STAGING ((size_t)256 * 1024)            /* bytes written by one pwrite */
 
 /* An entry that waits or is being written. */
 struct relay_log_waiting {
@@ -71,6 +71,12 @@ struct relay_log_compaction {
     struct relay_log_read *read;
 };
 
+/* The newest segment as far as objects of it were asked for. */
+struct relay_log_view {
+    struct relay_object *object; /* NULL: not mapped */
+    uint64_t segment;
+};
+
 struct relay_log {
     struct relay_log_conf conf;
     const struct relay_log_io *io;
@@ -80,6 +86,7 @@ struct relay_log {
     uint64_t size;     /* of the newest segment, as far as it counts */
     uint64_t durable;  /* bytes of it that are known to be on the disk */
     struct relay_log_state state;
+    struct relay_log_view view;
     struct relay_log_vector pending, flight, spare;
     uint64_t ticket;   /* the last one given out */
     uint64_t reported; /* committed() was told about all up to this */
@@ -110,6 +117,9 @@ int relay_log_plan(struct relay_log *log);
  */
 void relay_log_chore(struct relay_log *log, enum relay_log_chore chore, uint64_t number);
 void relay_log_chores_leave(struct relay_log *log);
+
+/* relay_log_view_clear - the newest segment needs not be mapped any more. */
+void relay_log_view_clear(struct relay_log *log);
 
 /* relay_log_kick - start a batch at the end of this turn, if there is anything to do. */
 void relay_log_kick(struct relay_log *log);

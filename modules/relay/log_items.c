@@ -46,17 +46,29 @@ void relay_log_items_unreserve(struct relay_log_items *r)
     r->reserved -= r->reserved > 0;
 }
 
+static bool ends_behind(const struct relay_log_items *r, size_t i, uint64_t seq)
+{
+    const struct relay_log_item *it = relay_log_items_at(r, i);
+    return it->first + it->copies > seq;
+}
+
 size_t relay_log_items_find(const struct relay_log_items *r, uint64_t seq)
 {
     size_t low = 0, high = r->n;
-    /* nearly always it is the first one, or behind the last */
-    if (high && relay_log_items_at(r, 0)->first + relay_log_items_at(r, 0)->copies > seq) {
+    /* nearly always it is the first one, or one of the last */
+    if (high && ends_behind(r, 0, seq)) {
         return 0;
+    }
+    for (size_t step = 1; step < r->n; step *= 2) {
+        if (!ends_behind(r, r->n - step, seq)) {
+            low = r->n - step + 1;
+            break;
+        }
+        high = r->n - step;
     }
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        const struct relay_log_item *m = relay_log_items_at(r, mid);
-        if (m->first + m->copies > seq) {
+        if (ends_behind(r, mid, seq)) {
             high = mid;
         } else {
             low = mid + 1;

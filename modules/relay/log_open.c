@@ -368,31 +368,3 @@ int relay_log_load(struct relay_log *log, struct nk_diag *diag)
     relay_log_tidy(log);
     return 0;
 }
-
-/* --- objects ---------------------------------------------------------------------------------- */
-
-static void unmap(void *arg, uint8_t *bytes, size_t len)
-{
-    (void)arg;
-    munmap(bytes, len);
-}
-
-struct relay_object *relay_log_map(struct relay_log *log, uint64_t segment)
-{
-    struct relay_log_mapping m;
-    int fd = relay_log_open_file(log->dir, segment, "log", false);
-    if (fd < 0) {
-        return NULL;
-    }
-    int rc = relay_log_mapping_open(&m, fd, 0);
-    close(fd);
-    if (rc < 0 || !m.p) {
-        return NULL;
-    }
-    /* the pages belong to the system, which can take them back: they cost us nothing */
-    struct relay_object *o = relay_object_map(log->conf.memory, m.p, m.n, 0, unmap, NULL);
-    if (!o) {
-        relay_log_mapping_close(&m);
-    }
-    return o;
-}

@@ -256,9 +256,16 @@ int relay_log_plan(struct relay_log *log)
 
 /* --- the thread ------------------------------------------------------------------------------- */
 
+/* The disk works on what is written while the rest of the batch is summed up and copied. */
+static int begin_sync(const struct relay_log_job *j, uint64_t at, size_t n)
+{
+    return j->sync && at + n < j->end ? relay_log_start(j->io, j->fd, (off_t)at, n) : 0;
+}
+
 static int flush(struct relay_log_job *j, uint64_t *at)
 {
     int rc = relay_log_write_all(j->io, j->fd, j->staging, j->staged, (off_t)*at);
+    rc = rc < 0 ? rc : begin_sync(j, *at, j->staged);
     *at += j->staged;
     j->staged = 0;
     return rc;
@@ -271,6 +278,7 @@ static int put_bytes(struct relay_log_job *j, const uint8_t *p, size_t n, uint64
     if (n >= DIRECT_MIN) {
         rc = flush(j, at);
         rc = rc < 0 ? rc : relay_log_write_all(j->io, j->fd, p, n, (off_t)*at);
+        rc = rc < 0 ? rc : begin_sync(j, *at, n);
         *at += n;
         return rc;
     }

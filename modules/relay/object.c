@@ -9,8 +9,8 @@ enum kind { BLOCK, SLICE, MAPPED };
 enum {
     SPARE_MIN = 16 * 1024, /* smaller blocks are kept by class, or are the allocator's business */
     STEPS = 8,             /* sizes of large blocks within each power of two */
-    SMALL_MIN_BITS = 6,    /* class 1 has 64 bytes of room, each next one twice as many */
-    SMALL_MAX = (1 << (SMALL_MIN_BITS + RELAY_SMALL_CLASSES - 2)) - RELAY_HEADROOM,
+    SMALL_MIN_BITS = 6,    /* class 1 is for 64 bytes, each next one for twice as many */
+    SMALL_MAX = 1 << (SMALL_MIN_BITS + RELAY_SMALL_CLASSES - 2),
     KEEP_MAX = 4096, /* relay_object_keep: longer slices are never copied */
     KEEP_PART = 4    /* nor are those that are at least 1/4 of what they pin */
 };
@@ -29,10 +29,10 @@ static size_t round_up(size_t cap)
     size_t step = SPARE_MIN / STEPS;
     if (cap <= SMALL_MAX) {
         size_t room = (size_t)1 << SMALL_MIN_BITS;
-        while (room < cap + RELAY_HEADROOM) {
+        while (room < cap) {
             room *= 2;
         }
-        return room - RELAY_HEADROOM;
+        return room;
     }
     if (cap < SPARE_MIN) {
         return cap;
@@ -57,7 +57,7 @@ size_t relay_object_cost(size_t cap)
 static unsigned class_of(size_t cap)
 {
     unsigned c = 1;
-    for (size_t room = (size_t)1 << SMALL_MIN_BITS; room < cap + RELAY_HEADROOM; room *= 2) {
+    for (size_t room = (size_t)1 << SMALL_MIN_BITS; room < cap; room *= 2) {
         c++;
     }
     return c;
@@ -290,8 +290,7 @@ size_t relay_memory_spare(const struct relay_memory *m)
 {
     size_t n = m->spare_bytes + m->small_n[0] * sizeof(struct relay_object);
     for (unsigned c = 1; c < RELAY_SMALL_CLASSES; c++) {
-        n +=
-            m->small_n[c] * (sizeof(struct relay_object) + ((size_t)1 << (SMALL_MIN_BITS + c - 1)));
+        n += m->small_n[c] * cost_of((size_t)1 << (SMALL_MIN_BITS + c - 1));
     }
     return n;
 }

@@ -18,10 +18,8 @@
 
 #define RELAY_SPARES 16                              /* large blocks kept for the next object */
 #define RELAY_SPARE_BYTES ((size_t)16 * 1024 * 1024) /* all of them together, at most */
-#define RELAY_SMALL_CLASSES                                                                        \
-    7 /* slices, and blocks of 64, 128 .. 2048 bytes with their headroom                           \
-       */
-#define RELAY_SMALL_BYTES ((size_t)4 * 1024 * 1024) /* kept of each, at most */
+#define RELAY_SMALL_CLASSES 7 /* slices, and blocks for 64, 128 .. 2048 bytes */
+#define RELAY_SMALL_BYTES ((size_t)8 * 1024 * 1024) /* kept of each, at most */
 #define RELAY_HEADROOM 16 /* bytes in front of an object: a header of the native wire */
 
 /* Bits of `flags`: those of the native wire's object frames that belong to the object itself. */

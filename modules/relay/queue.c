@@ -341,6 +341,12 @@ static bool beyond(const struct relay_group_state *st, uint64_t copies, uint64_t
            (set->max_bytes && st->bytes + st->reserved_bytes + bytes > set->max_bytes);
 }
 
+uint64_t relay_queue_backlog(const struct relay_group *g)
+{
+    const struct relay_group_state *st = g->state;
+    return st && !st->line_first ? st->bytes : 0;
+}
+
 bool relay_queue_full(const struct relay_group *g)
 {
     return g->state && g->set.policy == RELAY_POLICY_BLOCK && beyond(g->state, 1, 1);

@@ -232,6 +232,9 @@ int relay_queue_place(struct relay_queue *q, struct relay_group *g, struct relay
 void relay_queue_retract(struct relay_queue *q, struct relay_group *g, const struct relay_object *o,
                          const struct relay_put *put);
 
+/* relay_queue_backlog - bytes that wait in g and that nobody has asked for. */
+uint64_t relay_queue_backlog(const struct relay_group *g);
+
 /* relay_queue_full - would an object be refused for the policy BLOCK? Producers should wait. */
 bool relay_queue_full(const struct relay_group *g);
 

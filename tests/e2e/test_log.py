@@ -209,6 +209,48 @@ def test_retained_and_queue_survive(programs, work):
     assert relay.stop() == 0
 
 
+def anonymous_memory(pid):
+    """Bytes that a process has for itself: not its files, which the system can take back."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("RssAnon:"):
+                return int(line.split()[1]) * 1024
+    raise AssertionError("no RssAnon")
+
+
+def test_backlog_is_not_in_memory(programs, work):
+    """160 MB that nobody consumes take little memory, before a restart and after it, and come out
+    whole and in order."""
+    size, count = 64 * 1024, 2500
+    relay = LogRelay(programs, work)
+    before = anonymous_memory(relay.program.pid)
+    with relay.connect() as sock:
+        frames, acked = Frames(sock), 0
+        for number in range(count):
+            obj = pickle.dumps((number, bytes([number % 256]) * size), 4)
+            sock.sendall(relay.command("OBJ", {"jobs": 1}, obj, number + 2))
+            acked += len(frames.read(0))
+        while acked < count:
+            acked += len(frames.read(support.PATIENCE))
+    grown = anonymous_memory(relay.program.pid) - before
+    assert grown < size * count / 4, f"{grown} bytes"
+    relay.kill()
+    relay.start()
+    assert anonymous_memory(relay.program.pid) < before + size * count / 4
+    with relay.connect("jobs") as sock:
+        frames, got = Frames(sock), []
+        sock.sendall(relay.command("NTF", {"jobs": count}, None, 2))
+        while len(got) < count:
+            for stamp, cmd, obj in frames.read(support.PATIENCE):
+                if cmd == "OBJ":
+                    number, data = relay_support.tlspyo_peer.loads(obj)
+                    assert data == bytes([number % 256]) * size
+                    got.append(number)
+                    sock.sendall(relay.command("ACK", stamp=stamp))
+    assert got == list(range(count))
+    assert relay.stop() == 0
+
+
 def test_status_tells_of_the_log(programs, work):
     relay = LogRelay(programs, work)
     with relay.joined() as sender:
