@@ -21,7 +21,11 @@
 #include "base/err.h"
 #include "hs/key.h"
 
-#define HS_FORMAT_MAX ((size_t)16384) /* bytes of a file with one key */
+#define HS_FILE_MAX                                                                                \
+    ((size_t)1048576)                 /* bytes of a file: mkp224o's have as many keys as it found  \
+                                       */
+#define HS_FORMAT_MAX ((size_t)16384) /* bytes that one key is written in, in any form */
+#define HS_COMMENT_MAX 1023           /* bytes of a comment in OpenSSH's forms */
 
 /* What a form can hold: a set of these. */
 enum hs_holds {
@@ -89,6 +93,7 @@ struct hs_item {
     bool has_address; /* of a client: the service's address is known */
     uint8_t address[HS_PUBLIC_KEY];
     bool guessed; /* the contents would also have been a key of another kind or half */
+    char comment[HS_COMMENT_MAX + 1]; /* of OpenSSH's forms, and written to them only; UTF-8 */
 };
 
 /* What a reader may rely on besides the contents. {.format = HS_DETECT} relies on nothing. */
@@ -99,7 +104,7 @@ struct hs_hints {
     const char *address;   /* of several keys in one file, the service's that is wanted; or NULL */
 };
 
-/* What is known of a form: static, never NULL for a format of the list. */
+/* What is known of a form: static; NULL for HS_DETECT. */
 struct hs_format_info {
     const char *name;
     unsigned holds; /* enum hs_holds */
