@@ -24,8 +24,6 @@ enum {
     KEY_TEXT = NK_BASE32_SIZE(HS_PUBLIC_KEY) - 1, /* 52 characters, 260 bits */
 };
 
-static const char SUFFIX[] = ".onion";
-
 struct fields {
     struct hs_word of[PRIVATE_FIELDS];
     size_t n;    /* how many there are; those beyond the fourth are only counted */
@@ -250,7 +248,7 @@ static int write_auth_private(const struct hs_item *item, struct nk_buf *out, st
         return NK_EUNSUPPORTED;
     }
     nk_onion_format(address, item->address);
-    address[sizeof(address) - sizeof(SUFFIX)] = 0;
+    address[NK_ONION_LABEL] = 0; /* without ".onion" */
     int rc = nk_buf_puts(out, address);
     rc = rc < 0 ? rc : nk_buf_puts(out, ":descriptor:x25519:");
     return rc < 0 ? rc : hs_put_base32(out, item->client.secret, HS_CLIENT_SECRET);

@@ -87,12 +87,12 @@ HS_READER(hs_ctor_read)
 HS_WRITER(hs_ctor_write)
 {
     uint8_t *to;
-    char address[NK_ONION_SIZE + 1];
+    char address[NK_ONION_SIZE];
     (void)diag;
     if (format == HS_HOSTNAME) {
         nk_onion_format(address, item->identity.pub);
-        strcat(address, "\n");
-        return nk_buf_puts(out, address);
+        int rc = nk_buf_puts(out, address);
+        return rc < 0 ? rc : nk_buf_puts(out, "\n");
     }
     size_t n = format == HS_CTOR_SECRET ? HS_CTOR_SECRET_FILE : HS_CTOR_PUBLIC_FILE;
     int rc = nk_buf_reserve(out, n, &to);
