@@ -46,7 +46,7 @@ struct relay_engine_ops {
     int (*unwatch)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                    uint64_t token);
     int (*retain)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
-                  struct relay_object *o, uint64_t token);
+                  struct relay_object *o, const struct relay_put *put, uint64_t token);
     int (*enqueue)(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                    struct relay_object *o, const struct relay_put *put, uint64_t token);
     int (*demand)(struct relay_engine *e, struct relay_member *m, struct relay_group *g, int64_t n,
@@ -117,12 +117,14 @@ static inline int relay_engine_unwatch(struct relay_engine *e, struct relay_memb
 }
 
 /* relay_engine_retain - broadcast o (an object or a run) and keep it, or its last frame, as the
- * group's last. It goes out at once; done means stored. The versions of a run are written into it.
+ * group's last. It goes out at once; done means stored: 0; 1 it was delivered before (put's
+ * producer and number, a run's last; put may be NULL). The versions of a run are written into it.
  */
 static inline int relay_engine_retain(struct relay_engine *e, struct relay_member *m,
-                                      struct relay_group *g, struct relay_object *o, uint64_t token)
+                                      struct relay_group *g, struct relay_object *o,
+                                      const struct relay_put *put, uint64_t token)
 {
-    return e->ops->retain(e, m, g, o, token);
+    return e->ops->retain(e, m, g, o, put, token);
 }
 
 /* relay_engine_enqueue - put copies of o into the group's queue. Done means stored: 0; 1 it was

@@ -138,8 +138,8 @@ static void retain(struct relay_engine_log *e, struct relay_op *op)
 {
     struct relay_queue *q = e->base.q;
     struct relay_log_entry entry = {.type = RELAY_LOG_RETAIN};
-    int rc = e->failed ? -EIO : relay_queue_retain(q, op->g, op->obj);
-    if (rc < 0) {
+    int rc = e->failed ? -EIO : relay_queue_retain(q, op->g, op->obj, &op->u.put);
+    if (rc != 0) {
         finish(e, op, rc, true);
         return;
     }

@@ -216,7 +216,7 @@ static int broadcast(struct world *w, int i, const char *name, const char *text)
 {
     struct peer *p = peer(w, i);
     struct relay_object *o = relay_object_copy(&w->memory, text, strlen(text));
-    WITH_GROUP(w, name, relay_engine_retain(w->engine, p->m, g_, o, ++w->token));
+    WITH_GROUP(w, name, relay_engine_retain(w->engine, p->m, g_, o, NULL, ++w->token));
     relay_object_unref(o);
     return await(w, p);
 }

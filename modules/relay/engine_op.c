@@ -83,7 +83,7 @@ static int execute(struct relay_queue *q, const struct relay_op *op)
 {
     switch (op->kind) {
     case RELAY_OP_RETAIN:
-        return relay_queue_retain(q, op->g, op->obj);
+        return relay_queue_retain(q, op->g, op->obj, &op->u.put);
     case RELAY_OP_ENQUEUE:
         return relay_queue_enqueue(q, op->g, op->obj, &op->u.put);
     case RELAY_OP_DEMAND:
@@ -116,14 +116,16 @@ static int execute(struct relay_queue *q, const struct relay_op *op)
 }
 
 /* What follows from an operation once its member knows that it is done. */
-static void follow_up(struct relay_queue *q, const struct relay_op *op)
+static void follow_up(struct relay_queue *q, const struct relay_op *op, int rc)
 {
     switch (op->kind) {
     case RELAY_OP_WATCH:
         relay_queue_replay(q, op->m, op->u.watch.v, op->u.watch.n);
         break;
     case RELAY_OP_RETAIN:
-        relay_queue_publish(q, op->g, op->obj);
+        if (rc == 0) { /* not when it is a duplicate */
+            relay_queue_publish(q, op->g, op->obj);
+        }
         break;
     case RELAY_OP_ENQUEUE:
         relay_queue_dispatch(q, op->g);
@@ -144,7 +146,7 @@ void relay_op_run(struct relay_queue *q, struct relay_op *op)
         tell(op, rc);
     }
     if (rc >= 0) {
-        follow_up(q, op);
+        follow_up(q, op, rc);
     }
     relay_op_release(op);
 }

@@ -33,7 +33,7 @@ struct relay_op {
     struct relay_object *obj; /* RETAIN, ENQUEUE */
     uint64_t token;
     union {
-        struct relay_put put; /* ENQUEUE */
+        struct relay_put put; /* RETAIN, ENQUEUE */
         int64_t n;            /* DEMAND */
         struct {
             uint64_t first, ms;

@@ -83,9 +83,12 @@ int relay_eq_unwatch(struct relay_engine *e, struct relay_member *m, struct rela
 }
 
 int relay_eq_retain(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
-                    struct relay_object *o, uint64_t token)
+                    struct relay_object *o, const struct relay_put *put, uint64_t token)
 {
-    const struct relay_op op = {.kind = RELAY_OP_RETAIN, .m = m, .g = g, .obj = o, .token = token};
+    struct relay_op op = {.kind = RELAY_OP_RETAIN, .m = m, .g = g, .obj = o, .token = token};
+    if (put) {
+        op.u.put = *put;
+    }
     return submit(e, &op);
 }
 

@@ -40,7 +40,7 @@ int relay_eq_watch(struct relay_engine *e, struct relay_member *m, struct relay_
 int relay_eq_unwatch(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                      uint64_t token);
 int relay_eq_retain(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
-                    struct relay_object *o, uint64_t token);
+                    struct relay_object *o, const struct relay_put *put, uint64_t token);
 int relay_eq_enqueue(struct relay_engine *e, struct relay_member *m, struct relay_group *g,
                      struct relay_object *o, const struct relay_put *put, uint64_t token);
 int relay_eq_demand(struct relay_engine *e, struct relay_member *m, struct relay_group *g,

@@ -247,7 +247,7 @@ static void test_purge(void **state)
 {
     struct world *w = *state;
     struct relay_object *o = relay_object_copy(&w->memory, "b", 1);
-    assert_int_equal(relay_engine_retain(w->engine, w->p[0].m, w->g, o, 1), 0);
+    assert_int_equal(relay_engine_retain(w->engine, w->p[0].m, w->g, o, NULL, 1), 0);
     relay_object_unref(o);
     expect(w, 0, "<1:0> ");
     produce(w, 0, "1");

@@ -25,7 +25,7 @@ struct relay_native_pending {
     uint32_t frames; /* objects, more than one in a run */
     uint32_t bytes;  /* with heads, for the window; a long object's were given back before */
     int32_t status;  /* once done, as on the wire */
-    bool done;
+    bool done, broadcast;
 };
 
 /* One opened group. */
@@ -40,6 +40,7 @@ struct relay_handle {
     bool held;                    /* no more window for now */
     bool full;                    /* its backlog lets producers wait */
     bool skipping;                /* the object under way was refused: its fragments are dropped */
+    bool singly; /* broadcasts may have been sent before: no runs, until one was new */
     struct relay_handle *due_next;
     /* publishing */
     struct relay_lane lane;

@@ -120,6 +120,7 @@ static struct relay_handle *handle_new(struct relay_native_session *s, struct re
     h->session = s;
     h->slot = slot;
     h->lane.window = relay_native_window(s->conn->hub);
+    h->singly = s->producer != 0;
     s->slot[slot] = h;
     s->nopen++;
     return h;

@@ -96,6 +96,9 @@ static void answered(struct relay_handle *h, struct relay_native_pending *p, int
     struct relay_native_session *s = h->session;
     p->done = true;
     p->status = relay_native_status(status);
+    if (p->broadcast && status == 0) {
+        h->singly = false; /* numbers ascend: those that follow are new, too */
+    }
     h->granted += p->bytes;
     s->unanswered--;
     if (h->closed) {
@@ -327,12 +330,13 @@ static void hand_over(struct relay_conn *c, struct relay_handle *h, uint8_t type
     }
     o->flags = h->lane.flags & (RELAY_N_META | RELAY_N_CONTENT);
     o->publisher = c->publisher;
+    p->broadcast = type == RELAY_N_BROADCAST;
     if (s->producer && (e->ops->caps & RELAY_CAP_DEDUP)) {
         h->put.producer = s->producer;
         h->put.producer_seq = h->lane.last;
     }
     int rc = type == RELAY_N_BROADCAST
-                 ? relay_engine_retain(e, s->member, h->group, o, token)
+                 ? relay_engine_retain(e, s->member, h->group, o, &h->put, token)
                  : relay_engine_enqueue(e, s->member, h->group, o, &h->put, token);
     if (rc < 0) {
         answered(h, p, rc);
@@ -477,8 +481,9 @@ size_t relay_native_run(struct relay_conn *c, const uint8_t *p, size_t n)
     struct relay_handle *h =
         frames ? relay_native_find(s, relay_native_get_u32(p + sizeof(uint32_t))) : NULL;
     struct relay_object *k = c->rx;
-    if (!h || !(h->rights & RELAY_MAY_BROADCAST) || !k || p < k->bytes || p >= k->bytes + k->len ||
-        !room_for(c->hub, len) || !relay_lane_run(&h->lane, len, frames, last)) {
+    if (!h || !(h->rights & RELAY_MAY_BROADCAST) || h->singly || !k || p < k->bytes ||
+        p >= k->bytes + k->len || !room_for(c->hub, len) ||
+        !relay_lane_run(&h->lane, len, frames, last)) {
         return 0; /* one by one, and what is wrong is found there */
     }
     struct relay_object *o = relay_object_slice(k, (size_t)(p - k->bytes), len);
@@ -491,7 +496,10 @@ size_t relay_native_run(struct relay_conn *c, const uint8_t *p, size_t n)
     o->frames = frames;
     o->headroom = false;
     o->publisher = c->publisher;
-    int rc = relay_engine_retain(c->hub->conf.engine, s->member, h->group, o, token);
+    const bool dedup = c->hub->conf.engine->ops->caps & RELAY_CAP_DEDUP;
+    const struct relay_put put = {
+        .copies = 1, .producer = dedup ? s->producer : 0, .producer_seq = last};
+    int rc = relay_engine_retain(c->hub->conf.engine, s->member, h->group, o, &put, token);
     relay_object_unref(o);
     if (rc < 0) {
         answered(h, e, rc);

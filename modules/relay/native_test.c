@@ -462,6 +462,87 @@ static void test_resume(void **state)
     nt_world_free(w);
 }
 
+static int32_t receipt_status(struct nt_world *w, int i, uint64_t seq)
+{
+    int n = relay_native_get_receipt(&w->p[i].h, w->p[i].p);
+    for (int k = 0; k < n; k++) {
+        struct relay_native_failure f = relay_native_failure(w->p[i].p, (uint32_t)k);
+        if (f.seq == seq) {
+            return f.status;
+        }
+    }
+    return RELAY_STATUS_OK;
+}
+
+/* A sender that did not hear of its receipts sends again: nobody gets an object twice. */
+static void test_broadcasts_come_once(void **state)
+{
+    (void)state;
+    struct nt_world *w = nt_world_with(nt_default_limits(), RELAY_WIRES_NATIVE, over);
+    uint32_t g = nt_join(w, 0, "g");
+    uint8_t *b = malloc(RUN * 80);
+    nt_join(w, 1, "g");
+    uint64_t sent = 0;
+    for (int round = 0; round < 3; round++) { /* half of each but the first was there before */
+        uint64_t first = round ? sent - RUN / 2 + 1 : 1;
+        nt_raw_send(w, 0, b, make_run(b, g, first));
+        for (; sent < first + RUN - 1; sent++) {
+            nt_expect(w, 1, RELAY_N_BROADCAST);
+            assert_int_equal(w->p[1].h.seq, sent + 1);
+            assert_int_equal(w->p[1].p[0], (uint8_t)(sent + 1 - first));
+        }
+        nt_get_nothing(w, 1);
+        nt_peer_close(&w->p[0]);
+        nt_log_in(w, 0);
+        assert_true(w->p[0].resumed);
+        g = nt_open_group(w, 0, "g", false);
+    }
+    nt_broadcast(w, 0, g, sent, "old");
+    nt_receipt(w, 0, sent);
+    assert_int_equal(receipt_status(w, 0, sent), RELAY_STATUS_DUPLICATE);
+    nt_produce(w, 0, g, sent + 1, "items count by themselves");
+    nt_receipt(w, 0, sent + 1);
+    assert_int_equal(receipt_status(w, 0, sent + 1), RELAY_STATUS_OK);
+    nt_broadcast(w, 0, g, sent + 2, "new");
+    nt_get(w, 1, RELAY_N_BROADCAST, "new");
+    free(b);
+    nt_world_free(w);
+}
+
+/* Who was away gets the last one of those that it missed, once, and none that it had. */
+static void test_missed_broadcasts(void **state)
+{
+    (void)state;
+    struct nt_world *w = nt_world_with(nt_default_limits(), RELAY_WIRES_NATIVE, over);
+    uint32_t g = nt_join(w, 0, "g");
+    nt_log_in(w, 1);
+    struct relay_native_opened o = nt_open_known(w, 1, "g", true, 0, 0);
+    nt_broadcast(w, 0, g, 1, "one");
+    nt_get(w, 1, RELAY_N_BROADCAST, "one");
+    uint64_t had = w->p[1].h.seq;
+    for (int round = 0; round < 2; round++) {
+        nt_peer_close(&w->p[1]); /* nothing is missed */
+        nt_log_in(w, 1);
+        assert_true(w->p[1].resumed);
+        o = nt_open_known(w, 1, "g", true, o.epoch, had);
+        assert_int_equal(o.version, had);
+        nt_get_nothing(w, 1);
+    }
+    nt_peer_close(&w->p[1]);
+    nt_broadcast(w, 0, g, 2, "two");
+    nt_broadcast(w, 0, g, 3, "three");
+    nt_receipt(w, 0, 3);
+    nt_log_in(w, 1);
+    o = nt_open_known(w, 1, "g", true, o.epoch, had);
+    assert_int_equal(o.version, had + 2);
+    nt_get(w, 1, RELAY_N_BROADCAST, "three");
+    assert_true(w->p[1].h.flags & RELAY_N_RETAINED);
+    nt_broadcast(w, 0, g, 4, "four");
+    nt_get(w, 1, RELAY_N_BROADCAST, "four");
+    nt_get_nothing(w, 1);
+    nt_world_free(w);
+}
+
 /* Who says goodbye keeps nothing. */
 static void test_leave(void **state)
 {
@@ -600,6 +681,8 @@ int nk_test_relay_native(void)
         cmocka_unit_test(test_bad_frames),
         cmocka_unit_test(test_ping_close_goaway),
         cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_broadcasts_come_once),
+        cmocka_unit_test(test_missed_broadcasts),
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_detection),
         cmocka_unit_test(test_mixed),

@@ -262,14 +262,31 @@ static struct relay_object *last_of_run(struct relay_object *run, uint64_t versi
     return kept;
 }
 
-int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct relay_object *o)
+/* Is it new? As relay_core_broadcaster. */
+static int admit_broadcast(struct relay_group_state *st, const struct relay_put *put)
+{
+    int rc =
+        put && put->producer ? relay_core_broadcaster(st, put->producer, put->producer_seq) : 0;
+    st->count.duplicates += rc == 1;
+    return rc;
+}
+
+int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct relay_object *o,
+                       const struct relay_put *put)
 {
     struct relay_group_state *st = relay_core_state(q, g);
-    if (!st) {
-        return -ENOMEM;
+    int rc = st ? admit_broadcast(st, put) : -ENOMEM;
+    if (rc != 0) {
+        if (st) {
+            relay_core_tidy(st);
+        }
+        return rc;
     }
     struct relay_object *kept = o->frames ? last_of_run(o, st->version + 1) : relay_object_keep(o);
     if (!kept) {
+        if (put && put->producer) {
+            relay_core_broadcaster_undo(st, put->producer, put->producer_seq);
+        }
         relay_core_tidy(st);
         return -ENOMEM;
     }

@@ -200,9 +200,11 @@ void relay_queue_seats(const struct relay_member *m,
                        void *arg);
 
 /* relay_queue_retain - keep o (a reference, or a copy of a run's last frame) as g's last broadcast
- * and give it its version. 0 or -ENOMEM. Then relay_queue_publish delivers the same o to every
- * member; in between is the time to tell the sender. */
-int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct relay_object *o);
+ * and give it its version. 0; 1 when put (of which only producer and number count; may be NULL)
+ * says that it was taken before; -ENOMEM. After a 0 relay_queue_publish delivers the same o to
+ * every member; in between is the time to tell the sender. */
+int relay_queue_retain(struct relay_queue *q, struct relay_group *g, struct relay_object *o,
+                       const struct relay_put *put);
 void relay_queue_publish(struct relay_queue *q, struct relay_group *g, struct relay_object *o);
 
 /* relay_queue_retained - g's last broadcast (borrowed; a run's last frame as an object of its own)

@@ -65,10 +65,10 @@ struct relay_seat {
     uint64_t delivered, delivered_bytes;
 };
 
-/* The highest number of one producer in one group. */
+/* The highest numbers of one producer in one group: of items, and of broadcasts. */
 struct relay_producer {
     struct relay_group_state *group;
-    uint64_t id, seq, used_ms;
+    uint64_t id, seq, broadcast, used_ms;
     struct relay_producer *next;          /* in its bucket */
     struct relay_producer *older, *newer; /* by the time of use */
 };
@@ -214,6 +214,9 @@ void relay_core_expires(struct relay_group_state *st, uint64_t expires_ms);
 int relay_core_producer(struct relay_group_state *st, uint64_t id, uint64_t seq);
 /* seq was not taken after all. */
 void relay_core_producer_undo(struct relay_group_state *st, uint64_t id, uint64_t seq);
+/* The same two of broadcasts. */
+int relay_core_broadcaster(struct relay_group_state *st, uint64_t id, uint64_t seq);
+void relay_core_broadcaster_undo(struct relay_group_state *st, uint64_t id, uint64_t seq);
 void relay_core_producers_due(struct relay_queue *q);
 void relay_core_producers_free(struct relay_queue *q);
 

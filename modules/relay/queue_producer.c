@@ -97,7 +97,7 @@ static void watch_age(struct relay_queue *q)
     }
 }
 
-static int add(struct relay_group_state *st, uint64_t id, uint64_t seq)
+static int add(struct relay_group_state *st, uint64_t id, struct relay_producer **out)
 {
     struct relay_queue *q = st->q;
     struct relay_producers *all = &q->producers;
@@ -106,7 +106,7 @@ static int add(struct relay_group_state *st, uint64_t id, uint64_t seq)
     if (!p) {
         return -ENOMEM;
     }
-    *p = (struct relay_producer){.group = st, .id = id, .seq = seq, .used_ms = q->now_ms};
+    *p = (struct relay_producer){.group = st, .id = id, .used_ms = q->now_ms};
     st->nproducers++; /* keeps the group from being forgotten below */
     if (all->n >= PRODUCERS_MAX) {
         forget(q, all->oldest);
@@ -117,26 +117,57 @@ static int add(struct relay_group_state *st, uint64_t id, uint64_t seq)
     all->n++;
     age_join(all, p);
     watch_age(q);
+    *out = p;
     return 0;
 }
 
-int relay_core_producer(struct relay_group_state *st, uint64_t id, uint64_t seq)
+/* The producer's entry, which is the newest now. 0 or -ENOMEM. */
+static int heard_of(struct relay_group_state *st, uint64_t id, struct relay_producer **out)
 {
     struct relay_producers *all = &st->q->producers;
     struct relay_producer *p = find(st, id);
     if (!p) {
-        return add(st, id, seq);
+        return add(st, id, out);
     }
+    *out = p;
     p->used_ms = st->q->now_ms;
     if (all->newest != p) {
         age_leave(all, p);
         age_join(all, p);
     }
-    if (seq <= p->seq) {
+    return 0;
+}
+
+/* 0: seq is new, and the highest from now on; 1: it is not. */
+static int take(uint64_t *highest, uint64_t seq)
+{
+    if (seq <= *highest) {
         return 1;
     }
-    p->seq = seq;
+    *highest = seq;
     return 0;
+}
+
+int relay_core_producer(struct relay_group_state *st, uint64_t id, uint64_t seq)
+{
+    struct relay_producer *p;
+    int rc = heard_of(st, id, &p);
+    return rc < 0 ? rc : take(&p->seq, seq);
+}
+
+int relay_core_broadcaster(struct relay_group_state *st, uint64_t id, uint64_t seq)
+{
+    struct relay_producer *p;
+    int rc = heard_of(st, id, &p);
+    return rc < 0 ? rc : take(&p->broadcast, seq);
+}
+
+void relay_core_broadcaster_undo(struct relay_group_state *st, uint64_t id, uint64_t seq)
+{
+    struct relay_producer *p = find(st, id);
+    if (p && p->broadcast == seq) {
+        p->broadcast = seq - 1;
+    }
 }
 
 void relay_core_producer_undo(struct relay_group_state *st, uint64_t id, uint64_t seq)

@@ -125,7 +125,7 @@ static void produce(struct world *w, struct relay_group *g, int number, uint64_t
 static void broadcast(struct world *w, struct relay_group *g, int number)
 {
     struct relay_object *o = obj(w, number);
-    assert_int_equal(relay_queue_retain(w->q, g, o), 0);
+    assert_int_equal(relay_queue_retain(w->q, g, o, NULL), 0);
     relay_queue_publish(w->q, g, o);
     relay_object_unref(o);
 }
@@ -557,7 +557,7 @@ static void test_run(void **state)
     expect(w, 0, "A:5* ");
     struct relay_object *run = relay_object_copy(&w->memory, bytes, sizeof(bytes));
     run->frames = 3;
-    assert_int_equal(relay_queue_retain(w->q, w->a, run), 0);
+    assert_int_equal(relay_queue_retain(w->q, w->a, run, NULL), 0);
     relay_queue_publish(w->q, w->a, run);
     relay_object_unref(run);
     expect(w, 0, "2:r0 3:r1 4:r2 ");

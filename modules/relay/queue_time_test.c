@@ -616,7 +616,7 @@ static void test_purge(void **state)
     assert_int_equal(relay_queue_settle(w->q, w->p[0].m, w->g, first, 15, RELAY_NACK, 0), 0);
     assert_int_equal(relay_queue_settle(w->q, w->p[0].m, w->g, first + 15, 15, RELAY_NACK, 50), 0);
     assert_int_equal(put(w, "y", &(struct relay_put){.copies = 1000}), 0);
-    assert_int_equal(relay_queue_retain(w->q, w->g, o), 0);
+    assert_int_equal(relay_queue_retain(w->q, w->g, o, NULL), 0);
     relay_object_unref(o);
     assert_int_equal(relay_queue_purge(w->q, w->g), 1030);
     struct relay_queue_stats st = stats(w->g);

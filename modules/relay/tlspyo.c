@@ -255,7 +255,7 @@ static int submit(struct relay_conn *c, const struct relay_dest *d, struct relay
     }
     /* it waited for room, as far as this wire can tell; there is no way to refuse it */
     const struct relay_put put = {.copies = (uint64_t)d->n, .force = true};
-    rc = d->n < 0 ? relay_engine_retain(engine, s->member, g, o, token)
+    rc = d->n < 0 ? relay_engine_retain(engine, s->member, g, o, NULL, token)
                   : relay_engine_enqueue(engine, s->member, g, o, &put, token);
     relay_group_unref(g);
     return rc < 0 ? rc : 1;

@@ -81,7 +81,7 @@ static int produce(struct world *w, unsigned number)
 static int broadcast(struct world *w)
 {
     struct relay_object *o = relay_object_copy(&w->memory, "x", 1);
-    int rc = o ? relay_queue_retain(w->q, w->g, o) : -ENOMEM;
+    int rc = o ? relay_queue_retain(w->q, w->g, o, NULL) : -ENOMEM;
     if (rc == 0) {
         relay_queue_publish(w->q, w->g, o);
     }

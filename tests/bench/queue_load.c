@@ -152,7 +152,7 @@ static void fanout_batch(struct load *l)
     }
     run->frames = RUN;
     run->headroom = false;
-    if (relay_queue_retain(l->q, l->g, run) != 0) {
+    if (relay_queue_retain(l->q, l->g, run, NULL) != 0) {
         die("retain");
     }
     relay_queue_publish(l->q, l->g, run);
