@@ -243,7 +243,7 @@ static int form_of(struct hs_word label, enum hs_format *out, struct nk_diag *di
 HS_READER(hs_pem_read)
 {
     uint8_t raw[MAX_DER];
-    struct pem pem;
+    struct pem pem = {0};
     struct nk_cur c;
     int rc = find_block((struct hs_word){src->text, src->len}, &pem, diag);
     rc = rc < 0 ? rc : form_of(pem.label, &out->format, diag);
