@@ -29,8 +29,8 @@ static const struct {
     [HS_ARTI_PUBLIC] = {hs_arti_public_read, hs_arti_public_write, ARTI},
     [HS_OPENSSH] = {hs_arti_read, hs_arti_write, ARTI},
     [HS_CONTROL] = {hs_control_read, hs_control_write, ALONE},
-    [HS_YAML] = {hs_yaml_read, hs_yaml_write, ALONE},
-    [HS_YAML_RAW] = {hs_yaml_read, hs_yaml_write, ALONE},
+    [HS_YAML] = {NULL, hs_yaml_write, ALONE},
+    [HS_YAML_RAW] = {NULL, hs_yaml_write, ALONE},
     [HS_PEM] = {hs_pem_read, hs_pem_write, ALONE},
     [HS_PEM_PUBLIC] = {hs_pem_read, hs_pem_write, ALONE},
     [HS_AUTH] = {hs_auth_read, hs_auth_write, AUTH},
@@ -280,26 +280,100 @@ static int end_diag(int rc, const char *what, struct nk_diag *diag)
     return rc < 0 && diag && !diag->text[0] ? nk_fail_sys(diag, rc, "%s", what) : rc;
 }
 
-int hs_format_read_as(const void *bytes, size_t len, const struct hs_hints *hints,
-                      struct hs_item *out, struct nk_diag *diag)
+/* Keys on their way from a reader to the caller. */
+struct pass {
+    const struct hs_hints *hints;
+    enum hs_kind kind;
+    struct nk_diag *diag;
+    size_t count;
+    bool secret; /* one of them is */
+    hs_item_fn *each;
+    void *arg;
+};
+
+static int pass_item(void *arg, const struct hs_item *item)
+{
+    struct pass *p = arg;
+    struct hs_item copy = *item;
+    int rc = check_kind(&copy, p->kind, p->diag);
+    rc = rc < 0 ? rc : check_address(&copy, p->hints->address, p->diag);
+    p->count++;
+    p->secret = p->secret || hs_item_has_secret(&copy);
+    if (rc == 0 && p->each) {
+        rc = p->each(p->arg, &copy);
+    }
+    hs_item_wipe(&copy);
+    return rc;
+}
+
+/* Read all keys and pass them on. */
+static int read_all(const void *bytes, size_t len, struct pass *p)
 {
     struct hs_source src = {.p = bytes, .n = len, .text = bytes, .len = len};
     struct hs_item item = {0};
     if (len > HS_FILE_MAX) {
-        return nk_fail(diag, NK_ETOOBIG, "contents: %zu bytes are more than any key", len);
+        return nk_fail(p->diag, NK_ETOOBIG, "contents: %zu bytes are more than any key", len);
     }
-    begin_diag(diag);
-    src.address = hints->address;
+    begin_diag(p->diag);
+    src.address = p->hints->address;
     hs_trim(&src.text, &src.len);
-    int rc = choose(&src, hints, diag);
-    rc = rc < 0 ? rc : forms[src.format].read(&src, &item, diag);
-    rc = rc < 0 ? rc : check_kind(&item, src.kind, diag);
-    rc = rc < 0 ? rc : check_address(&item, hints->address, diag);
-    if (rc == 0) {
-        *out = item;
+    int rc = choose(&src, p->hints, p->diag);
+    p->kind = src.kind;
+    if (rc == 0 && !forms[src.format].read) {
+        rc = hs_yaml_each(&src, pass_item, p, p->diag);
+    } else if (rc == 0) {
+        rc = forms[src.format].read(&src, &item, p->diag);
+        rc = rc < 0 ? rc : pass_item(p, &item);
+        hs_item_wipe(&item);
     }
-    hs_item_wipe(&item);
-    return end_diag(rc, "reading a key", diag);
+    return end_diag(rc, "reading a key", p->diag);
+}
+
+int hs_format_each(const void *bytes, size_t len, const struct hs_hints *hints, hs_item_fn *each,
+                   void *arg, struct nk_diag *diag)
+{
+    struct pass p = {.hints = hints, .diag = diag};
+    int rc = read_all(bytes, len, &p);
+    p.each = each;
+    p.arg = arg;
+    return rc < 0 ? rc : read_all(bytes, len, &p);
+}
+
+/* The first of several. */
+struct first {
+    struct hs_item item;
+    size_t count;
+};
+
+static int take_first(void *arg, const struct hs_item *item)
+{
+    struct first *f = arg;
+    if (f->count++ == 0) {
+        f->item = *item;
+    }
+    return 0;
+}
+
+/* The only one, that is. */
+static int end_first(struct first *f, int rc, struct hs_item *out, struct nk_diag *diag)
+{
+    if (rc == 0 && f->count > 1) {
+        rc = nk_fail(diag, NK_EFORMAT, "there are %zu keys", f->count);
+        nk_hint(diag, "say which: --address ADDRESS");
+    }
+    if (rc == 0) {
+        *out = f->item;
+    }
+    hs_item_wipe(&f->item);
+    return rc;
+}
+
+int hs_format_read_as(const void *bytes, size_t len, const struct hs_hints *hints,
+                      struct hs_item *out, struct nk_diag *diag)
+{
+    struct first first = {.count = 0};
+    struct pass p = {.hints = hints, .diag = diag, .each = take_first, .arg = &first};
+    return end_first(&first, read_all(bytes, len, &p), out, diag);
 }
 
 int hs_format_read(const void *bytes, size_t len, const char *name, struct hs_item *out,
@@ -309,17 +383,40 @@ int hs_format_read(const void *bytes, size_t len, const char *name, struct hs_it
     return hs_format_read_as(bytes, len, &hints, out, diag);
 }
 
-static int load_once(const char *path, unsigned flags, const struct hs_hints *hints,
-                     struct hs_item *out, struct nk_diag *diag)
+/* --- files ------------------------------------------------------------------------------------ */
+
+static int read_file(const char *path, unsigned flags, struct nk_buf *out, struct pass *p)
 {
+    nk_buf_clear(out);
+    int rc = nk_file_read(path, flags, out, p->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = read_all(nk_buf_ptr(out), nk_buf_len(out), p);
+    if (rc < 0 && p->diag) {
+        nk_fail_context(p->diag, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
+    }
+    return rc;
+}
+
+int hs_format_load_each(const char *path, const struct hs_hints *hints, hs_item_fn *each, void *arg,
+                        struct nk_diag *diag)
+{
+    struct hs_hints all = hints ? *hints : (struct hs_hints){.format = HS_DETECT};
+    struct pass p = {.hints = &all, .diag = diag};
     struct nk_buf b;
+    bool file = strcmp(path, "-") != 0;
+    all.name = file ? path : NULL;
     nk_buf_init_secret(&b, HS_FILE_MAX);
-    int rc = nk_file_read(path, flags, &b, diag);
+    int rc = read_file(path, 0, &b, &p);
+    if (rc == 0 && file && p.secret) {
+        /* Only now is it known that the file must be one that nobody else can read or replace. */
+        rc = read_file(path, NK_FILE_SECRET, &b, &p);
+    }
     if (rc == 0) {
-        rc = hs_format_read_as(nk_buf_ptr(&b), nk_buf_len(&b), hints, out, diag);
-        if (rc < 0 && diag) {
-            nk_fail_context(diag, "%s", strcmp(path, "-") == 0 ? "standard input" : path);
-        }
+        p.each = each;
+        p.arg = arg;
+        rc = read_all(nk_buf_ptr(&b), nk_buf_len(&b), &p);
     }
     nk_buf_clear(&b);
     return rc;
@@ -328,23 +425,8 @@ static int load_once(const char *path, unsigned flags, const struct hs_hints *hi
 int hs_format_load(const char *path, const struct hs_hints *hints, struct hs_item *out,
                    struct nk_diag *diag)
 {
-    struct hs_hints all = hints ? *hints : (struct hs_hints){.format = HS_DETECT};
-    struct hs_item item;
-    bool file = strcmp(path, "-") != 0;
-    all.name = file ? path : NULL;
-    int rc = load_once(path, 0, &all, &item, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    if (file && hs_item_has_secret(&item)) {
-        /* Only now is it known that the file must be one that nobody else can read or replace. */
-        rc = load_once(path, NK_FILE_SECRET, &all, &item, diag);
-    }
-    if (rc == 0) {
-        *out = item;
-    }
-    hs_item_wipe(&item);
-    return rc;
+    struct first first = {.count = 0};
+    return end_first(&first, hs_format_load_each(path, hints, take_first, &first, diag), out, diag);
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */

@@ -129,6 +129,14 @@ int hs_format_read(const void *bytes, size_t len, const char *name, struct hs_it
 int hs_format_read_as(const void *bytes, size_t len, const struct hs_hints *hints,
                       struct hs_item *out, struct nk_diag *diag);
 
+/* What hs_format_each calls for each key; an error ends it. The item is borrowed and wiped. */
+typedef int hs_item_fn(void *arg, const struct hs_item *item);
+
+/* hs_format_each - as hs_format_read_as, for a file that may have several keys (mkp224o's YAML):
+ * each is called for every one that the hints ask for, once all of them were found to be good. */
+int hs_format_each(const void *bytes, size_t len, const struct hs_hints *hints, hs_item_fn *each,
+                   void *arg, struct nk_diag *diag);
+
 /*
  * hs_format_write - append the key in a form to out, a secret buffer when the form holds secrets.
  * NK_EUNSUPPORTED, with the reason, when the item does not have what the form holds: a secret half,
@@ -146,6 +154,11 @@ int hs_format_write(const struct hs_item *item, enum hs_format f, struct nk_buf 
  */
 int hs_format_load(const char *path, const struct hs_hints *hints, struct hs_item *out,
                    struct nk_diag *diag);
+
+/* hs_format_load_each - hs_format_each of a file, as hs_format_load reads it. An error of each is
+ * returned as it is. */
+int hs_format_load_each(const char *path, const struct hs_hints *hints, hs_item_fn *each, void *arg,
+                        struct nk_diag *diag);
 
 /* Items of one key. */
 void hs_item_from_identity(struct hs_item *out, const struct hs_identity *k);

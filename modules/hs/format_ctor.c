@@ -32,7 +32,7 @@ static int check_file(const uint8_t *p, size_t n, size_t want, const char tag[HS
     } else {
         return 0;
     }
-    if (want == HS_CTOR_SECRET_FILE) {
+    if (want == HS_CTOR_SECRET_BYTES) {
         nk_hint(diag, "tor would replace such a file by a new key: keep it out of its sight");
     }
     return NK_EFORMAT;
@@ -40,23 +40,23 @@ static int check_file(const uint8_t *p, size_t n, size_t want, const char tag[HS
 
 int hs_ctor_parse_secret(const uint8_t *p, size_t n, struct hs_identity *k, struct nk_diag *diag)
 {
-    int rc = check_file(p, n, HS_CTOR_SECRET_FILE, SECRET_TAG, diag);
+    int rc = check_file(p, n, HS_CTOR_SECRET_BYTES, SECRET_TAG, diag);
     return rc < 0 ? rc : hs_identity_from_expanded(k, p + HS_CTOR_TAG, diag);
 }
 
 int hs_ctor_parse_public(const uint8_t *p, size_t n, struct hs_identity *k, struct nk_diag *diag)
 {
-    int rc = check_file(p, n, HS_CTOR_PUBLIC_FILE, PUBLIC_TAG, diag);
+    int rc = check_file(p, n, HS_CTOR_PUBLIC_BYTES, PUBLIC_TAG, diag);
     return rc < 0 ? rc : hs_identity_from_public(k, p + HS_CTOR_TAG, diag);
 }
 
-void hs_ctor_put_secret(uint8_t out[HS_CTOR_SECRET_FILE], const struct hs_identity *k)
+void hs_ctor_put_secret(uint8_t out[HS_CTOR_SECRET_BYTES], const struct hs_identity *k)
 {
     memcpy(out, SECRET_TAG, HS_CTOR_TAG);
     memcpy(out + HS_CTOR_TAG, k->secret, HS_EXPANDED);
 }
 
-void hs_ctor_put_public(uint8_t out[HS_CTOR_PUBLIC_FILE], const struct hs_identity *k)
+void hs_ctor_put_public(uint8_t out[HS_CTOR_PUBLIC_BYTES], const struct hs_identity *k)
 {
     memcpy(out, PUBLIC_TAG, HS_CTOR_TAG);
     memcpy(out + HS_CTOR_TAG, k->pub, HS_PUBLIC_KEY);
@@ -94,7 +94,7 @@ HS_WRITER(hs_ctor_write)
         int rc = nk_buf_puts(out, address);
         return rc < 0 ? rc : nk_buf_puts(out, "\n");
     }
-    size_t n = format == HS_CTOR_SECRET ? HS_CTOR_SECRET_FILE : HS_CTOR_PUBLIC_FILE;
+    size_t n = format == HS_CTOR_SECRET ? HS_CTOR_SECRET_BYTES : HS_CTOR_PUBLIC_BYTES;
     int rc = nk_buf_reserve(out, n, &to);
     if (rc < 0) {
         return rc;

@@ -32,10 +32,14 @@ typedef int hs_writer(const struct hs_item *item, enum hs_format format, struct 
           struct nk_diag *diag)
 
 /* Which forms they are for stands in format.c. */
-hs_reader hs_ctor_read, hs_arti_read, hs_arti_public_read, hs_control_read, hs_yaml_read,
-    hs_pem_read, hs_auth_read, hs_text_read, hs_raw_read;
+hs_reader hs_ctor_read, hs_arti_read, hs_arti_public_read, hs_control_read, hs_pem_read,
+    hs_auth_read, hs_text_read, hs_raw_read;
 hs_writer hs_ctor_write, hs_arti_write, hs_arti_public_write, hs_control_write, hs_yaml_write,
     hs_pem_write, hs_auth_write, hs_text_write, hs_raw_write;
+
+/* hs_yaml_each - the only form that may have several keys, so that it has no reader: each is called
+ * for every record that src asks for. NK_EFORMAT when there is none. */
+int hs_yaml_each(const struct hs_source *src, hs_item_fn *each, void *arg, struct nk_diag *diag);
 
 /* hs_control_found - is this a line with a key of the control port in it? */
 bool hs_control_found(const char *s, size_t len);
@@ -44,7 +48,7 @@ bool hs_control_found(const char *s, size_t len);
  * HS_DETECT. */
 enum hs_format hs_text_found(const char *s, size_t len);
 
-enum { HS_CTOR_TAG = 32, HS_CTOR_SECRET_FILE = 96, HS_CTOR_PUBLIC_FILE = 64 }; /* bytes */
+enum { HS_CTOR_TAG = 32, HS_CTOR_SECRET_BYTES = 96, HS_CTOR_PUBLIC_BYTES = 64 }; /* bytes */
 
 /* hs_ctor_tagged - does it begin as one of tor's tagged key files? */
 bool hs_ctor_tagged(const void *p, size_t n);
@@ -54,10 +58,10 @@ int hs_ctor_parse_secret(const uint8_t *p, size_t n, struct hs_identity *k, stru
 int hs_ctor_parse_public(const uint8_t *p, size_t n, struct hs_identity *k, struct nk_diag *diag);
 
 /* hs_ctor_put_secret, hs_ctor_put_public - fill in the bytes of tor's files. */
-void hs_ctor_put_secret(uint8_t out[HS_CTOR_SECRET_FILE], const struct hs_identity *k);
-void hs_ctor_put_public(uint8_t out[HS_CTOR_PUBLIC_FILE], const struct hs_identity *k);
+void hs_ctor_put_secret(uint8_t out[HS_CTOR_SECRET_BYTES], const struct hs_identity *k);
+void hs_ctor_put_public(uint8_t out[HS_CTOR_PUBLIC_BYTES], const struct hs_identity *k);
 
-/* hs_put_base64, hs_put_hex, hs_put_base32 - append an encoding of at most HS_CTOR_SECRET_FILE
+/* hs_put_base64, hs_put_hex, hs_put_base32 - append an encoding of at most HS_CTOR_SECRET_BYTES
  * bytes, base64 with padding; what was on the way is wiped. Errors as nk_buf_put. */
 int hs_put_base64(struct nk_buf *out, const void *p, size_t n);
 int hs_put_hex(struct nk_buf *out, const void *p, size_t n);

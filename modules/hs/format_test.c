@@ -497,5 +497,5 @@ int nk_test_hs_format(void)
         cmocka_unit_test(pkcs8_with_more),  cmocka_unit_test(bad_auth_files),
         cmocka_unit_test(bad_ctor_files),   cmocka_unit_test(bad_texts),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("hs/format", tests, NULL, NULL);
 }

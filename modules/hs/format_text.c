@@ -15,7 +15,7 @@
 #include "base/secret.h"
 #include "hs/format_impl.h"
 
-enum { MAX_BYTES = HS_CTOR_SECRET_FILE, MAX_TEXT = 512 };
+enum { MAX_BYTES = HS_CTOR_SECRET_BYTES, MAX_TEXT = 512 };
 
 bool hs_is_space(char c)
 {
@@ -163,7 +163,7 @@ static ssize_t decode(const char *s, size_t len, enum hs_format f, uint8_t out[M
 enum hs_format hs_text_found(const char *s, size_t len)
 {
     static const enum hs_format order[] = {HS_HEX, HS_BASE32, HS_BASE64};
-    static const size_t known[] = {HS_PUBLIC_KEY, HS_EXPANDED, HS_CTOR_SECRET_FILE};
+    static const size_t known[] = {HS_PUBLIC_KEY, HS_EXPANDED, HS_CTOR_SECRET_BYTES};
     enum hs_format found = HS_DETECT;
     uint8_t raw[MAX_BYTES];
     for (size_t i = 0; i < sizeof(order) / sizeof(*order) && found == HS_DETECT; i++) {
@@ -236,14 +236,14 @@ static int take_expanded(const struct hs_source *src, const uint8_t *p, struct h
                          struct nk_diag *diag)
 {
     out->kind = HS_IDENTITY;
-    if (!hs_ctor_tagged(p, HS_CTOR_PUBLIC_FILE)) {
+    if (!hs_ctor_tagged(p, HS_CTOR_PUBLIC_BYTES)) {
         return hs_identity_from_expanded(&out->identity, p, diag);
     }
     if (src->asked && !is_public(src->format)) {
         return nk_fail(diag, NK_EFORMAT, "key: this is tor's public key file, not a secret");
     }
     out->format = src->format == HS_HEX ? HS_HEX_PUBLIC : HS_BASE64_PUBLIC;
-    return hs_ctor_parse_public(p, HS_CTOR_PUBLIC_FILE, &out->identity, diag);
+    return hs_ctor_parse_public(p, HS_CTOR_PUBLIC_BYTES, &out->identity, diag);
 }
 
 static int take(const struct hs_source *src, const uint8_t *p, size_t n, struct hs_item *out,
@@ -254,10 +254,10 @@ static int take(const struct hs_source *src, const uint8_t *p, size_t n, struct 
         return take_short(src, p, out, diag);
     }
     if (n == HS_EXPANDED && !seed &&
-        (!is_public(src->format) || hs_ctor_tagged(p, HS_CTOR_PUBLIC_FILE))) {
+        (!is_public(src->format) || hs_ctor_tagged(p, HS_CTOR_PUBLIC_BYTES))) {
         return take_expanded(src, p, out, diag);
     }
-    if (n == HS_CTOR_SECRET_FILE && !seed && !is_public(src->format)) {
+    if (n == HS_CTOR_SECRET_BYTES && !seed && !is_public(src->format)) {
         out->kind = HS_IDENTITY;
         out->format = src->format == HS_BASE64 ? HS_BASE64_FILE : src->format;
         return hs_ctor_parse_secret(p, n, &out->identity, diag);
@@ -297,7 +297,7 @@ static size_t bytes_of(const struct hs_item *item, enum hs_format f, const uint8
 
 HS_WRITER(hs_text_write)
 {
-    uint8_t file[HS_CTOR_SECRET_FILE];
+    uint8_t file[HS_CTOR_SECRET_BYTES];
     const uint8_t *p = file;
     size_t n = sizeof(file);
     int rc;

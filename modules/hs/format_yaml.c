@@ -106,7 +106,7 @@ static int take_secret(struct record *rec, const uint8_t *p, size_t n, struct nk
 static int take_value(const struct reader *r, struct record *rec, unsigned field, const char *name,
                       struct hs_word value, struct nk_diag *diag)
 {
-    uint8_t raw[HS_CTOR_SECRET_FILE];
+    uint8_t raw[HS_CTOR_SECRET_BYTES];
     if (rec->has & field) {
         return bad(r, name, "it stands there twice", diag);
     }
@@ -185,11 +185,14 @@ static int next_record(struct reader *r, struct record *rec, struct nk_diag *dia
     return rc < 0 ? rc : rec->has != 0;
 }
 
-static void take_record(const struct record *rec, struct hs_item *out)
+static int pass_record(const struct record *rec, hs_item_fn *each, void *arg)
 {
-    out->kind = HS_IDENTITY;
-    out->format = rec->raw ? HS_YAML_RAW : HS_YAML;
-    out->identity = rec->has & HAS_SECRET ? rec->secret : rec->public;
+    struct hs_item item;
+    hs_item_from_identity(&item, rec->has & HAS_SECRET ? &rec->secret : &rec->public);
+    item.format = rec->raw ? HS_YAML_RAW : HS_YAML;
+    int rc = each(arg, &item);
+    hs_item_wipe(&item);
+    return rc;
 }
 
 static bool wanted(const struct record *rec, const uint8_t *address)
@@ -198,18 +201,11 @@ static bool wanted(const struct record *rec, const uint8_t *address)
     return !address || memcmp(pub, address, HS_PUBLIC_KEY) == 0;
 }
 
-static int several(size_t count, struct nk_diag *diag)
-{
-    nk_fail(diag, NK_EFORMAT, "there are %zu keys", count);
-    nk_hint(diag, "say which: --address ADDRESS");
-    return NK_EFORMAT;
-}
-
-HS_READER(hs_yaml_read)
+int hs_yaml_each(const struct hs_source *src, hs_item_fn *each, void *arg, struct nk_diag *diag)
 {
     struct reader r = {src->text, src->len, 0};
     uint8_t address[HS_PUBLIC_KEY];
-    struct record rec;
+    struct record rec = {0};
     size_t all = 0, found = 0;
     int rc = 0;
     if (src->address) {
@@ -218,16 +214,17 @@ HS_READER(hs_yaml_read)
     while (rc == 0 && (rc = next_record(&r, &rec, diag)) > 0) {
         rc = 0;
         all++;
-        if (wanted(&rec, src->address ? address : NULL) && found++ == 0) {
-            take_record(&rec, out);
+        if (wanted(&rec, src->address ? address : NULL)) {
+            found++;
+            rc = pass_record(&rec, each, arg);
         }
     }
     nk_wipe(&rec, sizeof(rec));
     if (rc == 0 && found == 0) {
-        rc = all ? nk_fail(diag, NK_EFORMAT, "none of the %zu keys has that address", all)
+        rc = all ? nk_fail(diag, NK_EFORMAT, "address: none of the %zu keys has it", all)
                  : nk_fail(diag, NK_EFORMAT, "%s: there is none", SECRET);
     }
-    return rc == 0 && found > 1 ? several(found, diag) : rc;
+    return rc;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -241,7 +238,7 @@ static int put_field(struct nk_buf *out, const char *name, const void *p, size_t
 
 HS_WRITER(hs_yaml_write)
 {
-    uint8_t public[HS_CTOR_PUBLIC_FILE], secret[HS_CTOR_SECRET_FILE];
+    uint8_t public[HS_CTOR_PUBLIC_BYTES], secret[HS_CTOR_SECRET_BYTES];
     size_t skip = format == HS_YAML_RAW ? HS_CTOR_TAG : 0;
     char address[NK_ONION_SIZE];
     (void)diag;

@@ -239,5 +239,5 @@ int nk_test_hs_key(void)
         cmocka_unit_test(bad_client_publics),
         cmocka_unit_test(fingerprints),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("hs/key", tests, NULL, NULL);
 }

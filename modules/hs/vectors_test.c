@@ -36,7 +36,7 @@ static const struct {
     {"arti-tor-keymgr-testdata/dsa_openssh.private", "ssh-dss"},
     {"arti-tor-keymgr-testdata/ed25519_expanded_openssh.public", "ed25519-expanded@"},
     {"arti-tor-keymgr-testdata/ed25519_openssh_bad.private", "base64"},
-    {"arti-tor-keymgr-testdata/ed25519_openssh_bad.public", "base64"},
+    {"arti-tor-keymgr-testdata/ed25519_openssh_bad.public", "cut off"},
     {"arti-tor-keymgr-testdata/x25519_openssh_unknown_algorithm.public", "armadillo@"},
 };
 
@@ -218,5 +218,5 @@ int nk_test_hs_vectors(void)
         cmocka_unit_test(written_by_arti),
         cmocka_unit_test(refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name("hs/vectors", tests, NULL, NULL);
 }
