@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+#include "hs/auth_cli.h"
+
+extern const struct nk_cmd nk_cmd_hss_auth_clients_enable;
+const struct nk_cmd nk_cmd_hss_auth_clients_enable = {
+    .synopsis = "[-n SVC] --arti-state DIR CLIENT",
+    .summary = "Let a disabled client find an onion service of arti again",
+    .description = "Moves the client's key from the folder of the disabled ones back to that of "
+                   "the authorized ones.",
+    .examples = "netkit hss -n web auth-clients enable --arti-state /var/lib/arti alice",
+    .opts = hs_auth_arti_rows,
+    .conf_size = sizeof(struct hs_auth_conf),
+    .min_args = 1,
+    .max_args = 1,
+    .flags = NK_CMD_NO_CONFIG,
+    .run = hs_auth_cmd_enable,
+};
