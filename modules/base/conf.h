@@ -90,9 +90,10 @@ struct nk_conf_flag {
 
 /*
  * nk_conf_merge - the configuration struct of a command: the rows' defaults, over them the values
- * that `section` (may be NULL) has for rows of the same name, over them the flags. *out (conf_size
- * bytes, NULL when conf_size is 0) belongs to c. Returns 0, NK_EUSAGE for a bad flag or a missing
- * REQUIRED row (diag names the flag), -ENOMEM.
+ * that `section` (may be NULL) has for rows of the same name, over them the flags. Of a named
+ * section the one is meant that the command's row "name" names, by a flag or its default. *out
+ * (conf_size bytes, NULL when conf_size is 0) belongs to c. Returns 0, NK_EUSAGE for a bad flag or
+ * a missing REQUIRED row (diag names the flag), -ENOMEM.
  */
 int nk_conf_merge(struct nk_conf *c, const struct nk_opt *rows, size_t conf_size,
                   const struct nk_section *section, const struct nk_conf_flag *flags, size_t n,

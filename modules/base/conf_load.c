@@ -264,6 +264,22 @@ static int merge_row(const struct nk_conf *c, const struct nk_opt *row, size_t c
     return 0;
 }
 
+/* The section that gives a command its values; of a named one, what the row `name` says. */
+static const struct conf_instance *instance_of(const struct nk_conf *c, const struct nk_opt *rows,
+                                               const struct nk_section *section,
+                                               const struct nk_conf_flag *flags, size_t n)
+{
+    if (!section || !section->named) {
+        return section ? conf_find(c, section, NULL) : NULL;
+    }
+    const struct nk_opt *row = nk_opt_find(rows, "name");
+    const char *name = row ? row->def : NULL;
+    for (size_t i = 0; i < n; i++) {
+        name = row && flags[i].row == row ? flags[i].text : name;
+    }
+    return name ? conf_find(c, section, name) : NULL;
+}
+
 int nk_conf_merge(struct nk_conf *c, const struct nk_opt *rows, size_t conf_size,
                   const struct nk_section *section, const struct nk_conf_flag *flags, size_t n,
                   const void **out, struct nk_diag *diag)
@@ -276,8 +292,7 @@ int nk_conf_merge(struct nk_conf *c, const struct nk_opt *rows, size_t conf_size
     if (!conf) {
         return nk_fail(diag, -ENOMEM, "out of memory");
     }
-    const struct conf_instance *inst =
-        section && !section->named ? conf_find(c, section, NULL) : NULL;
+    const struct conf_instance *inst = instance_of(c, rows, section, flags, n);
     int rc = 0;
     for (const struct nk_opt *row = rows; row && row->name && rc == 0; row++) {
         rc = merge_row(c, row, conf_size, inst, flags, n, conf, diag);

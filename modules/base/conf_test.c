@@ -163,6 +163,45 @@ static void precedence(void **state)
     nk_conf_free(c);
 }
 
+/* A command of a named section gets the one that its --name says. */
+static void named_sections_of_commands(void **state)
+{
+    struct named {
+        char *name;
+        int64_t max_count;
+    };
+    const struct nk_opt rows[] = {{.name = "name",
+                                   .type = NK_OPT_STRING,
+                                   .offset = NK_FIELD(struct named, name),
+                                   .def = "first",
+                                   .flags = NK_OPT_CLI_ONLY},
+                                  {.name = "max-count",
+                                   .type = NK_OPT_INT,
+                                   .offset = NK_FIELD(struct named, max_count),
+                                   .def = "-1"},
+                                  NK_OPT_END};
+    const struct nk_conf_flag second = {&rows[0], "second"}, none = {&rows[0], "none"};
+    const struct nk_conf_flag both[] = {{&rows[1], "9"}, second};
+    struct nk_conf *c;
+    struct nk_diag diag;
+    const void *out;
+    (void)state;
+    assert_int_equal(
+        load(&c, "[group first]\nmax_count=1\n[group second]\nmax_count=2\n", NULL, NULL), 0);
+    assert_int_equal(nk_conf_merge(c, rows, sizeof(struct named), &group, NULL, 0, &out, &diag), 0);
+    assert_int_equal(((const struct named *)out)->max_count, 1);
+    assert_int_equal(nk_conf_merge(c, rows, sizeof(struct named), &group, &second, 1, &out, &diag),
+                     0);
+    assert_int_equal(((const struct named *)out)->max_count, 2);
+    assert_string_equal(((const struct named *)out)->name, "second");
+    assert_int_equal(nk_conf_merge(c, rows, sizeof(struct named), &group, both, 2, &out, &diag), 0);
+    assert_int_equal(((const struct named *)out)->max_count, 9);
+    assert_int_equal(nk_conf_merge(c, rows, sizeof(struct named), &group, &none, 1, &out, &diag),
+                     0);
+    assert_int_equal(((const struct named *)out)->max_count, -1);
+    nk_conf_free(c);
+}
+
 static void unknown_names(void **state)
 {
     (void)state;
@@ -461,6 +500,7 @@ int nk_test_base_conf(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_and_defaults),
         cmocka_unit_test(precedence),
+        cmocka_unit_test(named_sections_of_commands),
         cmocka_unit_test(unknown_names),
         cmocka_unit_test(section_names),
         cmocka_unit_test(wrong_values),

@@ -56,6 +56,7 @@ static const struct nk_opt opts[] = {
      .offset = NK_FIELD(struct bench_conf, broadcast),
      .flags = NK_OPT_CLI_ONLY,
      .help = "Broadcast them instead of producing and consuming them"},
+    RELAY_ENDPOINT_NAME_ROW,
     RELAY_ENDPOINT_ROWS,
     NK_OPT_END};
 

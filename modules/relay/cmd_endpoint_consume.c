@@ -2,7 +2,8 @@
 /* One program per object: `netkit endpoint consume --group g --exec CMD`. */
 #include "relay/endpoint_work.h"
 
-static const struct nk_opt opts[] = {RELAY_ENDPOINT_WORK_ROWS, RELAY_ENDPOINT_ROWS, NK_OPT_END};
+static const struct nk_opt opts[] = {RELAY_ENDPOINT_WORK_ROWS, RELAY_ENDPOINT_NAME_ROW,
+                                     RELAY_ENDPOINT_ROWS, NK_OPT_END};
 
 static int run(struct nk_cmd_ctx *ctx)
 {

@@ -31,8 +31,10 @@ static const struct nk_opt opts[] = {
      .type = NK_OPT_STRING,
      ROW(name),
      .arg = "NAME",
+     .def = RELAY_DAEMON_NAME,
      .flags = NK_OPT_CLI_ONLY,
-     .help = "What commands call this daemon (a-z, 0-9 and '-'); default: default"},
+     .help = "What commands call this daemon (a-z, 0-9 and '-'); what is not given here is taken "
+             "from [endpoint NAME] in netkit.ini, where that is"},
     SHARED_ROWS,
     NK_OPT_END};
 
@@ -59,7 +61,8 @@ const struct nk_cmd nk_cmd_endpoint_daemon = {
         "it: pop, get-last, receive-all. notify asks for more produced objects, broadcast and "
         "produce with --name send through it, status shows it, stop ends it. Many daemons can run "
         "on one machine, each with its NAME; a second one of the same name ends with status 75. "
-        "As '[endpoint NAME]' in netkit.ini it is started by 'netkit run'.\n\n"
+        "[endpoint NAME] in netkit.ini has the same options; 'netkit run' starts every such "
+        "section.\n\n"
         "A lost connection is made again for ever; what was asked for and did not come is asked "
         "for again, and what commands sent waits. Produced objects are acknowledged when a "
         "command has taken them: if the daemon dies before, the relay gives them to somebody "

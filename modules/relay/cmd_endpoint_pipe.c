@@ -13,6 +13,7 @@ static const struct nk_opt opts[] = {
      .offset = NK_FIELD(struct relay_pipe_conf, auto_ack),
      .flags = NK_OPT_CLI_ONLY,
      .help = "Acknowledge objects as soon as their event is written"},
+    RELAY_ENDPOINT_NAME_ROW,
     RELAY_ENDPOINT_ROWS,
     NK_OPT_END};
 

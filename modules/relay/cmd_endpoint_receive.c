@@ -39,6 +39,7 @@ static const struct nk_opt opts[] = {
      .def = "0",
      .max = INT64_MAX,
      .help = "End after N objects; 0: follow for ever"},
+    RELAY_ENDPOINT_NAME_ROW,
     RELAY_ENDPOINT_ROWS,
     NK_OPT_END};
 

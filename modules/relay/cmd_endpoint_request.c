@@ -50,6 +50,7 @@ static const struct nk_opt opts[] = {
      .def = "raw",
      .choices = relay_endpoint_formats,
      .help = "How the answer is printed: json, text, raw or pickle"},
+    RELAY_ENDPOINT_NAME_ROW,
     RELAY_ENDPOINT_ROWS,
     NK_OPT_END};
 

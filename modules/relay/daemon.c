@@ -249,16 +249,25 @@ void relay_daemon_drain(struct relay_daemon *d)
     }
 }
 
+void relay_daemon_quit(struct relay_daemon *d)
+{
+    end(d, 0, NULL);
+}
+
+uint64_t relay_daemon_unsent(const struct relay_daemon *d)
+{
+    return d->client ? relay_client_unsettled(d->client) : 0;
+}
+
 void relay_daemon_close(struct relay_daemon *d)
 {
     if (!d->conf.app) {
         return;
     }
-    uint64_t left = d->client ? relay_client_unsettled(d->client) : 0;
+    uint64_t left = relay_daemon_unsent(d);
     if (left > 0) {
         nk_warn(d->log, "relay",
-                "endpoint %s: ends with %llu objects that the relay has not "
-                "acknowledged",
+                "endpoint %s: ends; %llu object(s) that the relay has not acknowledged are lost",
                 d->conf.name, (unsigned long long)left);
     }
     d->ended = true;

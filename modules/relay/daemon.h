@@ -29,7 +29,7 @@ struct relay_daemon_conf {
     const struct relay_client_conf *client; /* borrowed */
     struct relay_local_limits limits;       /* of what waits for commands */
     void (*on_end)(void *owner, int status, const struct nk_diag *why); /* once */
-    void (*on_stop)(void *owner); /* a command asks for the end */
+    void (*on_stop)(void *owner); /* a command asks for the end: relay_daemon_drain */
     void *owner;
 };
 
@@ -55,6 +55,13 @@ int relay_daemon_open(struct relay_daemon *d, const struct relay_daemon_conf *co
 /* relay_daemon_drain - take nothing more in; when everything that was sent is with the relay,
  * on_end(0). What waits goes back to the relay. */
 void relay_daemon_drain(struct relay_daemon *d);
+
+/* relay_daemon_quit - wait for nothing: on_end(0) now. */
+void relay_daemon_quit(struct relay_daemon *d);
+
+/* relay_daemon_unsent - objects that commands gave, and the relay has not acknowledged: when the
+ * daemon ends now, they are lost. */
+uint64_t relay_daemon_unsent(const struct relay_daemon *d);
 
 /* relay_daemon_close - end now. Commands that wait for the end of the daemon learn it. Safe on a
  * zeroed one. */

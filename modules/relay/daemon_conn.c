@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A command's connection: life, output, taking objects, input. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -184,10 +186,16 @@ static void lend(struct daemon_conn *c)
     }
 }
 
+static void on_stop_late(struct daemon_conn *c);
+
 static void on_wait_over(void *owner)
 {
     struct daemon_conn *c = owner;
     struct nk_diag diag = {0};
+    if (c->state == CONN_STOP) {
+        on_stop_late(c);
+        return;
+    }
     daemon_conn_error(c, nk_fail(&diag, -ETIMEDOUT, "nothing arrived in time"), &diag);
     daemon_conn_idle(c);
     daemon_conn_advance(c);
@@ -291,11 +299,40 @@ static void do_status(struct daemon_conn *c)
     nk_buf_clear(&text);
 }
 
-static void do_stop(struct daemon_conn *c)
+/* The command that waits for the end has waited long enough. */
+static void on_stop_late(struct daemon_conn *c)
 {
-    daemon_conn_answer(c, 0, 0, NULL);
+    struct relay_daemon *d = c->d;
+    char text[160];
+    uint64_t n = relay_daemon_unsent(d);
+    bool there = d->client && relay_client_alive(d->client);
+    (void)snprintf(text, sizeof(text),
+                   "%s; %" PRIu64 " object(s) are not with it yet; the daemon goes on trying",
+                   there ? "the relay has not acknowledged everything" : "the relay is not there",
+                   n);
+    daemon_conn_answer(c, NK_EXIT_TEMPFAIL, n, text);
+    daemon_conn_idle(c);
+    daemon_conn_advance(c);
+}
+
+static void do_stop(struct daemon_conn *c, const uint8_t *p, size_t n)
+{
+    struct relay_daemon *d = c->d;
+    struct relay_daemon_stop stop;
+    if (relay_daemon_get_stop(p, n, &stop) < 0) {
+        daemon_conn_broken(c, NK_EPROTO, "STOP: malformed");
+        return;
+    }
+    daemon_conn_answer(c, 0, stop.force ? relay_daemon_unsent(d) : 0, NULL);
     daemon_conn_state(c, CONN_STOP);
-    c->d->conf.on_stop(c->d->conf.owner);
+    if (stop.force) {
+        relay_daemon_quit(d);
+        return;
+    }
+    if (stop.wait_ms > 0) {
+        nk_timer_start(&c->wait, stop.wait_ms);
+    }
+    d->conf.on_stop(d->conf.owner);
 }
 
 void daemon_conn_refuse(struct relay_daemon *d)
@@ -351,7 +388,7 @@ static void handle(struct daemon_conn *c, enum relay_daemon_type type, const uin
         do_status(c);
         break;
     case DAEMON_STOP:
-        do_stop(c);
+        do_stop(c, p, n);
         break;
     default:
         daemon_conn_broken(c, NK_EPROTO, "not a request");

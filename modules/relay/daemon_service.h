@@ -16,7 +16,7 @@
 /* [endpoint NAME]; the rows are in cmd_endpoint_daemon.c. */
 struct relay_daemon_opts {
     struct relay_endpoint_conf common;
-    char *name; /* --name; NULL: the section's, or RELAY_DAEMON_NAME */
+    char *name; /* --name; NULL: the section's */
     struct nk_strlist group;
     struct nk_strlist notify; /* GROUP[=N]: asked for at the start */
     int64_t queue_items;

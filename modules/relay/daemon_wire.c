@@ -58,6 +58,18 @@ int relay_daemon_put_read(struct nk_buf *out, const struct relay_daemon_read *r)
     return rc;
 }
 
+#define STOP_LEN (1 + 8)
+
+int relay_daemon_put_stop(struct nk_buf *out, const struct relay_daemon_stop *s)
+{
+    int rc = begin(out, DAEMON_STOP, STOP_LEN);
+    if (rc == 0) {
+        (void)nk_buf_u8(out, s->force);
+        (void)nk_buf_le64(out, s->wait_ms);
+    }
+    return rc;
+}
+
 static size_t dests_len(const struct relay_endpoint_dest *dest)
 {
     size_t n = 2;
@@ -190,6 +202,19 @@ int relay_daemon_get_read(const uint8_t *p, size_t n, struct relay_daemon_read *
     }
     *r = (struct relay_daemon_read){
         .mode = (enum relay_daemon_mode)mode, .block = block, .max = max, .wait_ms = wait};
+    return 0;
+}
+
+int relay_daemon_get_stop(const uint8_t *p, size_t n, struct relay_daemon_stop *s)
+{
+    struct nk_cur c;
+    nk_cur_init(&c, p, n);
+    uint8_t force = nk_cur_u8(&c);
+    uint64_t wait = nk_cur_le64(&c);
+    if (!nk_cur_done(&c) || force > 1) {
+        return NK_EPROTO;
+    }
+    *s = (struct relay_daemon_stop){.force = force == 1, .wait_ms = wait};
     return 0;
 }
 

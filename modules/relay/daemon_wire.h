@@ -17,8 +17,10 @@
  *                      the object. No answer, except for an error
  *     FLUSH   c>d      u8 wait: DONE comes when all that was sent is with the relay (1), or at once
  *     STATUS  c>d      DONE has a JSON object
- *     STOP    c>d      DONE, then the end of the stream when the daemon has ended
- *     DONE    d>c      u32 exit status, u64 count, text
+ *     STOP    c>d      u8 force, u64 wait ms (0: no limit): DONE at once; then the end of the
+ * stream when the daemon has ended, or, after that time, DONE again with the number of objects that
+ * are not with the relay. force: it ends now; the first DONE has their number DONE    d>c      u32
+ * exit status, u64 count, text
  *
  * Destinations: u16 number, then each i64 n, u16 length, name. Metadata: a block as on the native
  * wire (wire_meta.h), two zero bytes when there are none.
@@ -62,6 +64,11 @@ struct relay_daemon_read {
     uint64_t max, wait_ms;
 };
 
+struct relay_daemon_stop {
+    bool force;
+    uint64_t wait_ms;
+};
+
 struct relay_daemon_send {
     bool produce;    /* else broadcast */
     uint8_t form;    /* enum relay_endpoint_as without AUTO */
@@ -94,6 +101,7 @@ struct relay_daemon_done {
 int relay_daemon_put(struct nk_buf *out, enum relay_daemon_type type, const void *p, size_t n);
 int relay_daemon_put_hello(struct nk_buf *out);
 int relay_daemon_put_read(struct nk_buf *out, const struct relay_daemon_read *r);
+int relay_daemon_put_stop(struct nk_buf *out, const struct relay_daemon_stop *s);
 int relay_daemon_put_notify(struct nk_buf *out, const struct relay_endpoint_dest *dest);
 int relay_daemon_put_send(struct nk_buf *out, const struct relay_daemon_send *s);
 int relay_daemon_put_object(struct nk_buf *out, const struct relay_daemon_object *o);
@@ -108,6 +116,7 @@ int relay_daemon_header(const uint8_t *p, enum relay_daemon_type *type, size_t *
  * (relay_endpoint_dest_clear, relay_daemon_send_clear). hello: NK_EVERSION for another version. */
 int relay_daemon_get_hello(const uint8_t *p, size_t n);
 int relay_daemon_get_read(const uint8_t *p, size_t n, struct relay_daemon_read *r);
+int relay_daemon_get_stop(const uint8_t *p, size_t n, struct relay_daemon_stop *s);
 int relay_daemon_get_notify(const uint8_t *p, size_t n, struct relay_endpoint_dest *dest);
 int relay_daemon_get_send(const uint8_t *p, size_t n, struct relay_daemon_send *s);
 void relay_daemon_send_clear(struct relay_daemon_send *s);

@@ -80,6 +80,27 @@ static void reads(void **state)
     nk_buf_clear(&b);
 }
 
+static void stops(void **state)
+{
+    struct nk_buf b;
+    size_t n;
+    const struct relay_daemon_stop in = {.force = true, .wait_ms = 1ULL << 33};
+    struct relay_daemon_stop out = {0};
+    (void)state;
+    nk_buf_init(&b, 64);
+    assert_int_equal(relay_daemon_put_stop(&b, &in), 0);
+    uint8_t *p = nk_buf_ptr(&b) + RELAY_DAEMON_HEADER;
+    (void)payload(&b, DAEMON_STOP, &n);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(relay_daemon_get_stop(p, i, &out), NK_EPROTO);
+    }
+    assert_int_equal(relay_daemon_get_stop(p, n, &out), 0);
+    assert_true(out.force && out.wait_ms == in.wait_ms);
+    p[0] = 2;
+    assert_int_equal(relay_daemon_get_stop(p, n, &out), NK_EPROTO);
+    nk_buf_clear(&b);
+}
+
 static void dests(void **state)
 {
     struct nk_buf b;
@@ -197,8 +218,9 @@ static void objects(void **state)
 int nk_test_relay_daemon_wire(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hello), cmocka_unit_test(headers),        cmocka_unit_test(reads),
-        cmocka_unit_test(dests), cmocka_unit_test(names_too_long), cmocka_unit_test(objects),
+        cmocka_unit_test(hello),   cmocka_unit_test(headers), cmocka_unit_test(reads),
+        cmocka_unit_test(stops),   cmocka_unit_test(dests),   cmocka_unit_test(names_too_long),
+        cmocka_unit_test(objects),
     };
     return cmocka_run_group_tests_name("relay/daemon_wire", tests, NULL, NULL);
 }

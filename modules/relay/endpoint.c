@@ -125,15 +125,19 @@ int relay_endpoint_prepare(struct relay_endpoint_session *s, struct nk_cmd_ctx *
                            const struct relay_endpoint_plan *plan)
 {
     struct nk_diag *diag = &ctx->diag;
+    struct relay_endpoint_conf conf;
     s->ctx = ctx;
     s->on_stop = plan->on_stop;
     s->owner = plan->owner;
-    int status = relay_endpoint_find(ctx, plan->conf, &s->target, diag);
+    int status = relay_endpoint_named(ctx, plan->conf, &conf, diag);
     if (status == 0) {
-        status = parse_connect(s, plan->conf, diag);
+        status = relay_endpoint_find(ctx, &conf, &s->target, diag);
     }
     if (status == 0) {
-        status = load_secrets(s, plan->conf, diag);
+        status = parse_connect(s, &conf, diag);
+    }
+    if (status == 0) {
+        status = load_secrets(s, &conf, diag);
     }
     if (status < 0) {
         return status;
@@ -146,12 +150,12 @@ int relay_endpoint_prepare(struct relay_endpoint_session *s, struct nk_cmd_ctx *
                                                 .groups = plan->groups,
                                                 .ngroups = plan->ngroups,
                                                 .header_size = s->target.header_size,
-                                                .max_object = (size_t)plan->conf->max_object,
-                                                .retry_ms = plan->conf->retry_ms,
+                                                .max_object = (size_t)conf.max_object,
+                                                .retry_ms = conf.retry_ms,
                                                 .reconnect = plan->reconnect,
                                                 .doubt = plan->doubt,
                                                 .name = "netkit"};
-    relay_endpoint_trust_conf(s, plan->conf);
+    relay_endpoint_trust_conf(s, &conf);
     return status;
 }
 

@@ -22,6 +22,7 @@ struct tls_creds;
 
 /* Common options; the first member of every endpoint command's configuration. */
 struct relay_endpoint_conf {
+    char *endpoint; /* --name: of [endpoint NAME], whose values stand for what is not given */
     char *connect;
     int connection; /* enum relay_endpoint_connection */
     char *ca;
@@ -148,7 +149,24 @@ extern const char *const relay_endpoint_wires[];
         .max = (int64_t)1 << 40, .help = "How long to go on trying to reach the relay at first"    \
     }
 
+/* The row of --name, for commands that do not speak to a daemon. */
+#define RELAY_ENDPOINT_NAME_ROW                                                                    \
+    {                                                                                              \
+        .name = "name", .type = NK_OPT_STRING,                                                     \
+        .offset = NK_FIELD(struct relay_endpoint_conf, endpoint), .arg = "NAME",                   \
+        .flags = NK_OPT_CLI_ONLY,                                                                  \
+        .help = "Take what is not given here about the relay from [endpoint NAME] in netkit.ini"   \
+    }
+
 /* --- finding the relay (endpoint_find.c) --- */
+
+/*
+ * relay_endpoint_named - conf, and, when it names an endpoint, the values of [endpoint NAME] for
+ * every row that has its default, into *out; everything is borrowed from both. 0, NK_ECONFIG: there
+ * is no such section, -ENOMEM.
+ */
+int relay_endpoint_named(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf,
+                         struct relay_endpoint_conf *out, struct nk_diag *diag);
 
 /* Where the relay is and how to trust it; strings are owned. */
 struct relay_endpoint_target {

@@ -9,12 +9,80 @@
 
 #include "base/endpoint.h"
 #include "base/file.h"
+#include "relay/daemon_service.h"
 #include "relay/relay.h"
 
 #define DEFAULT_NAME "default" /* in the certificates that netkit and tlspyo make */
 
 const char *const relay_endpoint_wires[] = {"auto", "native", "tlspyo", NULL};
 const char *const relay_endpoint_connections[] = {"auto", "TLS", "TCP", NULL};
+
+/* --- [endpoint NAME] -------------------------------------------------------------------------- */
+
+static const struct nk_opt rows[] = {RELAY_ENDPOINT_ROWS, NK_OPT_END};
+
+static size_t field_size(const struct nk_opt *row)
+{
+    if (row->flags & NK_OPT_REPEAT) {
+        return sizeof(struct nk_strlist);
+    }
+    switch (row->type) {
+    case NK_OPT_FLAG:
+    case NK_OPT_BOOL:
+        return sizeof(bool);
+    case NK_OPT_INT:
+        return sizeof(int64_t);
+    case NK_OPT_SIZE:
+    case NK_OPT_DURATION:
+        return sizeof(uint64_t);
+    case NK_OPT_ENUM:
+        return sizeof(int);
+    default:
+        return sizeof(char *);
+    }
+}
+
+static void fill_from(struct relay_endpoint_conf *out, const struct relay_endpoint_conf *section,
+                      const struct relay_endpoint_conf *defaults)
+{
+    for (const struct nk_opt *row = rows; row->name; row++) {
+        if (nk_opt_same(row, out, defaults)) {
+            memcpy((char *)out + row->offset, (const char *)section + row->offset, field_size(row));
+        }
+    }
+}
+
+int relay_endpoint_named(const struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf,
+                         struct relay_endpoint_conf *out, struct nk_diag *diag)
+{
+    struct relay_endpoint_conf defaults = {0};
+    const struct relay_daemon_opts *section;
+    int status = 0;
+    *out = *conf;
+    if (!conf->endpoint) {
+        return 0;
+    }
+    section = nk_conf_get(ctx->ini, RELAY_DAEMON_SECTION, conf->endpoint);
+    if (!section) {
+        const char *path = nk_conf_path(ctx->ini);
+        status = nk_fail(diag, NK_ECONFIG, "--name %.64s: there is no [endpoint %.64s] in %s",
+                         conf->endpoint, conf->endpoint, path ? path : "the configuration");
+        if (!path) {
+            nk_hint(diag, "no netkit.ini was read: give one with --config FILE");
+        }
+        return status;
+    }
+    for (const struct nk_opt *row = rows; row->name && status == 0; row++) {
+        status = nk_opt_parse_default(row, &defaults, diag);
+    }
+    if (status == 0) {
+        fill_from(out, &section->common, &defaults);
+    }
+    nk_opt_free_values(rows, &defaults);
+    return status;
+}
+
+/* --- the relay -------------------------------------------------------------------------------- */
 
 void relay_endpoint_target_clear(struct relay_endpoint_target *t)
 {

@@ -429,3 +429,85 @@ def test_socket(programs, relay):
         d.do("broadcast", "--to", "g", "--text", "hi")
         assert d.values("pop", "--block") == ["hi"]
         assert d.program.stop() == 0
+
+
+def test_named_section(programs, relay, work):
+    """[endpoint NAME] is what --name stands for, flags win, and a reload reads it again."""
+    ini = work / "endpoints.ini"
+    text = (f"[endpoint one]\ngroup = g\nconnect = tcp:{relay.address}\nconnection = TCP\n"
+            f"queue_items = 2\n[endpoint bad]\nconnect = tcp:127.0.0.1:1\nconnection = TCP\n"
+            f"wire = native\n")
+    ini.write_text(text)
+    where = ["-c", ini, "--state-dir", relay.state]
+
+    def start(*words):
+        program = programs([support.NETKIT, "endpoint", "daemon", *words, *where])
+        program.wait_line("service: ready")
+        return program
+
+    def run(verb, *words, **kw):
+        return support.run("endpoint", verb, *words, *where, **kw)
+
+    def status(name):
+        return json.loads(run("status", "--name", name).stdout)
+    daemon = start("--name", "one")
+    daemon.wait_line("endpoint one: connected")
+    sender = relay.endpoint().wait_joined()
+    for i in range(4):
+        sender.broadcast(i, "g")
+    support.wait_until(lambda: status("one")["received"] == 4)
+    assert status("one")["waiting"] == 2 and status("one")["groups"][0]["name"] == "g"
+    ini.write_text(text.replace("queue_items = 2", "queue_items = 3"))
+    daemon.proc.send_signal(signal.SIGHUP)
+    support.wait_until(lambda: "reload" in daemon.stderr())
+    for i in range(4):
+        sender.broadcast(i, "g")
+    support.wait_until(lambda: status("one")["received"] == 8)
+    assert status("one")["waiting"] == 3
+    flags = start("--name", "bad", "--connect", f"tcp:{relay.address}", "--group", "h")
+    flags.wait_line("endpoint bad: connected")
+    # commands that use a daemon by this name ..
+    relay_support.succeeded(run("produce", "--name", "bad", "--to", "jobs", "--text", "x"))
+    # .. and those that use none
+    got = relay_support.lines(run("receive", "--name", "one", "--group", "jobs", "--notify", "1",
+                                  "-n", "1"))
+    assert got[0]["value"] == "x"
+    assert json.loads(run("bench", "--name", "one", "-n", "20", "--json").stdout)["count"] == 20
+    check_error(run("receive", "--name", "bad", "--group", "g"), 69, "127.0.0.1:1")
+    got = run("receive", "--name", "bad", "--group", "g", "-n", "1", "--connect",
+              f"tcp:{relay.address}")
+    assert relay_support.succeeded(got).stdout
+    check_error(run("receive", "--name", "none", "--group", "g"), 78, "[endpoint none]")
+    check_error(support.run("endpoint", "pipe", "--name", "none", "--state-dir", relay.state), 78,
+                "[endpoint none]")
+    assert sender.stop()
+    assert daemon.stop() == 0 and flags.stop() == 0
+
+
+def test_stop_while_the_relay_is_away(programs, relay):
+    """Nobody waits for ever, and everybody learns what became of the objects."""
+    d = Daemon(programs, relay).connected()
+    port = relay.port
+    os.kill(relay.program.pid, signal.SIGKILL)
+    relay.program.wait()
+    d.program.wait_line("next attempt")
+    for i in range(3):
+        d.do("produce", "--to", "jobs", "--text", str(i), "--no-wait")
+    done = d.run("stop", "--timeout", "300ms")
+    check_error(done, 75, "the relay is not there", "3 object(s)", "goes on trying", "--force")
+    check_error(d.run("pop"), 69, "about to end")
+    relay.program = programs([support.NETKIT, "relay", "--state-dir", relay.state, "--listen",
+                              f"tcp:127.0.0.1:{port}", "--connection", "TCP"])
+    assert d.program.wait() == 0  # now that the relay is back
+    assert queued(relay, "jobs") == 3
+    d = Daemon(programs, relay).connected()
+    d.do("stop", "--force")
+    assert d.program.wait() == 0
+    d = Daemon(programs, relay).connected()
+    os.kill(relay.program.pid, signal.SIGKILL)
+    relay.program.wait()
+    d.program.wait_line("next attempt")
+    d.do("produce", "--to", "jobs", "--text", "x", "--no-wait")
+    check_error(d.run("stop", "--force"), 1, "1 object(s)", "lost")
+    assert d.program.wait() == 0
+    assert "1 object(s)" in d.program.stderr() and "lost" in d.program.stderr()
