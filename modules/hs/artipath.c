@@ -46,6 +46,9 @@ static int split(const char *path, struct span *part, size_t *n, struct nk_diag 
 {
     struct span rest = {path, strlen(path)};
     *n = 0;
+    if (rest.n > 0 && rest.p[rest.n - 1] == '/') {
+        return nk_fail(diag, NK_EFORMAT, "is a directory's name");
+    }
     do {
         if (*n == PARTS_MAX) {
             return nk_fail(diag, NK_EFORMAT, "no key is so deep in a keystore");
@@ -111,7 +114,8 @@ static bool is_hex(struct span s)
     return s.n == SID_HEX && nk_hex_decode(id, sizeof(id), s.p, s.n, false) == SID_HEX / 2;
 }
 
-static int check_denotator(struct span s, struct hs_artipath *out, struct nk_diag *diag)
+/* s is what stands behind a '+', if there is any. */
+static int check_denotator(struct span s, bool any, struct hs_artipath *out, struct nk_diag *diag)
 {
     switch (out->role) {
     case HS_ROLE_BLIND:
@@ -129,9 +133,9 @@ static int check_denotator(struct span s, struct hs_artipath *out, struct nk_dia
     case HS_ROLE_CLIENT:
     case HS_ROLE_ID:
     case HS_ROLE_ID_PUBLIC:
-        return s.n == 0 ? 0
-                        : nk_fail(diag, NK_EFORMAT, "'+%.*s' has no meaning for this key", (int)s.n,
-                                  s.p);
+        return !any ? 0
+                    : nk_fail(diag, NK_EFORMAT, "'+%.*s' has no meaning for this key", (int)s.n,
+                              s.p);
     case HS_ROLE_OTHER:
         break;
     }
@@ -142,6 +146,7 @@ static int parse_last(struct span last, struct hs_artipath *out, struct nk_diag 
 {
     struct span type = last, name = cut(&type, '.'), denotators = name;
     struct span slug = cut(&denotators, '+');
+    bool any = slug.n < name.n;
     if (!hs_slug_ok(slug.p, slug.n)) {
         return nk_fail(diag, NK_EFORMAT, "'%.*s' is no name that arti knows: a-z, 0-9, _ and -",
                        (int)slug.n, slug.p);
@@ -162,7 +167,7 @@ static int parse_last(struct span last, struct hs_artipath *out, struct nk_diag 
         }
         out->role = (enum hs_role)i;
     }
-    return check_denotator(denotators, out, diag);
+    return check_denotator(denotators, any, out, diag);
 }
 
 /* --- directories ------------------------------------------------------------------------------ */

@@ -67,6 +67,8 @@ static void says_what_is_wrong(void **state)
         {"hss/a/ks_hs_id.ed25519_private", "has the type .ed25519_expanded_private"},
         {"hss/a/ks_hs_id.ed25519_expanded_private.tmp", "is no type"},
         {"hss/a/ks_hs_id+1.ed25519_expanded_private", "'+1' has no meaning"},
+        {"hss/a/ks_hs_id+.ed25519_expanded_private", "'+' has no meaning"},
+        {"hss/a/ks_hs_id.ed25519_expanded_private/", "a directory's name"},
         {"hss/ks_hs_id.ed25519_expanded_private", "belongs into hss/SERVICE"},
         {"unrecognized-path-dir/ks_hs_id.ed25519_expanded_private", "belongs into hss/SERVICE"},
         {"hss/a/b/ks_hs_id.ed25519_expanded_private", "belongs into hss/SERVICE"},

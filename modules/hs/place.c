@@ -261,7 +261,7 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static int add_name(struct hs_names *l, const char *name)
+int hs_names_add(struct hs_names *l, const char *name)
 {
     if (l->n == HS_PLACE_FILES_MAX) {
         return NK_ETOOBIG;
@@ -287,7 +287,7 @@ static int read_names(DIR *d, struct hs_names *l)
             return -errno;
         }
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0) {
-            rc = add_name(l, e->d_name);
+            rc = hs_names_add(l, e->d_name);
         }
     }
     return rc;

@@ -83,6 +83,9 @@ struct hs_names {
 int hs_place_list(const struct hs_place *p, struct hs_names *out, struct nk_diag *diag);
 void hs_names_clear(struct hs_names *l);
 
+/* hs_names_add - append a copy of a name. 0, NK_ETOOBIG (HS_PLACE_FILES_MAX), -ENOMEM. */
+int hs_names_add(struct hs_names *l, const char *name);
+
 /* hs_is_leftover - is it the name of a temporary file, as an interrupted write leaves it? */
 bool hs_is_leftover(const char *name);
 

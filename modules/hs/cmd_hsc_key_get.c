@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/* netkit hsc key get: a client's public key, made when it is missing; arti's spelling. */
+#include "hs/hsc.h"
+
+static const struct nk_opt opts[] = {
+    HSC_HSID,
+    HSC_NICKNAME,
+    HSC_KEYSTORE,
+    HSC_KEY_TYPE,
+    HSC_GENERATE("if-needed"),
+    HSC_PUB_FORMAT,
+    HSC_OUTPUT("File for the public half; standard output without it"),
+    HSC_OVERWRITE,
+    HSC_BATCH,
+    NK_OPT_END};
+
+static int get(struct hsc *h, bool *made)
+{
+    if (*h->name) {
+        int rc = hsc_load(h);
+        return rc < 0 ? rc : hsc_export(h);
+    }
+    *made = h->conf->generate == HSC_IF_NEEDED;
+    return *made ? hsc_new(h, NULL) : hsc_missing(h);
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    struct hsc h = {0};
+    bool made = false;
+    int rc = hsc_begin(&h, ctx, NULL, ctx->argc > 0 ? ctx->argv[0] : NULL, "-");
+    rc = rc < 0 ? rc : hsc_open(&h, h.conf->generate == HSC_IF_NEEDED, true);
+    rc = rc < 0 ? rc : get(&h, &made);
+    return hsc_end(&h, rc < 0 ? rc : hsc_report(&h, made, NULL));
+}
+
+extern const struct nk_cmd nk_cmd_hsc_key_get;
+const struct nk_cmd nk_cmd_hsc_key_get = {
+    .synopsis = "[ADDRESS] [--generate if-needed|no] [--output FILE|-] [--overwrite] [--batch]",
+    .summary = "Print a client's public key for a service, and make the key when it is missing",
+    .description =
+        "Takes the options of arti's command of this name, and the address as an argument, too. "
+        "Without one it is asked for on standard error and read from standard input; the end of "
+        "the input ends the command.",
+    .examples = "netkit hsc key get abc..xyz.onion\n"
+                "netkit hsc key get abc..xyz.onion --generate no -o alice.auth --overwrite",
+    .opts = opts,
+    .conf_size = sizeof(struct hsc_conf),
+    .max_args = 1,
+    .run = run,
+};
