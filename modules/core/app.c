@@ -228,6 +228,7 @@ int nk_app_new(struct nk_app **out, const struct nk_app_conf *conf, struct nk_di
     }
     /* a peer that goes away is an error code, never a signal; also for pipes, which know no flag */
     signal(SIGPIPE, SIG_IGN);
+    app->loop.data = app;
     init_handles(app);
     app->turn = 1; /* 0 means "in no turn yet" in streams */
     app->origin_ns = uv_hrtime();

@@ -10,15 +10,19 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+/* One for every connection: its owner is the handle's data, its app the loop's. */
 struct nk_watch {
-    uv_poll_t poll;
-    struct nk_app *app;
+    uv_poll_t poll; /* first */
     nk_watch_fn *fn;
-    void *owner;
     int fd;
     int inner; /* our own epoll set around a shared fd, else -1 */
     unsigned mask;
 };
+
+static struct nk_app *app_of(const struct nk_watch *w)
+{
+    return w->poll.loop->data;
+}
 
 static void inner_set(struct nk_watch *w, int op, unsigned mask)
 {
@@ -43,9 +47,9 @@ static unsigned inner_ready(struct nk_watch *w)
 
 static void on_poll(uv_poll_t *h, int status, int events)
 {
-    struct nk_watch *w = h->data;
+    struct nk_watch *w = (struct nk_watch *)(void *)h;
     unsigned ready;
-    nk_app_enter(w->app);
+    nk_app_enter(h->loop->data);
     if (status < 0) {
         /* libuv says EBADF for every error condition and has stopped the handle; stopping it again
          * takes the fd out of the kernel's set too. The reason is the fd's own. */
@@ -59,7 +63,7 @@ static void on_poll(uv_poll_t *h, int status, int events)
                 (events & UV_WRITABLE ? (unsigned)NK_WRITABLE : 0);
     }
     if (ready) {
-        w->fn(w->owner, w, ready);
+        w->fn(h->data, w, ready);
     }
 }
 
@@ -101,10 +105,8 @@ int nk_watch_open(struct nk_app *app, int fd, unsigned flags, nk_watch_fn *fn, v
         free(w);
         return rc;
     }
-    w->poll.data = w;
-    w->app = app;
+    w->poll.data = owner;
     w->fn = fn;
-    w->owner = owner;
     w->fd = fd;
     w->inner = inner;
     app->watches++;
@@ -115,7 +117,7 @@ int nk_watch_open(struct nk_app *app, int fd, unsigned flags, nk_watch_fn *fn, v
 void nk_watch_own(struct nk_watch *w, nk_watch_fn *fn, void *owner)
 {
     w->fn = fn;
-    w->owner = owner;
+    w->poll.data = owner;
 }
 
 int nk_watch_set(struct nk_watch *w, unsigned mask)
@@ -151,7 +153,7 @@ int nk_watch_fd(const struct nk_watch *w)
 
 static void on_closed(uv_handle_t *h)
 {
-    free(h->data);
+    free(h);
 }
 
 int nk_watch_release(struct nk_watch *w)
@@ -161,7 +163,7 @@ int nk_watch_release(struct nk_watch *w)
     if (w->inner >= 0) {
         close(w->inner);
     }
-    w->app->watches--;
+    app_of(w)->watches--;
     uv_close((uv_handle_t *)&w->poll, on_closed);
     return fd;
 }
@@ -178,6 +180,6 @@ void nk_watch_close(struct nk_watch *w)
         close(w->inner);
     }
     close(fd); /* between stop and uv_close, see above */
-    w->app->watches--;
+    app_of(w)->watches--;
     uv_close((uv_handle_t *)&w->poll, on_closed);
 }

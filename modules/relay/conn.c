@@ -50,6 +50,14 @@ static void log_close(struct relay_conn *c, enum nk_level level, const char *why
             c->objects_out);
 }
 
+static void leave_guests(struct relay_conn *c)
+{
+    if (c->arrival) {
+        nk_preauth_leave(&c->arrival->preauth);
+        relay_guard_leave(c->hub->guard, &c->arrival->guest);
+    }
+}
+
 static void close_now(struct relay_conn *c)
 {
     struct relay_hub *h = c->hub;
@@ -61,8 +69,7 @@ static void close_now(struct relay_conn *c)
     nk_timer_stop(&c->timer);
     nk_stream_close(c->s);
     c->s = NULL;
-    nk_preauth_leave(&c->preauth);
-    relay_guard_leave(h->guard, &c->guest);
+    leave_guests(c);
     relay_out_clear(&c->out);
     relay_rx_drop(c);
     free(c->stash);
@@ -98,12 +105,15 @@ void relay_conn_free(struct relay_conn *c)
         *at = c->held_next;
     }
     relay_login_unref(c->login);
+    free(c->arrival);
+    free(c->peer);
+    free(c->why);
     free(c);
 }
 
 void relay_conn_close(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
 {
-    char why[sizeof(c->why)];
+    char why[RELAY_WHY_TEXT];
     va_list ap;
     if (c->closed) {
         return;
@@ -117,13 +127,15 @@ void relay_conn_close(struct relay_conn *c, enum nk_level level, const char *fmt
 
 void relay_conn_end(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
 {
+    char why[RELAY_WHY_TEXT];
     va_list ap;
     if (c->closed || c->ending) {
         return;
     }
     va_start(ap, fmt);
-    vsnprintf(c->why, sizeof(c->why), fmt, ap);
+    vsnprintf(why, sizeof(why), fmt, ap);
     va_end(ap);
+    c->why = strdup(why);
     c->why_level = level;
     c->ending = true;
     wait_remove(c);
@@ -146,8 +158,9 @@ void relay_conn_authenticated(struct relay_conn *c, const char *identity, const 
     snprintf(c->identity, sizeof(c->identity), "%s", identity);
     c->publisher = relay_hub_publisher(c->hub, c->identity);
     c->hub->count.auth_ok++;
-    nk_preauth_leave(&c->preauth);
-    relay_guard_leave(c->hub->guard, &c->guest);
+    leave_guests(c);
+    free(c->arrival);
+    c->arrival = NULL;
     nk_audit(c->hub->log, "relay", relay_hub_may_log(c->hub) ? NK_LOG_INFO : NK_LOG_TRACE,
              "auth.ok", c->peer, "%s as '%s', %s", method, c->identity,
              c->encrypted ? "TLS" : "no TLS");
@@ -192,8 +205,8 @@ void relay_conn_denied(struct relay_conn *c, const char *why)
     h->count.auth_fail++;
     nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "auth.fail",
              c->peer, "%s", why);
-    uint64_t delay = c->guest.address
-                         ? relay_guard_failed(h->guard, &c->guest, nk_now_ms(h->conf.app))
+    uint64_t delay = c->arrival && c->arrival->guest.address
+                         ? relay_guard_failed(h->guard, &c->arrival->guest, nk_now_ms(h->conf.app))
                          : RELAY_PENALTY_FIRST_MS; /* it changed its password after the login */
     relay_conn_flush(c);                           /* what the wire says about it */
     if (c->closed) {
@@ -224,7 +237,7 @@ void relay_conn_output(struct relay_conn *c)
 static void finish(struct relay_conn *c)
 {
     nk_stream_shutdown(c->s); /* what was written still arrives */
-    log_close(c, c->why_level, c->why);
+    log_close(c, c->why_level, c->why ? c->why : nk_strerror(-ENOMEM));
     close_now(c);
 }
 
@@ -608,6 +621,15 @@ static void on_event(void *owner, struct nk_stream *s, unsigned events)
     }
 }
 
+static void free_rejected(struct relay_conn *c)
+{
+    if (c) {
+        free(c->arrival);
+        free(c->peer);
+        free(c);
+    }
+}
+
 /* Before it is on any list. */
 static void reject(struct relay_hub *h, struct relay_conn *c, struct nk_stream *s, const char *why)
 {
@@ -618,7 +640,22 @@ static void reject(struct relay_hub *h, struct relay_conn *c, struct nk_stream *
                 "refused: %s", why);
     }
     nk_stream_close(s);
-    free(c);
+    free_rejected(c);
+}
+
+static struct relay_conn *conn_new(struct nk_stream *s)
+{
+    char peer[RELAY_PEER_TEXT];
+    struct relay_conn *c = calloc(1, sizeof(*c));
+    if (!c || !(c->arrival = calloc(1, sizeof(*c->arrival))) ||
+        !(c->peer = strdup(nk_stream_peer(s, peer, sizeof(peer))))) {
+        free_rejected(c);
+        return NULL;
+    }
+    c->arrival->guest = (struct relay_guest){.drop = on_guest_drop, .owner = c};
+    c->arrival->preauth.drop = on_guest_drop;
+    c->arrival->preauth.owner = c;
+    return c;
 }
 
 void relay_conn_open(struct relay_hub *h, struct nk_stream *take_s, bool encrypted)
@@ -627,16 +664,8 @@ void relay_conn_open(struct relay_hub *h, struct nk_stream *take_s, bool encrypt
         reject(h, NULL, take_s, h->draining ? "the relay ends" : "max_connections is reached");
         return;
     }
-    struct relay_conn *c = calloc(1, sizeof(*c));
-    if (!c) {
-        reject(h, NULL, take_s, nk_strerror(-ENOMEM));
-        return;
-    }
-    nk_stream_peer(take_s, c->peer, sizeof(c->peer));
-    c->guest = (struct relay_guest){.drop = on_guest_drop, .owner = c};
-    c->preauth.drop = on_guest_drop;
-    c->preauth.owner = c;
-    if (relay_guard_enter(h->guard, &c->guest, c->peer) < 0) {
+    struct relay_conn *c = conn_new(take_s);
+    if (!c || relay_guard_enter(h->guard, &c->arrival->guest, c->peer) < 0) {
         reject(h, c, take_s, nk_strerror(-ENOMEM));
         return;
     }
@@ -660,8 +689,8 @@ void relay_conn_open(struct relay_hub *h, struct nk_stream *take_s, bool encrypt
     nk_timer_start(&c->timer, h->limits.hello_ms);
     nk_stream_own(take_s, on_event, c);
     nk_stream_interest(take_s, NK_READABLE | NK_WRITABLE);
-    nk_preauth_enter(nk_app_preauth(h->conf.app), &c->preauth);
-    if (nk_preauth_charge(&c->preauth, RELAY_GUEST_BYTES) < 0) {
+    nk_preauth_enter(nk_app_preauth(h->conf.app), &c->arrival->preauth);
+    if (nk_preauth_charge(&c->arrival->preauth, RELAY_GUEST_BYTES) < 0) {
         relay_conn_close(c, NK_LOG_WARN, "no memory for connections that are not logged in");
     }
 }

@@ -13,6 +13,7 @@
 
 #define RELAY_SCRATCH ((size_t)128 * 1024) /* one read; shared by all connections of a hub */
 #define RELAY_PEER_TEXT 96
+#define RELAY_WHY_TEXT 160 /* of a reason to close */
 /* Bytes of a native connection that the kernel may hold unsent: what a PONG waits for (measured: a
  * receiver of 20 MB/s drains them in 7 ms). */
 #define RELAY_NOTSENT_LOWAT (128 * 1024)
@@ -61,6 +62,13 @@ struct relay_wire {
     void (*close)(struct relay_conn *c);
 };
 
+/* Only until its peer has shown who it is. */
+struct relay_arrival {
+    struct relay_guest guest;
+    struct nk_preauth preauth;
+};
+
+/* Most connections of a relay are idle: what few of them need, or none for long, lies elsewhere. */
 struct relay_conn {
     struct relay_hub *hub;
     uint64_t id;     /* for administrators: 1, 2, 3 .. in the order of their coming */
@@ -69,8 +77,7 @@ struct relay_conn {
     const struct relay_wire *wire;
     void *session;
     struct relay_login *login;
-    struct relay_guest guest;
-    struct nk_preauth preauth;
+    struct relay_arrival *arrival; /* NULL once authenticated */
     struct nk_timer timer;
     struct relay_out out;
     uint8_t *stash; /* the beginning of a frame that is not complete */
@@ -81,10 +88,6 @@ struct relay_conn {
     size_t need;             /* length of the frame that rx_at begins, when that is known */
     uint64_t rx_ms, tx_ms;   /* last time bytes came, went */
     char identity[RELAY_IDENTITY_MAX + 1]; /* once authenticated */
-    uint32_t publisher;                    /* the same as a number, see relay_hub_publisher */
-    uint64_t unheard;                      /* bytes written since bytes came last */
-    uint64_t pinged_ms; /* when a ping was sent that nothing has answered; 0 = none */
-    uint64_t objects_in, objects_out;
     bool encrypted, connected, authenticated;
     bool closed;   /* only waits to be freed */
     bool ending;   /* closes when the output is out */
@@ -96,13 +99,17 @@ struct relay_conn {
     bool full;     /* holds more than max_backlog */
     bool held;     /* on the hub's list of connections whose window is held back */
     bool choosing; /* its first byte decides on the wire */
+    uint32_t publisher; /* the same as a number, see relay_hub_publisher */
+    enum nk_level why_level;
+    uint64_t unheard;   /* bytes written since bytes came last */
+    uint64_t pinged_ms; /* when a ping was sent that nothing has answered; 0 = none */
+    uint64_t objects_in, objects_out;
     struct relay_conn *prev, *next;
     struct relay_conn *dirty_next;
     struct relay_conn *wait_prev, *wait_next;
     struct relay_conn *held_next;
-    char peer[RELAY_PEER_TEXT];
-    char why[160]; /* ending: the reason for the log */
-    enum nk_level why_level;
+    char *peer;
+    char *why; /* ending: the reason for the log; NULL: there was no memory for it */
 };
 
 struct relay_hub {

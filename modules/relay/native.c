@@ -47,7 +47,7 @@ static void goaway(struct relay_conn *c, enum relay_goaway code, const char *tex
 
 void relay_native_refuse(struct relay_conn *c, enum relay_goaway code, const char *fmt, ...)
 {
-    char why[sizeof(c->why)];
+    char why[RELAY_WHY_TEXT];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(why, sizeof(why), fmt, ap);

@@ -34,23 +34,25 @@ struct relay_handle {
     struct relay_native_session *session;
     uint64_t request; /* of OPEN, until it was answered */
     uint32_t slot;
-    unsigned rights;              /* enum relay_right, by the newest rules */
+    uint8_t rights;               /* enum relay_right, by the newest rules */
     bool member, opening, closed; /* closed: only waits for the engine's answers */
     bool due;                     /* on the list of those with a receipt or a window to send */
     bool held;                    /* no more window for now */
     bool full;                    /* its backlog lets producers wait */
     bool skipping;                /* the object under way was refused: its fragments are dropped */
-    bool singly; /* broadcasts may have been sent before: no runs, until one was new */
+    bool singly;   /* broadcasts may have been sent before: no runs, until one was new */
+    bool claiming; /* resumed: leases that are not claimed before the first CREDIT or DRAIN go back
+                    */
     struct relay_handle *due_next;
     /* publishing */
     struct relay_lane lane;
     struct relay_object *head, *tail;  /* the object under way */
-    int refusal;                       /* why it is skipped */
-    struct relay_put put;              /* of it */
+    uint64_t copies, expires_ms;       /* of it */
     uint64_t granted;                  /* bytes that count as done: the window begins there */
     struct relay_native_pending *ring; /* cap is a power of two */
     uint64_t base;                     /* number of entry 0 */
     uint32_t ring_head, n, cap;
+    int refusal;            /* of the object under way, when it is skipped */
     uint64_t settled, told; /* seq up to which everything is settled, and was told */
     struct relay_native_failure *fail;
     uint32_t nfail, fail_cap;
@@ -58,8 +60,6 @@ struct relay_handle {
     uint64_t credit, credit_bytes, asked; /* asked: items that the engine may deliver */
     uint64_t items, item_bytes;           /* delivered */
     uint64_t largest;                     /* item so far, for byte limits */
-    bool claiming; /* resumed: leases that are not claimed before the first CREDIT or DRAIN go back
-                    */
     struct relay_native_range *claim;
     uint32_t nclaims, claim_cap;
     uint32_t drains, drained; /* DRAINs at the engine; answered, not told yet */
@@ -86,7 +86,6 @@ struct relay_native_session {
     uint8_t id[RELAY_NATIVE_ID], tag[RELAY_TAG]; /* tag: id and identity, for the engine */
     bool resumed;
     uint64_t producer;
-    uint8_t nonce[RELAY_LOGIN_NONCE];
     struct relay_handle **slot; /* by number; NULL: free */
     uint32_t nslots, nopen;
     uint32_t *table; /* group id -> slot + 1, open addressing; cap is a power of two */

@@ -6,7 +6,8 @@
 #include "base/codec.h"
 #include "relay/native.h"
 
-enum { TABLE_MIN = 8, SLOTS_MIN = 4, NAME_TEXT = 120 };
+/* With few groups, looking at each is as fast as a table. */
+enum { TABLE_MIN = 16, FEW = 4, NAME_TEXT = 120 };
 
 /* --- the table: group id -> slot -------------------------------------------------------------- */
 
@@ -18,6 +19,9 @@ static uint32_t home(const struct relay_native_session *s, uint32_t group)
 
 static void table_put(struct relay_native_session *s, uint32_t group, uint32_t slot)
 {
+    if (!s->table_cap) {
+        return;
+    }
     uint32_t i = home(s, group);
     while (s->table[i]) {
         i = (i + 1) & (s->table_cap - 1);
@@ -26,10 +30,10 @@ static void table_put(struct relay_native_session *s, uint32_t group, uint32_t s
     s->table_used++;
 }
 
-/* Room for one more; at most half full. */
+/* Room for one more; at most half full. No table as long as there are few. */
 static int table_room(struct relay_native_session *s)
 {
-    if (s->table_used * 2 < s->table_cap) {
+    if (s->table_used * 2 < s->table_cap || (!s->table_cap && s->nopen < FEW)) {
         return 0;
     }
     uint32_t cap = s->table_cap ? s->table_cap * 2 : TABLE_MIN;
@@ -51,6 +55,9 @@ static int table_room(struct relay_native_session *s)
 
 static void table_remove(struct relay_native_session *s, const struct relay_handle *h)
 {
+    if (!s->table_cap) {
+        return;
+    }
     uint32_t mask = s->table_cap - 1, i = home(s, h->group->id);
     while (s->table[i] && s->table[i] != h->slot + 1) {
         i = (i + 1) & mask;
@@ -68,13 +75,25 @@ static void table_remove(struct relay_native_session *s, const struct relay_hand
     }
 }
 
+static struct relay_handle *find_slot(struct relay_native_session *s, uint32_t group)
+{
+    for (uint32_t i = 0; i < s->nslots; i++) {
+        struct relay_handle *h = s->slot[i];
+        if (h && !h->closed && !h->opening && h->group->id == group) {
+            s->last = h;
+            return h;
+        }
+    }
+    return NULL;
+}
+
 struct relay_handle *relay_native_find(struct relay_native_session *s, uint32_t group)
 {
     if (s->last && s->last->group->id == group) {
         return s->last;
     }
     if (!s->table_cap) {
-        return NULL;
+        return find_slot(s, group);
     }
     for (uint32_t i = home(s, group); s->table[i]; i = (i + 1) & (s->table_cap - 1)) {
         struct relay_handle *h = s->slot[s->table[i] - 1];
@@ -95,7 +114,7 @@ static uint32_t free_slot(struct relay_native_session *s)
             return i;
         }
     }
-    uint32_t n = s->nslots ? s->nslots * 2 : SLOTS_MIN;
+    uint32_t n = s->nslots ? s->nslots * 2 : 1;
     struct relay_handle **v = realloc(s->slot, n * sizeof(*v));
     if (!v) {
         return UINT32_MAX;
@@ -218,9 +237,9 @@ static void refuse_group(struct relay_conn *c, const struct relay_native_open *o
     refuse(c, o->request, rc, text);
 }
 
-static unsigned rights_in(const struct relay_conn *c, const struct relay_group *g)
+static uint8_t rights_in(const struct relay_conn *c, const struct relay_group *g)
 {
-    return relay_acl_rights(c->hub->login->acl, c->identity, g->name, g->len);
+    return (uint8_t)relay_acl_rights(c->hub->login->acl, c->identity, g->name, g->len);
 }
 
 bool relay_native_forbidden(struct relay_conn *c)

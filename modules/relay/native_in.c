@@ -297,10 +297,10 @@ static bool read_meta(struct relay_conn *c, struct relay_handle *h,
         relay_native_refuse(c, RELAY_GOAWAY_PROTOCOL, "%s", why);
         return false;
     }
-    h->put.copies = m.copies;
+    h->copies = m.copies;
     if (m.has_ttl) {
-        h->put.expires_ms = wall_after(c, m.ttl_ms);
-        relay_meta_expire(o->bytes, &m, h->put.expires_ms);
+        h->expires_ms = wall_after(c, m.ttl_ms);
+        relay_meta_expire(o->bytes, &m, h->expires_ms);
     }
     return true;
 }
@@ -331,13 +331,14 @@ static void hand_over(struct relay_conn *c, struct relay_handle *h, uint8_t type
     o->flags = h->lane.flags & (RELAY_N_META | RELAY_N_CONTENT);
     o->publisher = c->publisher;
     p->broadcast = type == RELAY_N_BROADCAST;
+    struct relay_put put = {.copies = h->copies, .expires_ms = h->expires_ms};
     if (s->producer && (e->ops->caps & RELAY_CAP_DEDUP)) {
-        h->put.producer = s->producer;
-        h->put.producer_seq = h->lane.last;
+        put.producer = s->producer;
+        put.producer_seq = h->lane.last;
     }
     int rc = type == RELAY_N_BROADCAST
-                 ? relay_engine_retain(e, s->member, h->group, o, &h->put, token)
-                 : relay_engine_enqueue(e, s->member, h->group, o, &h->put, token);
+                 ? relay_engine_retain(e, s->member, h->group, o, &put, token)
+                 : relay_engine_enqueue(e, s->member, h->group, o, &put, token);
     if (rc < 0) {
         answered(h, p, rc);
         return;
@@ -418,7 +419,8 @@ static int admit(struct relay_conn *c, const struct relay_handle *h,
 static void begin(struct relay_conn *c, struct relay_handle *h,
                   const struct relay_native_head *head, struct relay_object *take_o, bool whole)
 {
-    h->put = (struct relay_put){.copies = 1};
+    h->copies = 1;
+    h->expires_ms = 0;
     int rc = admit(c, h, head);
     if (!read_meta(c, h, head, take_o)) {
         relay_object_unref(take_o);

@@ -33,7 +33,8 @@ bool relay_native_attempt_wait(struct relay_conn *c, const struct relay_native_h
         return true;
     }
     nk_timer_init(&s->attempt->timer, c->hub->conf.app, on_timer, c);
-    uint64_t ms = relay_guard_attempt(c->hub->guard, &c->guest, nk_now_ms(c->hub->conf.app));
+    uint64_t ms =
+        relay_guard_attempt(c->hub->guard, &c->arrival->guest, nk_now_ms(c->hub->conf.app));
     if (ms == 0) {
         return false;
     }
@@ -62,7 +63,7 @@ void relay_native_attempt_end(struct relay_conn *c, bool forgive)
     nk_timer_stop(&s->attempt->timer);
     free(s->attempt);
     s->attempt = NULL;
-    if (forgive && c->guest.address) {
-        relay_guard_forgive(c->hub->guard, &c->guest);
+    if (forgive && c->arrival && c->arrival->guest.address) {
+        relay_guard_forgive(c->hub->guard, &c->arrival->guest);
     }
 }

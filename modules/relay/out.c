@@ -4,7 +4,12 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { PIECES_MIN = 8, PIECES_KEEP = 64 };
+enum { PIECES_MIN = 8 };
+
+/* A ring of PIECES_MIN pieces that waits in the pool. */
+struct relay_out_ring {
+    struct relay_out_ring *next;
+};
 
 void relay_out_init(struct relay_out *o, struct relay_out_pool *pool)
 {
@@ -43,7 +48,35 @@ void relay_out_pool_clear(struct relay_out_pool *p)
         p->free = c->next;
         free(c);
     }
-    p->n = 0;
+    while (p->rings) {
+        struct relay_out_ring *r = p->rings;
+        p->rings = r->next;
+        free(r);
+    }
+    p->n = p->nrings = 0;
+}
+
+static struct relay_out_piece *ring_new(struct relay_out_pool *p, uint32_t cap)
+{
+    struct relay_out_ring *r = p->rings;
+    if (cap != PIECES_MIN || !r) {
+        return malloc(cap * sizeof(struct relay_out_piece));
+    }
+    p->rings = r->next;
+    p->nrings--;
+    return (struct relay_out_piece *)(void *)r;
+}
+
+static void ring_free(struct relay_out_pool *p, struct relay_out_piece *v, uint32_t cap)
+{
+    if (cap != PIECES_MIN || p->nrings >= p->max) {
+        free(v);
+        return;
+    }
+    struct relay_out_ring *r = (struct relay_out_ring *)(void *)v;
+    r->next = p->rings;
+    p->rings = r;
+    p->nrings++;
 }
 
 static struct relay_out_piece *piece_at(const struct relay_out *o, uint32_t i)
@@ -67,21 +100,21 @@ void relay_out_clear(struct relay_out *o)
     }
     chunks_clear(o->pool, o->first);
     chunks_clear(o->pool, o->urgent);
-    free(o->piece);
+    ring_free(o->pool, o->piece, o->cap);
     relay_out_init(o, o->pool);
 }
 
 static int piece_grow(struct relay_out *o)
 {
     uint32_t cap = o->cap ? o->cap * 2 : PIECES_MIN;
-    struct relay_out_piece *v = cap > o->cap ? malloc(cap * sizeof(*v)) : NULL;
+    struct relay_out_piece *v = cap > o->cap ? ring_new(o->pool, cap) : NULL;
     if (!v) {
         return -ENOMEM;
     }
     for (uint32_t i = 0; i < o->n; i++) {
         v[i] = *piece_at(o, i);
     }
-    free(o->piece);
+    ring_free(o->pool, o->piece, o->cap);
     o->piece = v;
     o->cap = cap;
     o->head = 0;
@@ -316,7 +349,7 @@ static size_t piece_consume(struct relay_out *o, size_t n)
     return take;
 }
 
-/* An idle connection keeps a few pieces at most. */
+/* An idle connection keeps nothing. */
 static void idle(struct relay_out *o)
 {
     chunks_clear(o->pool, o->first);
@@ -324,11 +357,9 @@ static void idle(struct relay_out *o)
     o->first_off = 0;
     o->n = 0;
     o->begun = false;
-    if (o->cap > PIECES_KEEP) {
-        free(o->piece);
-        o->piece = NULL;
-        o->cap = o->head = 0;
-    }
+    ring_free(o->pool, o->piece, o->cap);
+    o->piece = NULL;
+    o->cap = o->head = 0;
 }
 
 void relay_out_consume(struct relay_out *o, size_t n)

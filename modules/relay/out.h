@@ -29,10 +29,13 @@ struct relay_out_chunk {
     uint8_t data[RELAY_OUT_CHUNK];
 };
 
-/* Chunks that nobody uses now; shared by the connections of a relay. */
+struct relay_out_ring;
+
+/* Chunks and small rings of pieces that nobody uses now; shared by the connections of a relay. */
 struct relay_out_pool {
     struct relay_out_chunk *free;
-    size_t n, max; /* kept, and most to keep */
+    struct relay_out_ring *rings;
+    size_t n, nrings, max; /* kept, and most to keep of each */
 };
 
 /* One stretch of output: len bytes of the object from off, or of the chunks. */
@@ -61,7 +64,7 @@ struct relay_out {
 void relay_out_init(struct relay_out *o, struct relay_out_pool *pool);
 void relay_out_clear(struct relay_out *o);
 
-/* relay_out_pool_clear - free the unused chunks. */
+/* relay_out_pool_clear - free what is unused. */
 void relay_out_pool_clear(struct relay_out_pool *p);
 
 /* relay_out_reserve - room for n (1..RELAY_OUT_CHUNK) bytes in one place, or NULL when memory is
