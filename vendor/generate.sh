@@ -314,8 +314,12 @@ own_object() {
     case $1 in
     # the two files that compile upstream's code under other names are judged by upstream's warnings
     vendor/glue/soft_*.c) flags="\$own_soft" ;;
-    # what runs once per process is better small
-    modules/service/* | modules/*/cmd_* | modules/base/@(cli|conf|opt|args|man|help|complet)*)
+    # the inner loops of the one thing in this module that is a matter of speed
+    modules/hs/fe* | modules/hs/vanity*) ;;
+    # what runs once per process, per login or per key is better small
+    modules/service/* | modules/hs/* | modules/*/cmd_* | modules/base/@(cli|conf|opt|args|man|help|complet)* | \
+        modules/base/@(ini|endpoint|onion|openssh_key|json_read|file)* | modules/tls/@(certgen|creds|cert)* | \
+        modules/relay/@(access|acl|admin|certshare|credentials|daemon_ask|endpoint|guard|identity|known|log_tool|login|password|pickle_json)*)
         [ "$MODE" != release ] || flags+=" -Os"
         ;;
     esac

@@ -255,7 +255,7 @@ static int remove_client(const struct hs_auth *a, const struct hs_auth_client *c
                          struct nk_diag *diag)
 {
     const struct hs_place *dir = c->enabled ? &a->on : &a->off;
-    char entry[NK_PATH_MAX], file[2 * NK_PATH_MAX];
+    char entry[NK_PATH_MAX], file[2 * NK_PATH_MAX + sizeof(HS_AUTH_ARTI_FILE)];
     entry_of(entry, sizeof(entry), c);
     if (a->dry) {
         return 0;
