@@ -2,10 +2,11 @@
 /*
  * What storing costs, in one process without sockets:
  *
- *     log_engine raw DIR SIZE BATCH SECONDS       the bound: BATCH records with checksums, one
- * write, one fdatasync, and again log_engine produce DIR SIZE WINDOW SECONDS  objects through the
- * log engine, WINDOW at a time not stored yet log_engine recover DIR SIZE MEGABYTES       how long
- * opening a log of that size takes
+ *     log_engine raw DIR SIZE BATCH SECONDS        the bound: BATCH records with checksums,
+ *                                                  one write, one fdatasync, and again
+ *     log_engine produce DIR SIZE WINDOW SECONDS   objects through the log engine, WINDOW
+ *                                                  at a time not stored yet
+ *     log_engine recover DIR SIZE MEGABYTES        how long opening a log of that size takes
  *
  * Prints one line: records per second, microseconds of processor time per record, records per
  * commit, mean microseconds of a commit's fdatasync; for recover: milliseconds, objects.
