@@ -117,8 +117,7 @@ struct relay_hub {
     struct relay_limits limits; /* as in conf */
     struct nk_log *log;
     struct relay_login *login;
-    char **publishers; /* names; publisher n is the one at n - 1 */
-    uint32_t npublishers;
+    struct relay_publishers *publishers, own_publishers; /* the second unless conf has one */
     struct relay_guard *guard;
     struct relay_pickle *pickle;
     struct relay_out_pool pool;
@@ -201,7 +200,7 @@ void relay_rx_drop(struct relay_conn *c);
 void relay_hub_touch(struct relay_hub *h);
 
 /* relay_hub_publisher - a number for an identity, for relay_object.publisher; the same as long as
- * the hub lives. 0 when memory is missing. */
+ * the hub lives (or conf.publishers). 0 when memory is missing. */
 uint32_t relay_hub_publisher(struct relay_hub *h, const char *identity);
 
 /* relay_hub_may_replay - may a retained object be delivered? Not when its publisher has lost the

@@ -388,6 +388,7 @@ static int open_log(struct relay_engine_log *e, struct nk_diag *diag)
     struct relay_log_conf conf = {.app = e->conf.app,
                                   .dir = e->conf.dir,
                                   .memory = e->conf.memory,
+                                  .publishers = e->conf.publishers,
                                   .sync = e->conf.sync,
                                   .sync_ms = e->conf.sync_ms,
                                   .segment_bytes = e->conf.segment_bytes,

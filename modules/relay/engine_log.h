@@ -23,6 +23,7 @@ struct relay_engine_log_conf {
     const char *dir;
     struct relay_groups *groups; /* borrowed; what was stored comes back into it */
     struct relay_memory *memory;
+    struct relay_publishers *publishers; /* NULL: who sent what is retained is not stored */
     enum relay_log_sync_mode sync;
     uint64_t sync_ms;
     uint64_t segment_bytes; /* 0: the usual */

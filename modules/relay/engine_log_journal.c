@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/app.h"
+#include "core/clock.h"
 #include "relay/engine_log.h"
 
 /* --- groups ----------------------------------------------------------------------------------- */
@@ -153,13 +154,19 @@ static void on_lease(void *owner, struct relay_group *g, uint64_t seq, uint32_t 
     }
 }
 
-static void on_release(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries)
+static void on_release(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries,
+                       uint64_t delay_ms)
 {
     struct relay_engine_log *e = owner;
+    uint64_t now = (uint64_t)nk_wall_ms(e->conf.app);
     struct relay_log_entry entry = {.type = RELAY_LOG_RELEASE,
                                     .group = relay_el_group(e, g),
                                     .range = {.first = seq, .count = 1}};
     (void)tries;
+    if (delay_ms) {
+        entry.range.until_ms = delay_ms < UINT64_MAX - now ? now + delay_ms : UINT64_MAX;
+        entry.range.delay_ms = delay_ms;
+    }
     if (entry.group) {
         put(e, &entry);
     }
@@ -167,7 +174,7 @@ static void on_release(void *owner, struct relay_group *g, uint64_t seq, uint32_
 
 /* The dead letter is written first; its copy goes when that counts. Never neither of them. */
 static void on_dead(void *owner, struct relay_group *g, uint64_t seq, struct relay_group *to,
-                    uint64_t to_seq, struct relay_object *o)
+                    uint64_t to_seq, uint64_t expires_ms, struct relay_object *o)
 {
     struct relay_engine_log *e = owner;
     struct relay_held h = {.op = {.kind = RELAY_OP_ENQUEUE}, .from = relay_el_group(e, g)};
@@ -175,7 +182,7 @@ static void on_dead(void *owner, struct relay_group *g, uint64_t seq, struct rel
                                     .flags = o->flags,
                                     .group = relay_el_group(e, to),
                                     .seq = to_seq,
-                                    .object = {.copies = 1},
+                                    .object = {.copies = 1, .expires_ms = expires_ms},
                                     .obj = o};
     if (!h.from || !entry.group) {
         return;

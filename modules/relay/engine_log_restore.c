@@ -6,6 +6,7 @@
 
 #include "base/secret.h"
 #include "core/app.h"
+#include "core/clock.h"
 #include "relay/engine_log.h"
 
 enum { COPY_MAX = 64 * 1024 }; /* a smaller retained object does not keep its segment mapped */
@@ -46,6 +47,14 @@ static bool nobody(const uint8_t tag[RELAY_LOG_TAG])
     return memcmp(tag, zero, RELAY_LOG_TAG) == 0;
 }
 
+/* How much is left of a delay; never more than it was, wherever the wall clock has gone since. */
+static uint64_t still_waits(const struct relay_engine_log *e, const struct relay_log_lease *l)
+{
+    uint64_t now = (uint64_t)nk_wall_ms(e->conf.app);
+    uint64_t left = l->until_ms > now ? l->until_ms - now : 0;
+    return left < l->delay_ms ? left : l->delay_ms;
+}
+
 static int restore_one(struct restore *r, struct relay_group *g, struct relay_log_group *lg,
                        const struct relay_log_lease *l, struct relay_restore item)
 {
@@ -53,6 +62,7 @@ static int restore_one(struct restore *r, struct relay_group *g, struct relay_lo
     item.seq = l->seq;
     item.copies = 1;
     item.tries = l->tries;
+    item.delay_ms = l->leased ? 0 : still_waits(r->e, l);
     if (l->leased && !nobody(l->tag)) {
         return relay_queue_restore_lease(q, g, &item, l->tag, r->e->conf.grace_ms);
     }
@@ -88,6 +98,19 @@ static int restore_item(struct restore *r, struct relay_group *g, struct relay_l
     return rc;
 }
 
+/* Who sent it, so that its rights can be looked at when it is delivered. */
+static uint32_t publisher_of(struct restore *r, const struct relay_log_retained *v)
+{
+    struct relay_publishers *known = r->e->conf.publishers;
+    if (!v->named || !known) {
+        return 0;
+    }
+    struct relay_object *name = object_at(r, v->segment, v->off - v->name_len, v->name_len, 0);
+    uint32_t number = name ? relay_publisher(known, (const char *)name->bytes, name->len) : 0;
+    relay_object_unref(name);
+    return number;
+}
+
 static int restore_retained(struct restore *r, struct relay_group *g,
                             const struct relay_log_retained *v)
 {
@@ -99,6 +122,9 @@ static int restore_retained(struct restore *r, struct relay_group *g,
         if (o) {
             o->flags = v->flags;
         }
+    }
+    if (o) {
+        o->publisher = publisher_of(r, v);
     }
     int rc = o ? relay_queue_restore_retained(r->e->base.q, g, o, v->version) : -ENOMEM;
     relay_object_unref(o);

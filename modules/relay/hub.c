@@ -12,9 +12,8 @@
 enum {
     LOG_LINES = 20, /* about single connections, in each LOG_MS */
     LOG_MS = 1000,
-    PUBLISHERS_MAX = 65536, /* identities that ever sent something */
-    POOL_CHUNKS = 32,       /* output chunks kept for the next burst: 512 KiB */
-    TRIM_MS = 2000,         /* with fewer than TRIM_BUSY objects in that time: memory goes back */
+    POOL_CHUNKS = 32, /* output chunks kept for the next burst: 512 KiB */
+    TRIM_MS = 2000,   /* with fewer than TRIM_BUSY objects in that time: memory goes back */
     TRIM_BUSY = 64,
     RETRY_MS = 100 /* memory may have become free without anybody's word: objects expire */
 };
@@ -76,29 +75,14 @@ void relay_hub_set_login(struct relay_hub *h, struct relay_login *login)
 
 uint32_t relay_hub_publisher(struct relay_hub *h, const char *identity)
 {
-    for (uint32_t i = 0; i < h->npublishers; i++) {
-        if (strcmp(h->publishers[i], identity) == 0) {
-            return i + 1;
-        }
-    }
-    char **v = realloc(h->publishers, (h->npublishers + 1) * sizeof(*v));
-    if (v) {
-        h->publishers = v;
-    }
-    if (!v || h->npublishers >= PUBLISHERS_MAX || !(v[h->npublishers] = strdup(identity))) {
-        return 0;
-    }
-    return ++h->npublishers;
+    return relay_publisher(h->publishers, identity, strlen(identity));
 }
 
 bool relay_hub_may_replay(struct relay_hub *h, const struct relay_object *o,
                           const struct relay_group *g)
 {
-    if (o->publisher == 0 || o->publisher > h->npublishers) {
-        return true;
-    }
-    const char *who = h->publishers[o->publisher - 1];
-    if (relay_acl_allows(h->login->acl, who, g->name, g->len, RELAY_MAY_BROADCAST)) {
+    const char *who = relay_publisher_name(h->publishers, o->publisher);
+    if (!who || relay_acl_allows(h->login->acl, who, g->name, g->len, RELAY_MAY_BROADCAST)) {
         return true;
     }
     h->count.acl_deny++;
@@ -248,6 +232,7 @@ int relay_hub_new(struct relay_hub **out, const struct relay_hub_conf *conf)
     }
     h->conf = *conf;
     h->limits = conf->limits;
+    h->publishers = conf->publishers ? conf->publishers : &h->own_publishers;
     h->log = nk_app_log(conf->app);
     h->guard = relay_guard_new(conf->limits.max_guests);
     h->pickle = relay_pickle_new();
@@ -286,10 +271,7 @@ void relay_hub_free(struct relay_hub *h)
     relay_guard_free(h->guard);
     relay_pickle_free(h->pickle);
     relay_login_unref(h->login);
-    for (uint32_t i = 0; i < h->npublishers; i++) {
-        free(h->publishers[i]);
-    }
-    free(h->publishers);
+    relay_publishers_clear(&h->own_publishers);
     free(h->scratch);
     free(h);
 }

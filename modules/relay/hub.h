@@ -23,6 +23,7 @@
 #include "relay/guard.h"
 #include "relay/identity.h"
 #include "relay/out.h"
+#include "relay/publishers.h"
 #include "relay/queue_group.h"
 #include "relay/relay.h"
 #include "relay/wire_pickle.h"
@@ -68,10 +69,11 @@ struct relay_hub_conf {
     const char *name; /* of the service, or NULL; for logs; borrowed */
     struct relay_limits limits;
     enum relay_wires wires;
-    struct relay_login *login;       /* a reference is taken */
-    struct relay_engine *engine;     /* borrowed, outlives the hub */
-    struct relay_groups *groups;     /* borrowed, outlives the hub */
-    struct relay_memory *memory;     /* of the objects; borrowed, outlives the engine */
+    struct relay_login *login;           /* a reference is taken */
+    struct relay_engine *engine;         /* borrowed, outlives the hub */
+    struct relay_groups *groups;         /* borrowed, outlives the hub */
+    struct relay_memory *memory;         /* of the objects; borrowed, outlives the engine */
+    struct relay_publishers *publishers; /* shared with the engine; NULL: the hub's own */
     void (*on_drained)(void *owner); /* after relay_hub_drain, once, when no connection is left */
     void *owner;
 };

@@ -38,6 +38,7 @@ static bool merge(struct relay_log *log, const struct relay_log_entry *e)
     if (last->type != e->type || last->group != e->group ||
         last->range.first + last->range.count != e->range.first ||
         last->range.count > max - e->range.count || last->range.tries != e->range.tries ||
+        last->range.until_ms != e->range.until_ms || last->range.delay_ms != e->range.delay_ms ||
         (e->type == RELAY_LOG_LEASE && memcmp(last->tag, e->tag, RELAY_LOG_TAG) != 0)) {
         return false;
     }
@@ -212,12 +213,16 @@ static void count_retain(struct relay_log *log, const struct relay_log_waiting *
         !(have->segment && have->epoch == e->object.epoch && have->version == e->seq)) {
         return; /* replaced meanwhile */
     }
+    const char *name = relay_log_publisher(log, e->obj);
+    uint8_t name_len = name ? (uint8_t)strlen(name) : 0;
     struct relay_log_retained r = {.segment = segment,
                                    .epoch = e->object.epoch,
                                    .version = e->seq,
-                                   .off = w->at + RELAY_LOG_RETAIN_FIXED,
+                                   .off = w->at + relay_log_fixed_len(e->type, name, name_len),
                                    .len = (uint32_t)e->obj->total,
-                                   .flags = e->flags & (RELAY_LOG_META | RELAY_LOG_CONTENT)};
+                                   .flags = e->flags & (RELAY_LOG_META | RELAY_LOG_CONTENT),
+                                   .named = name != NULL,
+                                   .name_len = name_len};
     relay_log_state_retain(&log->state, e->group, &r);
 }
 
@@ -375,7 +380,7 @@ static void rotated(struct relay_log *log, const struct relay_log_job *j)
     relay_log_view_clear(log);
     log->fd = j->new_fd;
     log->size = log->durable = RELAY_LOG_SEGMENT_HEAD;
-    log->rotate_due = false;
+    log->rotate_due = log->outdated = false;
     if (relay_log_state_part(&log->state, j->head.number, j->head.floor) < 0) {
         failed(log, -ENOMEM);
         return;

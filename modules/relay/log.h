@@ -17,6 +17,7 @@
 #include "relay/log_file.h"
 #include "relay/log_state.h"
 #include "relay/object.h"
+#include "relay/publishers.h"
 
 struct nk_app;
 struct relay_log;
@@ -40,7 +41,8 @@ struct relay_log_ops {
 struct relay_log_conf {
     struct nk_app *app;
     const char *dir;
-    struct relay_memory *memory; /* of the objects that are mapped */
+    struct relay_memory *memory;         /* of the objects that are mapped */
+    struct relay_publishers *publishers; /* names of RETAINed objects' publishers; may be NULL */
     enum relay_log_sync_mode sync;
     uint64_t sync_ms;
     uint64_t segment_bytes;        /* 0: RELAY_LOG_SEGMENT_BYTES */
@@ -79,7 +81,7 @@ struct relay_object *relay_log_map(struct relay_log *log, uint64_t segment);
 struct relay_object *relay_log_view(struct relay_log *log, const struct relay_log_group *g,
                                     uint64_t seq);
 
-/* One thing to write down. */
+/* One thing to write down. Of a RETAIN the publisher is the one of obj. */
 struct relay_log_entry {
     uint8_t type;  /* ENQUEUE, RETAIN, ACK, LEASE, RELEASE, DROP, PRODUCER or PURGE */
     uint8_t flags; /* META and CONTENT; COPIED; RETAINED */

@@ -78,6 +78,8 @@ static int put_lease(struct relay_log *log, const struct relay_log_lease *l)
     if (rc == 0 && !leased) {
         e.type = RELAY_LOG_RELEASE;
         e.range.tries = 0;
+        e.range.until_ms = l->until_ms;
+        e.range.delay_ms = l->delay_ms;
         rc = put(log, &e);
     }
     return rc;
@@ -104,12 +106,16 @@ static int put_leases(struct relay_log *log, struct relay_log_group *g,
     return rc;
 }
 
-static int put_object(struct relay_log *log, struct relay_log_entry *e, const uint8_t *bytes,
-                      uint32_t len)
+static int put_object(struct relay_log *log, struct relay_log_entry *e,
+                      const struct relay_log_object *o)
 {
-    e->obj = relay_object_copy(log->conf.memory, bytes, len);
+    e->obj = relay_object_copy(log->conf.memory, o->bytes, o->len);
     if (!e->obj) {
         return -ENOMEM;
+    }
+    if (o->name && log->conf.publishers) {
+        e->obj->publisher =
+            relay_publisher(log->conf.publishers, (const char *)o->name, o->name_len);
     }
     e->flags |= RELAY_LOG_COPIED;
     int rc = put(log, e);
@@ -136,7 +142,7 @@ static int carry_items(struct relay_log *log, struct relay_log_group *g,
                                     .group = g,
                                     .seq = it.first,
                                     .object = {.copies = it.copies, .expires_ms = it.expires_ms}};
-        rc = put_object(log, &e, o->bytes, o->len);
+        rc = put_object(log, &e, o);
         rc = rc < 0 ? rc : put_leases(log, g, &it);
     }
     return rc;
@@ -168,7 +174,7 @@ static int carry_retained(struct relay_log *log, struct relay_log_group *g,
                                 .group = g,
                                 .seq = have->version,
                                 .object = {.epoch = have->epoch}};
-    return put_object(log, &e, o->bytes, o->len);
+    return put_object(log, &e, o);
 }
 
 /* body_at: where the record's body begins in its segment. */
@@ -188,7 +194,8 @@ static int carry(struct relay_log *log, const struct relay_log_record *r, uint64
         return 0;
     }
     if (r->type == RELAY_LOG_RETAIN) {
-        return carry_retained(log, g, &o, body_at + RELAY_LOG_RETAIN_FIXED);
+        return carry_retained(log, g, &o,
+                              body_at + relay_log_fixed_len(r->type, o.name, o.name_len));
     }
     int rc = carry_items(log, g, r, &o, body_at + RELAY_LOG_ENQUEUE_FIXED);
     return rc == 0 && o.producer ? carry_producer(log, g, o.producer) : rc;

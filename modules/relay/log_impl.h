@@ -95,6 +95,7 @@ struct relay_log {
     struct nk_defer kick;
     struct nk_timer retry, sync_timer;
     bool sync_due, rotate_due, reserve, closing;
+    bool outdated; /* the newest segment has an older format: nothing is added to it */
     struct relay_log_compaction compaction;
     struct relay_log_chore_job *chores; /* under way */
     struct relay_log_stats stats;
@@ -120,6 +121,9 @@ void relay_log_chores_leave(struct relay_log *log);
 
 /* relay_log_view_clear - the newest segment needs not be mapped any more. */
 void relay_log_view_clear(struct relay_log *log);
+
+/* relay_log_publisher - who sent a retained object, as it is written down; NULL: not known. */
+const char *relay_log_publisher(const struct relay_log *log, const struct relay_object *o);
 
 /* relay_log_kick - start a batch at the end of this turn, if there is anything to do. */
 void relay_log_kick(struct relay_log *log);

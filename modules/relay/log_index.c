@@ -18,7 +18,7 @@ static int put(struct nk_buf *out, const struct relay_log_record *r)
 static int put_stub(struct nk_buf *out, const struct relay_log_record *r, size_t at)
 {
     struct relay_log_object o;
-    uint8_t body[RELAY_LOG_ENQUEUE_FIXED + RELAY_LOG_STUB_BYTES];
+    uint8_t body[RELAY_LOG_FIXED_MAX + RELAY_LOG_STUB_BYTES];
     int rc = relay_log_object_read(r, &o);
     if (rc < 0 || (r->flags & RELAY_LOG_STUB)) {
         return rc < 0 ? rc : NK_EFORMAT;

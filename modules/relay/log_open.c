@@ -188,6 +188,7 @@ static int read_header(struct relay_log *log, uint64_t number, const struct rela
     }
     if (rc == 0) {
         log->epoch = h->epoch;
+        log->outdated = version < RELAY_LOG_VERSION;
     }
     return rc;
 }
@@ -290,6 +291,7 @@ static int begin_segment(struct relay_log *log, uint64_t number, struct nk_diag 
     }
     log->fd = fd;
     log->size = log->durable = RELAY_LOG_SEGMENT_HEAD;
+    log->outdated = false;
     int rc = add_part(log, &h, log->size);
     return rc < 0 ? nk_fail_sys(diag, rc, "log") : 0;
 }

@@ -99,6 +99,8 @@ int relay_log_object_read(const struct relay_log_record *r, struct relay_log_obj
         o.expires_ms = nk_cur_le64(&c);
     } else if (r->type == RELAY_LOG_RETAIN) {
         o.epoch = nk_cur_le64(&c);
+        o.name_len = r->flags & RELAY_LOG_NAMED ? nk_cur_u8(&c) : 0;
+        o.name = r->flags & RELAY_LOG_NAMED ? nk_cur_bytes(&c, o.name_len) : NULL;
     } else {
         return NK_EFORMAT;
     }
@@ -118,11 +120,15 @@ int relay_log_object_read(const struct relay_log_record *r, struct relay_log_obj
 }
 
 size_t relay_log_object_fixed(uint8_t type, const struct relay_log_object *o,
-                              uint8_t out[RELAY_LOG_ENQUEUE_FIXED])
+                              uint8_t out[RELAY_LOG_FIXED_MAX])
 {
     if (type == RELAY_LOG_RETAIN) {
         relay_log_put64(out, o->epoch);
-        return RELAY_LOG_RETAIN_FIXED;
+        if (o->name) {
+            out[RELAY_LOG_RETAIN_FIXED] = o->name_len;
+            memcpy(out + RELAY_LOG_RETAIN_FIXED + 1, o->name, o->name_len);
+        }
+        return relay_log_fixed_len(type, o->name, o->name_len);
     }
     relay_log_put64(out, o->copies);
     relay_log_put64(out + 8, o->producer);
@@ -140,6 +146,9 @@ bool relay_log_range_next(const struct relay_log_record *r, struct nk_cur *c,
     out->first = nk_cur_le64(c);
     out->count = nk_cur_le32(c);
     out->tries = r->type == RELAY_LOG_LEASE ? nk_cur_le32(c) : 0;
+    bool delayed = r->type == RELAY_LOG_RELEASE && r->flags & RELAY_LOG_DELAYED;
+    out->until_ms = delayed ? relay_log_get64(r->body) : 0;
+    out->delay_ms = delayed ? relay_log_get64(r->body + sizeof(uint64_t)) : 0;
     return !c->failed;
 }
 
@@ -147,7 +156,8 @@ int relay_log_ranges(const struct relay_log_record *r, struct nk_cur *out, const
 {
     bool lease = r->type == RELAY_LOG_LEASE;
     size_t size = lease ? RELAY_LOG_LEASE_RANGE_BYTES : RELAY_LOG_RANGE_BYTES;
-    size_t skip = lease ? RELAY_LOG_TAG : 0;
+    bool delayed = r->type == RELAY_LOG_RELEASE && r->flags & RELAY_LOG_DELAYED;
+    size_t skip = lease ? RELAY_LOG_TAG : delayed ? RELAY_LOG_DELAY_BYTES : 0;
     if (r->len < skip + size || (r->len - skip) % size) {
         return NK_EFORMAT;
     }

@@ -40,6 +40,8 @@ enum relay_log_flags {
     RELAY_LOG_META = 0x02,     /* the object begins with metadata (as on the wire) */
     RELAY_LOG_CONTENT = 0x0c,  /* its content type (as on the wire) */
     RELAY_LOG_RETAINED = 0x10, /* PURGE: the retained object goes as well */
+    RELAY_LOG_NAMED = 0x20,    /* RETAIN: its publisher's name stands in front of the object */
+    RELAY_LOG_DELAYED = 0x20,  /* RELEASE: the body begins with the time until which they wait */
     RELAY_LOG_COPIED = 0x40,   /* carried over from an older segment */
     RELAY_LOG_STUB = 0x80      /* of an index: where the object lies instead of the object */
 };
@@ -62,21 +64,26 @@ struct relay_log_object {
     uint64_t producer_seq; /* ENQUEUE */
     uint64_t expires_ms;   /* ENQUEUE; wall clock, 0 = never */
     uint64_t epoch;        /* RETAIN */
-    const uint8_t *bytes;  /* NULL when it is a stub */
-    uint64_t off;          /* stub: where the object begins in the segment */
+    const uint8_t *name;   /* RETAIN: its publisher; NULL: not known */
+    uint8_t name_len;
+    const uint8_t *bytes; /* NULL when it is a stub */
+    uint64_t off;         /* stub: where the object begins in the segment */
     uint32_t len;
 };
 #define RELAY_LOG_ENQUEUE_FIXED 32
-#define RELAY_LOG_RETAIN_FIXED 8
+#define RELAY_LOG_RETAIN_FIXED 8 /* and with a name u8 length and the name */
+#define RELAY_LOG_FIXED_MAX (RELAY_LOG_RETAIN_FIXED + 1 + UINT8_MAX)
 #define RELAY_LOG_STUB_BYTES 12 /* u64 offset, u32 length */
 
 /* Items first .. first + count of a group. */
 struct relay_log_range {
     uint64_t first;
-    uint32_t count; /* >= 1 */
-    uint32_t tries; /* LEASE: deliveries so far, with this one */
+    uint32_t count;              /* >= 1 */
+    uint32_t tries;              /* LEASE: deliveries so far, with this one */
+    uint64_t until_ms, delay_ms; /* RELEASE: they wait until then (wall clock), which was so long */
 };
 #define RELAY_LOG_RANGE_BYTES 12
+#define RELAY_LOG_DELAY_BYTES 16 /* u64 until, u64 delay */
 #define RELAY_LOG_LEASE_RANGE_BYTES 16
 #define RELAY_LOG_LEASE_COUNT_MAX 4096 /* items of one range of a LEASE: each is remembered */
 
@@ -102,10 +109,15 @@ void relay_log_record_write(uint8_t *out, const struct relay_log_record *r);
 /* relay_log_object_read - the body of an ENQUEUE or RETAIN. 0 or NK_EFORMAT. */
 int relay_log_object_read(const struct relay_log_record *r, struct relay_log_object *out);
 
-/* relay_log_object_fixed - what stands in front of the object: the number of bytes written to out,
- * RELAY_LOG_ENQUEUE_FIXED for ENQUEUE and RELAY_LOG_RETAIN_FIXED for RETAIN. */
+/* relay_log_object_fixed - what stands in front of the object: the number of bytes written to out.
+ * relay_log_fixed_len - that number; the flag RELAY_LOG_NAMED goes with o->name. */
 size_t relay_log_object_fixed(uint8_t type, const struct relay_log_object *o,
-                              uint8_t out[RELAY_LOG_ENQUEUE_FIXED]);
+                              uint8_t out[RELAY_LOG_FIXED_MAX]);
+static inline size_t relay_log_fixed_len(uint8_t type, bool named, size_t name_len)
+{
+    return type == RELAY_LOG_ENQUEUE ? RELAY_LOG_ENQUEUE_FIXED
+                                     : RELAY_LOG_RETAIN_FIXED + (named ? 1 + name_len : 0);
+}
 
 /* relay_log_ranges - prepare to read the ranges of ACK, LEASE, RELEASE or DROP; tag is NULL except
  * for LEASE (borrowed). 0 or NK_EFORMAT: not a whole number of ranges, none, one of no items, of
@@ -116,7 +128,8 @@ int relay_log_ranges(const struct relay_log_record *r, struct nk_cur *out, const
 bool relay_log_range_next(const struct relay_log_record *r, struct nk_cur *c,
                           struct relay_log_range *out);
 
-/* relay_log_range_write - one range as `type` wants it; returns its length (<= 16). */
+/* relay_log_range_write - one range as `type` wants it; returns its length (<= 16). What stands in
+ * front of a LEASE's or a delayed RELEASE's is the caller's. */
 size_t relay_log_range_write(uint8_t type, const struct relay_log_range *range, uint8_t *out);
 
 /* relay_log_producer_read - body of a PRODUCER: its id, and when it was last heard (wall clock).

@@ -39,7 +39,7 @@ static void test_layout(void **state)
 static void test_round_trip(void **state)
 {
     (void)state;
-    uint8_t body[64], bytes[128];
+    uint8_t body[RELAY_LOG_FIXED_MAX + RELAY_LOG_STUB_BYTES], bytes[128];
     struct relay_log_object o = {.copies = 3,
                                  .producer = 4,
                                  .producer_seq = 5,
@@ -63,13 +63,25 @@ static void test_round_trip(void **state)
     in.len = relay_log_object_fixed(in.type, &o, body);
     assert_int_equal(reread(&in, bytes, &out), 0);
     assert_int_equal(relay_log_object_read(&out, &got), 0);
-    assert_true(got.epoch == 77 && got.len == 0);
+    assert_true(got.epoch == 77 && got.len == 0 && !got.name);
+
+    o.name = (const uint8_t *)"alice";
+    o.name_len = 5;
+    in.flags = RELAY_LOG_NAMED;
+    in.len = relay_log_object_fixed(in.type, &o, body);
+    assert_int_equal(in.len, relay_log_fixed_len(in.type, true, 5));
+    assert_int_equal(reread(&in, bytes, &out), 0);
+    assert_int_equal(relay_log_object_read(&out, &got), 0);
+    assert_true(got.epoch == 77 && got.len == 0 && got.name_len == 5);
+    assert_memory_equal(got.name, "alice", 5);
+    in.len--; /* the name goes beyond the end */
+    assert_int_equal(relay_log_check(&in), NK_EFORMAT);
 }
 
 static void test_ranges(void **state)
 {
     (void)state;
-    uint8_t body[64] = "0123456789abcdef", bytes[128];
+    uint8_t body[RELAY_LOG_FIXED_MAX + RELAY_LOG_STUB_BYTES] = "0123456789abcdef", bytes[128];
     const struct relay_log_range ranges[] = {{.first = 1, .count = 2, .tries = 3},
                                              {.first = 10, .count = 1, .tries = 1}};
     static const uint8_t types[] = {RELAY_LOG_ACK, RELAY_LOG_LEASE, RELAY_LOG_RELEASE,
@@ -123,7 +135,7 @@ static void test_damage(void **state)
 static void test_bad_bodies(void **state)
 {
     (void)state;
-    uint8_t body[64] = {0}, bytes[128];
+    uint8_t body[RELAY_LOG_FIXED_MAX + RELAY_LOG_STUB_BYTES] = {0}, bytes[128];
     struct relay_log_record in = {.type = RELAY_LOG_ENQUEUE, .body = body, .len = 32}, out;
     struct relay_log_object o = {.copies = 1};
     assert_int_equal(relay_log_check(&in), NK_EFORMAT); /* no copies */
@@ -137,6 +149,12 @@ static void test_bad_bodies(void **state)
     in = (struct relay_log_record){.type = RELAY_LOG_ACK, .body = body, .len = 12};
     memset(body, 0, sizeof(body));
     assert_int_equal(relay_log_check(&in), NK_EFORMAT); /* a range of nothing */
+    body[0] = 1;
+    body[8] = 1;
+    assert_int_equal(relay_log_check(&in), 0);
+    in = (struct relay_log_record){
+        .type = RELAY_LOG_RELEASE, .flags = RELAY_LOG_DELAYED, .body = body, .len = 12};
+    assert_int_equal(relay_log_check(&in), NK_EFORMAT); /* the time, but no range */
     in = (struct relay_log_record){.type = RELAY_LOG_PURGE, .body = body, .len = 1};
     assert_int_equal(relay_log_check(&in), NK_EFORMAT);
     in = (struct relay_log_record){.type = 99, .body = body};

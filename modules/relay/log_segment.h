@@ -9,7 +9,7 @@
 #include "relay/log_record.h"
 
 #define RELAY_LOG_SEGMENT_HEAD 64
-#define RELAY_LOG_VERSION 1
+#define RELAY_LOG_VERSION 2 /* 1: no RELAY_LOG_NAMED, no RELAY_LOG_DELAYED */
 
 /* "NKRELOG\n", "NKRELIX\n", "NKRELCL\n": a segment, an index, the note of an orderly end. */
 enum relay_log_file { RELAY_LOG_FILE_SEGMENT, RELAY_LOG_FILE_INDEX, RELAY_LOG_FILE_CLEAN };

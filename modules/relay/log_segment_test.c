@@ -31,7 +31,7 @@ static void add(struct seg *s, uint8_t type, uint64_t seq, const void *body, siz
 
 static void add_item(struct seg *s, uint64_t seq, const char *text)
 {
-    uint8_t body[256];
+    uint8_t body[RELAY_LOG_FIXED_MAX];
     struct relay_log_object o = {.copies = 1};
     size_t n = relay_log_object_fixed(RELAY_LOG_ENQUEUE, &o, body);
     memcpy(body + n, text, strlen(text));
@@ -85,7 +85,7 @@ static void test_header(void **state)
     struct relay_log_segment_head got;
     unsigned version;
     relay_log_segment_head_write(p, &head);
-    assert_memory_equal(p, "NKRELOG\n\1\0\100\0", 12);
+    assert_memory_equal(p, "NKRELOG\n\2\0\100\0", 12);
     assert_int_equal(relay_log_segment_head_read(p, sizeof(p), &got, &version), 0);
     assert_memory_equal(&got, &head, sizeof(got));
     assert_int_equal(relay_log_segment_head_read(p, sizeof(p) - 1, &got, &version), NK_ETRUNC);
@@ -95,9 +95,9 @@ static void test_header(void **state)
         assert_true(rc == NK_EFORMAT || (rc == NK_EVERSION && bit / 8 - 8 < 2));
         p[bit / 8] ^= (uint8_t)(1u << bit % 8);
     }
-    p[8] = 2;
+    p[8] = RELAY_LOG_VERSION + 1;
     assert_int_equal(relay_log_segment_head_read(p, sizeof(p), &got, &version), NK_EVERSION);
-    assert_int_equal(version, 2);
+    assert_int_equal(version, RELAY_LOG_VERSION + 1);
 }
 
 /* Wherever the end is cut off, what is before it is read, and it counts as torn. */

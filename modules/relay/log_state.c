@@ -298,20 +298,21 @@ int relay_log_state_enqueue(struct relay_log_state *s, struct relay_log_group *g
     return rc;
 }
 
-static uint64_t retained_bytes(uint32_t len)
+static uint64_t retained_bytes(const struct relay_log_retained *r)
 {
-    return RELAY_LOG_HEAD + RELAY_LOG_RETAIN_FIXED + (uint64_t)len;
+    return RELAY_LOG_HEAD + relay_log_fixed_len(RELAY_LOG_RETAIN, r->named, r->name_len) +
+           (uint64_t)r->len;
 }
 
 void relay_log_state_retain(struct relay_log_state *s, struct relay_log_group *g,
                             const struct relay_log_retained *r)
 {
     if (g->retained.segment) {
-        live(s, g->retained.segment, retained_bytes(g->retained.len), false);
+        live(s, g->retained.segment, retained_bytes(&g->retained), false);
     }
     g->retained = *r;
     if (r->segment) {
-        live(s, r->segment, retained_bytes(r->len), true);
+        live(s, r->segment, retained_bytes(r), true);
     }
 }
 
@@ -404,13 +405,15 @@ static int apply_object(struct relay_log_state *s, struct relay_log_group *g,
     bool stub = r->flags & RELAY_LOG_STUB;
     uint8_t flags = r->flags & (RELAY_LOG_META | RELAY_LOG_CONTENT);
     if (r->type == RELAY_LOG_RETAIN) {
+        size_t fixed = relay_log_fixed_len(r->type, o.name, o.name_len);
         struct relay_log_retained retained = {.segment = segment,
                                               .epoch = o.epoch,
                                               .version = r->seq,
-                                              .off =
-                                                  stub ? o.off : at_body + RELAY_LOG_RETAIN_FIXED,
+                                              .off = stub ? o.off : at_body + fixed,
                                               .len = o.len,
-                                              .flags = flags};
+                                              .flags = flags,
+                                              .named = o.name != NULL,
+                                              .name_len = o.name_len};
         relay_log_state_retain(s, g, &retained);
         return 0;
     }

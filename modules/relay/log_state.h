@@ -23,6 +23,7 @@ struct relay_log_lease {
     uint64_t seq;
     uint32_t tries;
     bool leased;
+    uint64_t until_ms, delay_ms; /* not leased: as in struct relay_log_range */
     uint8_t tag[RELAY_LOG_TAG];
 };
 
@@ -40,6 +41,8 @@ struct relay_log_retained {
     uint64_t epoch, version, off;
     uint32_t len;
     uint8_t flags;
+    bool named; /* its publisher's name, name_len bytes, ends where the object begins */
+    uint8_t name_len;
 };
 
 struct relay_log_group {

@@ -114,12 +114,15 @@ int relay_log_state_lease(struct relay_log_state *s, struct relay_log_group *g,
     return rc;
 }
 
-static void release_one(struct relay_log_state *s, struct relay_log_lease *l, bool forget)
+static void release_one(struct relay_log_state *s, struct relay_log_lease *l,
+                        const struct relay_log_range *range, bool forget)
 {
     if (forget) {
         lease_erase(s, l);
     } else {
         l->leased = false;
+        l->until_ms = range->until_ms;
+        l->delay_ms = range->delay_ms;
     }
 }
 
@@ -132,7 +135,7 @@ void relay_log_state_release(struct relay_log_state *s, struct relay_log_group *
         for (uint32_t i = 0; g->leases && i < range->count; i++) {
             struct relay_log_lease *l = relay_log_state_lease_find(s, g, range->first + i);
             if (l) {
-                release_one(s, l, forget);
+                release_one(s, l, range, forget);
             }
         }
         return;
@@ -141,7 +144,7 @@ void relay_log_state_release(struct relay_log_state *s, struct relay_log_group *
         struct relay_log_lease *l = &s->lease[i];
         bool hit = l->group == g && l->seq - range->first < range->count;
         if (hit) {
-            release_one(s, l, forget);
+            release_one(s, l, range, forget);
         }
         i += !(hit && forget); /* another one may stand there now */
     }

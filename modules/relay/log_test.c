@@ -607,7 +607,8 @@ static void test_newer_version(void **state)
     struct world *w = world_new();
     close_log(w);
     int fd = open_segment(w, 1);
-    assert_int_equal(pwrite(fd, "\2", 1, 8), 1);
+    const uint8_t newer = RELAY_LOG_VERSION + 1;
+    assert_int_equal(pwrite(fd, &newer, 1, 8), 1);
     close(fd);
     assert_int_equal(open_log(w), NK_EVERSION);
     w->conf.quarantine = true; /* not damaged: never thrown away */

@@ -45,20 +45,49 @@ static bool is_object(uint8_t type)
     return type == RELAY_LOG_ENQUEUE || type == RELAY_LOG_RETAIN;
 }
 
-/* Bytes of the body before the object, written to out (at least 32 bytes). */
-static size_t fixed_part(const struct relay_log_entry *e, uint8_t *out)
+const char *relay_log_publisher(const struct relay_log *log, const struct relay_object *o)
+{
+    const struct relay_publishers *p = log->conf.publishers;
+    const char *name = p ? relay_publisher_name(p, o->publisher) : NULL;
+    return name && strlen(name) <= UINT8_MAX ? name : NULL;
+}
+
+static size_t retain_part(const struct relay_log *log, const struct relay_log_entry *e,
+                          uint8_t *out, uint8_t *flags)
+{
+    struct relay_log_object o = e->object;
+    const char *name = relay_log_publisher(log, e->obj);
+    o.name = (const uint8_t *)name;
+    o.name_len = name ? (uint8_t)strlen(name) : 0;
+    *flags |= name ? RELAY_LOG_NAMED : 0;
+    return relay_log_object_fixed(e->type, &o, out);
+}
+
+/* Bytes of the body before the object, written to out (RELAY_LOG_FIXED_MAX bytes), and what they
+ * add to the record's flags. */
+static size_t fixed_part(const struct relay_log *log, const struct relay_log_entry *e, uint8_t *out,
+                         uint8_t *flags)
 {
     size_t n = 0;
     switch (e->type) {
     case RELAY_LOG_ENQUEUE:
-    case RELAY_LOG_RETAIN:
         return relay_log_object_fixed(e->type, &e->object, out);
+    case RELAY_LOG_RETAIN:
+        return retain_part(log, e, out, flags);
     case RELAY_LOG_PRODUCER:
         relay_log_producer_write(out, e->object.producer, e->object.expires_ms);
         return RELAY_LOG_PRODUCER_BYTES;
     case RELAY_LOG_LEASE:
         memcpy(out, e->tag, RELAY_LOG_TAG);
         n = RELAY_LOG_TAG;
+        break;
+    case RELAY_LOG_RELEASE:
+        if (e->range.until_ms) {
+            *flags |= RELAY_LOG_DELAYED;
+            relay_log_put64(out, e->range.until_ms);
+            relay_log_put64(out + sizeof(uint64_t), e->range.delay_ms);
+            n = RELAY_LOG_DELAY_BYTES;
+        }
         break;
     case RELAY_LOG_PURGE:
         return 0;
@@ -125,15 +154,17 @@ static int add_object(struct relay_log_job *j, struct relay_log_record r, const 
 
 static uint64_t size_of(const struct relay_log_waiting *w, uint64_t segment)
 {
-    uint64_t n = RELAY_LOG_HEAD + RELAY_LOG_ENQUEUE_FIXED + (w->e.obj ? w->e.obj->total : 0);
+    uint64_t n = RELAY_LOG_HEAD + (w->e.obj ? w->e.obj->total : 0) +
+                 (w->e.type == RELAY_LOG_RETAIN ? RELAY_LOG_FIXED_MAX : RELAY_LOG_ENQUEUE_FIXED);
     return n + (w->e.group->declared == segment ? 0 : RELAY_LOG_HEAD + w->e.group->len);
 }
 
-static int encode(struct relay_log_job *j, struct relay_log_waiting *w, uint64_t segment)
+static int encode(const struct relay_log *log, struct relay_log_job *j, struct relay_log_waiting *w,
+                  uint64_t segment)
 {
     struct relay_log_entry *e = &w->e;
     struct relay_log_group *g = e->group;
-    uint8_t fixed[2 * RELAY_LOG_ENQUEUE_FIXED];
+    uint8_t fixed[RELAY_LOG_FIXED_MAX];
     int rc = 0;
     w->declares = g->declared != segment;
     if (w->declares) {
@@ -146,7 +177,7 @@ static int encode(struct relay_log_job *j, struct relay_log_waiting *w, uint64_t
     }
     struct relay_log_record r = {
         .type = e->type, .flags = e->flags, .group = g->id, .seq = e->seq, .body = fixed};
-    r.len = fixed_part(e, fixed);
+    r.len = fixed_part(log, e, fixed, &r.flags);
     w->at = j->end + RELAY_LOG_HEAD;
     if (rc == 0) {
         rc = e->obj ? add_object(j, r, fixed, r.len, e->obj) : add_record(j, &r);
@@ -204,7 +235,7 @@ static void begin(struct relay_log *log)
     uint64_t limit = log->conf.segment_bytes;
     uint64_t first = p->n ? size_of(&p->v[0], part->number) + RELAY_LOG_CHECKPOINT_BYTES : 0;
     bool used = log->size > RELAY_LOG_SEGMENT_HEAD;
-    j->rotate = used && (log->rotate_due || log->size + first > limit);
+    j->rotate = log->outdated || (used && (log->rotate_due || log->size + first > limit));
     j->rotated = j->release_reserve = false;
     j->rc = 0;
     j->new_fd = -1;
@@ -241,7 +272,7 @@ int relay_log_plan(struct relay_log *log)
                   j->end - j->at + more > RELAY_LOG_BATCH_BYTES)) {
             break;
         }
-        rc = encode(j, &p->v[n], segment);
+        rc = encode(log, j, &p->v[n], segment);
         j->sync |= (p->v[n].e.flags & RELAY_LOG_COPIED) && is_object(p->v[n].e.type);
         j->release_reserve |= !p->v[n].e.obj || (p->v[n].e.flags & RELAY_LOG_COPIED);
         n += rc == 0;

@@ -117,16 +117,17 @@ struct relay_queue_journal {
     /* a copy was handed out, for the tries-th time; tag of the member or NULL */
     void (*lease)(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries,
                   const uint8_t *tag);
-    /* it came back */
-    void (*release)(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries);
+    /* it came back, and waits so long before it is handed out again */
+    void (*release)(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries,
+                    uint64_t delay_ms);
     /* copies are done with */
     void (*ack)(void *owner, struct relay_group *g, uint64_t first, uint64_t count);
     /* copies were dropped */
     void (*drop)(void *owner, struct relay_group *g, uint64_t first, uint64_t count,
                  enum relay_drop why);
-    /* copy seq of g is o (borrowed), number to_seq, in `to` now */
+    /* copy seq of g is o (borrowed), number to_seq, in `to` now, until expires_ms (0: for good) */
     void (*dead)(void *owner, struct relay_group *g, uint64_t seq, struct relay_group *to,
-                 uint64_t to_seq, struct relay_object *o);
+                 uint64_t to_seq, uint64_t expires_ms, struct relay_object *o);
 };
 
 /* relay_queue_new - NULL when memory is missing. relay_queue_free - forgets everything; members
@@ -295,6 +296,7 @@ struct relay_restore {
     uint64_t seq, copies;     /* copies must be 1 when tries is not 0 */
     uint64_t expires_ms;
     uint32_t tries;
+    uint64_t delay_ms; /* with tries: it waits so long before it is handed out */
 };
 
 /* relay_queue_restore_epoch - of the versions that will be restored and given; not 0. The numbers

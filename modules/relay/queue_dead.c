@@ -95,7 +95,7 @@ static int move(struct relay_copy *c, struct relay_group *to, const char *reason
     if (rc == 0) {
         c->group->count.dead++;
         if (q->journal && q->journal->dead) {
-            q->journal->dead(q->observer, c->group->group, c->seq, to, seq, o);
+            q->journal->dead(q->observer, c->group->group, c->seq, to, seq, expires, o);
         }
     }
     relay_object_unref(o);

@@ -449,7 +449,7 @@ void relay_core_return(struct relay_copy *c, uint64_t delay_ms)
         relay_core_copy_end(c);
     } else {
         if (j && j->release) {
-            j->release(st->q->observer, st->group, c->seq, c->tries);
+            j->release(st->q->observer, st->group, c->seq, c->tries, delay_ms);
         }
         relay_core_wait(c, delay_ms);
     }

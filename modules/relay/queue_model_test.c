@@ -118,13 +118,15 @@ static void on_lease(void *owner, struct relay_group *g, uint64_t seq, uint32_t 
     w->expect_deliver = seq;
 }
 
-static void on_release(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries)
+static void on_release(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries,
+                       uint64_t delay_ms)
 {
     struct world *w = owner;
     assert_ptr_equal(g, w->g);
     assert_int_equal(w->copy[seq].where, LEASED);
     assert_true(tries == w->copy[seq].tries || tries + 1 == w->copy[seq].tries);
     w->copy[seq].tries = tries;
+    assert_int_equal(delay_ms, w->delay_ms);
     w->copy[seq].not_before = w->now + w->delay_ms;
     set(w, seq, QUEUED);
 }
@@ -155,10 +157,11 @@ static void on_drop(void *owner, struct relay_group *g, uint64_t first, uint64_t
 }
 
 static void on_dead(void *owner, struct relay_group *g, uint64_t seq, struct relay_group *to,
-                    uint64_t to_seq, struct relay_object *o)
+                    uint64_t to_seq, uint64_t expires_ms, struct relay_object *o)
 {
     struct world *w = owner;
     (void)to_seq;
+    assert_int_equal(expires_ms, 0); /* that group has no ttl */
     assert_ptr_equal(g, w->g);
     assert_ptr_equal(to, w->dead);
     assert_true(o->flags & RELAY_OBJECT_META);

@@ -71,7 +71,7 @@ int relay_queue_restore_item(struct relay_queue *q, struct relay_group *g,
     if (item->tries) {
         struct relay_copy *c = record(st, item);
         if (c) {
-            relay_core_wait(c, 0);
+            relay_core_wait(c, item->delay_ms);
         }
         rc = c ? 0 : -ENOMEM;
     } else {

@@ -637,10 +637,12 @@ static void on_lease(void *owner, struct relay_group *g, uint64_t seq, uint32_t 
     write_down(w->journal, sizeof(w->journal), "lease %d.%u%s ", (int)seq, tries, t ? "t" : "");
 }
 
-static void on_release(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries)
+static void on_release(void *owner, struct relay_group *g, uint64_t seq, uint32_t tries,
+                       uint64_t delay_ms)
 {
     struct world *w = owner;
     (void)g;
+    assert_int_equal(delay_ms, 0);
     write_down(w->journal, sizeof(w->journal), "release %d.%u ", (int)seq, tries);
 }
 
@@ -660,9 +662,10 @@ static void on_drop(void *owner, struct relay_group *g, uint64_t first, uint64_t
 }
 
 static void on_dead(void *owner, struct relay_group *g, uint64_t seq, struct relay_group *to,
-                    uint64_t to_seq, struct relay_object *o)
+                    uint64_t to_seq, uint64_t expires_ms, struct relay_object *o)
 {
     struct world *w = owner;
+    assert_int_equal(expires_ms, 0);
     assert_ptr_equal(g, w->g);
     assert_ptr_equal(to, w->dead);
     assert_true(o->flags & RELAY_OBJECT_META);

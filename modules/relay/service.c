@@ -35,6 +35,7 @@ struct nk_service {
     size_t nlisteners;
     struct nk_defer ready;
     struct relay_memory memory;
+    struct relay_publishers publishers;
     struct nk_work *stretching; /* after a reload */
     int lock;                   /* fd, or -1 */
     bool ended;                 /* and said so */
@@ -371,6 +372,7 @@ static int open_hub(struct nk_service *s, struct nk_diag *diag)
         .login = s->login,
         .groups = s->groups,
         .memory = &s->memory,
+        .publishers = &s->publishers,
         .on_drained = on_drained,
         .owner = s,
     };
@@ -378,6 +380,7 @@ static int open_hub(struct nk_service *s, struct nk_diag *diag)
                                                 .conf = c,
                                                 .groups = s->groups,
                                                 .memory = &s->memory,
+                                                .publishers = &s->publishers,
                                                 .fatal = on_fatal,
                                                 .owner = s};
     int rc = relay_service_engine_open(&engine, &s->engine, diag);
@@ -486,6 +489,7 @@ static void relay_close(struct nk_service *s)
     relay_engine_free(s->engine);
     relay_groups_free(s->groups);
     relay_memory_trim(&s->memory);
+    relay_publishers_clear(&s->publishers);
     relay_login_unref(s->login);
     tls_creds_unref(s->creds);
     if (s->lock >= 0) {

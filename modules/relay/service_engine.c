@@ -23,6 +23,7 @@ static int open_log(const struct relay_service_engine *c, struct relay_engine **
                                          .dir = dir,
                                          .groups = c->groups,
                                          .memory = c->memory,
+                                         .publishers = c->publishers,
                                          .sync = (enum relay_log_sync_mode)c->conf->sync,
                                          .sync_ms = c->conf->sync_interval,
                                          .quarantine = c->conf->log_damage != 0,

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "relay/engine.h"
+#include "relay/publishers.h"
 #include "relay/relay.h"
 
 struct relay_service_engine {
@@ -12,6 +13,7 @@ struct relay_service_engine {
     const struct relay_conf *conf;
     struct relay_groups *groups;
     struct relay_memory *memory;
+    struct relay_publishers *publishers;
     void (*fatal)(void *owner, int code); /* the disk failed: the relay should end */
     void *owner;
 };

@@ -340,7 +340,7 @@ def test_newer_format_is_refused(programs, work):
     assert relay.stop() == 0
     path = relay.state / "relay" / "0000000000000001.log"
     data = bytearray(path.read_bytes())
-    data[8] = 2
+    data[8] = 99
     path.write_bytes(data)
     argv = ["relay", "--state-dir", relay.state, "--listen", "tcp:127.0.0.1:0", "--connection", "TCP"]
     support.check_error(support.run(*argv), 1, "newer")
