@@ -10,9 +10,7 @@ struct address_conf {
     struct hs_in_conf in;
 };
 
-static const struct nk_opt opts[] = {HS_FROM_OPT(struct address_conf),
-                                     HS_KIND_OPT(struct address_conf),
-                                     HS_SERVICE_OPT(struct address_conf), NK_OPT_END};
+static const struct nk_opt opts[] = {HS_FROM_OPT, HS_KIND_OPT, HS_SERVICE_OPT, NK_OPT_END};
 
 static void put(struct nk_json *j, const char *source, const char *address)
 {
@@ -51,7 +49,7 @@ static int from_file(struct nk_cmd_ctx *ctx, const char *path, struct nk_json *j
         } else {
             rc = nk_fail(&ctx->diag, NK_EFORMAT,
                          "%s: a client's key, which does not say for which service it is",
-                         items.v[i].source);
+                         hs_found_name(&items.v[i]));
         }
     }
     hs_items_clear(&items);

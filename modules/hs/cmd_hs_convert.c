@@ -30,10 +30,10 @@ static const struct nk_opt opts[] = {
      .arg = "FILE|DIR|ID|-",
      .help = "Where to write: a new file, - for standard output, a directory, or for keystore the "
              "ID of a [keystore ID]. Public halves go to standard output without it"},
-    HS_FROM_OPT(struct convert_conf),
-    HS_KIND_OPT(struct convert_conf),
-    HS_ADDRESS_OPT(struct convert_conf),
-    HS_SERVICE_OPT(struct convert_conf),
+    HS_FROM_OPT,
+    HS_KIND_OPT,
+    HS_ADDRESS_OPT,
+    HS_SERVICE_OPT,
     {.name = "nickname",
      .type = NK_OPT_STRING,
      .offset = NK_FIELD(struct convert_conf, nickname),
@@ -130,21 +130,17 @@ const struct nk_cmd nk_cmd_hs_convert = {
     .description =
         "The form of what is read is found out. It may be a file, standard input (-), tor's "
         "HiddenServiceDir or ClientOnionAuthDir, or a keystore or state directory of arti.\n\n"
-        "Forms of services' identities:\n"
-        "  ctor-secret, ctor-public, hostname   tor's three files\n"
-        "  arti, arti-public                    arti's keystore files\n"
-        "  control                              ED25519-V3:.. for ADD_ONION, bitcoind, lnd\n"
-        "  yaml, yaml-raw                       mkp224o -y, --rawyaml; may have many keys\n"
-        "  hex, base64, base64-file             the secret; the secret key file of tor\n"
-        "  hex-public, base64-public, base32-public, pem-public\n"
-        "  pem, openssh, seed                   need the seed, which tor and arti do not keep\n"
-        "Forms of clients' keys:\n"
-        "  auth                                 descriptor:x25519:.. for the service\n"
-        "  auth-private                         for tor; needs the service's address\n"
-        "  arti, arti-public, control, pem, pem-public\n"
-        "  hex, base64, base32 and hex-public, base64-public, base32-public\n"
-        "Both: raw (binary, read only with --from raw).\n"
-        "Places: ctor-dir, client-dir (tor's directories), keystore (arti's).\n\n"
+        "Identities of services: ctor-secret, ctor-public and hostname (tor's files); arti and "
+        "arti-public (of arti's keystore); control (ED25519-V3:.. as ADD_ONION, bitcoind and lnd "
+        "have it); yaml and yaml-raw (mkp224o, any number of keys); hex, base64 (the expanded "
+        "secret) and base64-file (tor's whole file); pem, openssh and seed (they hold the seed, "
+        "which tor and arti do not keep).\n\n"
+        "Keys of clients: auth (descriptor:x25519:.. for the service); auth-private (for tor, "
+        "needs the service's address); arti and arti-public; control (x25519:.. as "
+        "ONION_CLIENT_AUTH_ADD has it); pem; hex, base64 and base32.\n\n"
+        "Public halves of both: arti-public, pem-public, hex-public, base64-public and "
+        "base32-public. raw is the secret in binary, and read with --from raw only. Places: "
+        "ctor-dir and client-dir (tor's directories), keystore (arti's).\n\n"
         "Nothing is corrected on the way: a scalar stays as it is, and is reduced only where it is "
         "written for arti, which does so itself. A public half cannot become a secret one, nor an "
         "expanded key a seed.\n\n"

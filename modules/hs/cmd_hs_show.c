@@ -14,10 +14,10 @@ struct show_conf {
     bool reveal;
 };
 
-static const struct nk_opt opts[] = {HS_FROM_OPT(struct show_conf),
-                                     HS_KIND_OPT(struct show_conf),
-                                     HS_ADDRESS_OPT(struct show_conf),
-                                     HS_SERVICE_OPT(struct show_conf),
+static const struct nk_opt opts[] = {HS_FROM_OPT,
+                                     HS_KIND_OPT,
+                                     HS_ADDRESS_OPT,
+                                     HS_SERVICE_OPT,
                                      {.name = "reveal",
                                       .type = NK_OPT_FLAG,
                                       .offset = NK_FIELD(struct show_conf, reveal),
@@ -146,7 +146,7 @@ static void print(const struct hs_found *k, const struct facts *f)
     const struct hs_item *item = &k->item;
     const struct hs_format_info *form = hs_format_info(item->format);
     char comment[HS_COMMENT_MAX + 1];
-    printf("%s\n", strcmp(k->source, "-") == 0 ? "standard input" : k->source);
+    printf("%s\n", hs_found_name(k));
     printf("  kind         %s\n",
            item->kind == HS_CLIENT ? "a client's key for a service" : "identity of a service");
     printf("  form         %s: %s\n", form->name, form->summary);

@@ -46,6 +46,11 @@ int hs_items_add(struct hs_items *l, const char *source, const struct hs_item *i
     return 0;
 }
 
+const char *hs_found_name(const struct hs_found *k)
+{
+    return strcmp(k->source, "-") == 0 ? "standard input" : k->source;
+}
+
 void hs_items_clear(struct hs_items *l)
 {
     for (size_t i = 0; i < l->n; i++) {

@@ -45,6 +45,9 @@ int hs_items_add(struct hs_items *l, const char *source, const struct hs_item *i
  */
 int hs_items_read(struct hs_items *l, const struct hs_query *q, struct nk_diag *diag);
 
+/* hs_found_name - the source for people: "standard input" for "-". */
+const char *hs_found_name(const struct hs_found *k);
+
 /* hs_items_clear - wipe and free. */
 void hs_items_clear(struct hs_items *l);
 

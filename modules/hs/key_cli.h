@@ -21,27 +21,27 @@ struct hs_in_conf {
 
 extern const char *const hs_from_names[], *const hs_kind_names[];
 
-#define HS_IN_ROW(type, member) .offset = NK_FIELD(type, in.member)
-#define HS_FROM_OPT(type)                                                                          \
+#define HS_IN_ROW(member) .offset = NK_FIELD(struct hs_in_conf, member)
+#define HS_FROM_OPT                                                                                \
     {                                                                                              \
-        .name = "from", .type = NK_OPT_ENUM, HS_IN_ROW(type, from), .arg = "FORM", .def = "auto",  \
+        .name = "from", .type = NK_OPT_ENUM, HS_IN_ROW(from), .arg = "FORM", .def = "auto",        \
         .choices = hs_from_names, .help = "Form of what is read; found out from the contents"      \
     }
-#define HS_KIND_OPT(type)                                                                          \
+#define HS_KIND_OPT                                                                                \
     {                                                                                              \
-        .name = "kind", .type = NK_OPT_ENUM, HS_IN_ROW(type, kind), .arg = "KIND", .def = "any",   \
+        .name = "kind", .type = NK_OPT_ENUM, HS_IN_ROW(kind), .arg = "KIND", .def = "any",         \
         .choices = hs_kind_names,                                                                  \
         .help = "Whose keys are read, where the contents do not say or there are several"          \
     }
-#define HS_ADDRESS_OPT(type)                                                                       \
+#define HS_ADDRESS_OPT                                                                             \
     {                                                                                              \
-        .name = "address", .short_name = 'a', .type = NK_OPT_STRING, HS_IN_ROW(type, address),     \
+        .name = "address", .short_name = 'a', .type = NK_OPT_STRING, HS_IN_ROW(address),           \
         .arg = "ADDRESS",                                                                          \
         .help = "The service: chooses among several keys, and says whose a client's key is"        \
     }
-#define HS_SERVICE_OPT(type)                                                                       \
+#define HS_SERVICE_OPT                                                                             \
     {                                                                                              \
-        .name = "service", .short_name = 'n', .type = NK_OPT_STRING, HS_IN_ROW(type, service),     \
+        .name = "service", .short_name = 'n', .type = NK_OPT_STRING, HS_IN_ROW(service),           \
         .arg = "NAME", .help = "Of the services in arti's keystore, the one that is read"          \
     }
 

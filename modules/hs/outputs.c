@@ -60,7 +60,7 @@ static int write_file(const struct writing *w, const struct hs_items *items)
     for (size_t i = 0; rc == 0 && i < items->n; i++) {
         rc = hs_format_write(&items->v[i].item, f, &b, &w->ctx->diag);
         if (rc < 0) {
-            nk_fail_context(&w->ctx->diag, "%s", items->v[i].source);
+            nk_fail_context(&w->ctx->diag, "%s", hs_found_name(&items->v[i]));
         }
     }
     rc = rc < 0 ? rc : hs_cli_write(w->ctx, w->o->path, secret, &b);
