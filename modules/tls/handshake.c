@@ -235,7 +235,7 @@ static void set_up(struct tls_stream *f, const mbedtls_ssl_config *conf)
     struct nk_diag why;
     mbedtls_ssl_init(&f->ssl);
     f->has_ssl = true;
-    int rc = mbedtls_ssl_setup(&f->ssl, conf);
+    int rc = tls_park_setup(&f->ssl, conf, tls_io_parking(f->io));
     if (rc == 0) {
         mbedtls_ssl_set_bio(&f->ssl, f, tls_send, tls_recv, NULL);
         f->attempt->verify.ssl = &f->ssl;

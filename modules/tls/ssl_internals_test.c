@@ -73,10 +73,10 @@ static void side_open(struct side *s, struct side *peer, int endpoint, struct pa
     mbedtls_ssl_conf_min_tls_version(&s->conf, MBEDTLS_SSL_VERSION_TLS1_3);
     mbedtls_ssl_conf_ciphersuites(&s->conf, suites);
     mbedtls_ssl_conf_authmode(&s->conf, MBEDTLS_SSL_VERIFY_NONE); /* not what is tested here */
-    if (p) {
+    if (endpoint == MBEDTLS_SSL_IS_SERVER) {
         assert_int_equal(mbedtls_ssl_conf_own_cert(&s->conf, &p->crt, &p->key), 0);
     }
-    assert_int_equal(mbedtls_ssl_setup(&s->ssl, &s->conf), 0);
+    assert_int_equal(tls_park_setup(&s->ssl, &s->conf, &p->pool), 0);
     nk_buf_init(&s->in, WIRE_MAX);
     s->peer = peer;
     mbedtls_ssl_set_bio(&s->ssl, s, wire_send, wire_recv, NULL);
@@ -100,12 +100,13 @@ static void make_identity(struct pair *p)
     nk_buf_clear(&cert);
 }
 
-static void pair_open(struct pair *p)
+static void pair_open_with(struct pair *p, const struct tls_park_pool *spares)
 {
     memset(p, 0, sizeof(*p));
+    p->pool = *spares;
     assert_int_equal(tls_crypto_start(NULL), 0);
     make_identity(p);
-    side_open(&p->client, &p->server, MBEDTLS_SSL_IS_CLIENT, NULL);
+    side_open(&p->client, &p->server, MBEDTLS_SSL_IS_CLIENT, p);
     side_open(&p->server, &p->client, MBEDTLS_SSL_IS_SERVER, p);
     assert_int_equal(mbedtls_ssl_set_hostname(&p->client.ssl, "t"), 0);
     int a = -1, b = -1;
@@ -115,6 +116,11 @@ static void pair_open(struct pair *p)
     }
     assert_int_equal(a, 0);
     assert_int_equal(b, 0);
+}
+
+static void pair_open(struct pair *p)
+{
+    pair_open_with(p, &(const struct tls_park_pool){.n = 0});
 }
 
 static void side_close(struct side *s)
@@ -254,6 +260,28 @@ static void parked_and_back(void **state)
     pair_close(&p);
 }
 
+/* Buffers that one connection gave back serve the next one from its handshake on. */
+static void set_up_with_spares(void **state)
+{
+    struct pair first, second;
+    unsigned char b;
+    (void)state;
+    pair_open(&first);
+    talk(&first, RECORD);
+    assert_int_equal(side_read(&first.client, &b, 1), MBEDTLS_ERR_SSL_WANT_READ);
+    tls_drop_handshake(&first.server.ssl);
+    assert_true(tls_park(&first.server.ssl, &first.server.park, &first.pool));
+    assert_true(tls_park(&first.client.ssl, &first.client.park, &first.pool));
+    assert_int_equal(first.pool.n, 2);
+    pair_open_with(&second, &first.pool);
+    assert_int_equal(second.pool.n, 0);
+    first.pool.n = 0; /* they are the second one's */
+    talk(&second, RECORD);
+    pair_close(&first);
+    talk(&second, 100);
+    pair_close(&second);
+}
+
 static void half_read_is_not_parked(void **state)
 {
     struct pair p;
@@ -322,9 +350,10 @@ int nk_test_tls_ssl_internals(void);
 int nk_test_tls_ssl_internals(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(keyupdate_both_ways),     cmocka_unit_test(keyupdate_by_limit),
-        cmocka_unit_test(keyupdate_flood),         cmocka_unit_test(parked_and_back),
-        cmocka_unit_test(half_read_is_not_parked), cmocka_unit_test(parked_bytes),
+        cmocka_unit_test(keyupdate_both_ways), cmocka_unit_test(keyupdate_by_limit),
+        cmocka_unit_test(keyupdate_flood),     cmocka_unit_test(parked_and_back),
+        cmocka_unit_test(set_up_with_spares),  cmocka_unit_test(half_read_is_not_parked),
+        cmocka_unit_test(parked_bytes),
     };
     return cmocka_run_group_tests_name("tls/ssl_internals", tests, NULL, NULL);
 }

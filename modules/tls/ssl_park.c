@@ -37,6 +37,18 @@ static void give_spare(struct tls_park_pool *pool, unsigned char *in, unsigned c
     mbedtls_free(out);
 }
 
+/* What mbedtls_ssl_setup does beyond its allocations is what a reset does. */
+int tls_park_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *conf,
+                   struct tls_park_pool *pool)
+{
+    if (pool->n == 0) {
+        return mbedtls_ssl_setup(ssl, conf);
+    }
+    ssl->conf = conf;
+    take_spare(pool, &ssl->in_buf, &ssl->out_buf);
+    return mbedtls_ssl_session_reset(ssl);
+}
+
 void tls_park_pool_clear(struct tls_park_pool *pool)
 {
     while (pool->n > 0) {

@@ -29,6 +29,13 @@ struct tls_park {
     unsigned char in_ctr[TLS_SEQUENCE_LEN];
 };
 
+/* tls_park_setup - mbedtls_ssl_setup, with record buffers of the pool when it has some: new ones
+ * cost page faults and, freed again, calls of the kernel for every connection. ssl was just
+ * initialized; conf must be one that mbedtls_ssl_setup accepts. An mbedTLS code; also after a
+ * failure mbedtls_ssl_free gives everything back. */
+int tls_park_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *conf,
+                   struct tls_park_pool *pool);
+
 /* tls_park_pool_clear - free the spare buffers. */
 void tls_park_pool_clear(struct tls_park_pool *pool);
 
