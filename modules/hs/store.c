@@ -133,7 +133,8 @@ int hs_store_find(const struct hs_store *s, const uint8_t address[HS_PUBLIC_KEY]
     if (rc < 0) {
         return rc;
     }
-    for (const struct hs_client_entry *e = l.v; e < l.v + l.n; e++) {
+    for (size_t i = 0; i < l.n; i++) {
+        const struct hs_client_entry *e = &l.v[i];
         int fit = e->has_address && memcmp(e->address, address, HS_PUBLIC_KEY) == 0
                       ? rank(s, e, client)
                       : 0;
