@@ -55,7 +55,7 @@ static int open_base(struct hs_auth *a, enum hs_auth_kind kind, const char *dir,
 {
     *a = closed;
     a->kind = kind;
-    return hs_place_open(&a->base, dir, intent == HS_AUTH_CHANGE ? HS_PLACE_LOCK : 0, diag);
+    return hs_place_open(&a->base, dir, intent == HS_AUTH_READ ? 0 : HS_PLACE_LOCK, diag);
 }
 
 static int refuse(struct hs_auth *a, int rc)

@@ -47,7 +47,11 @@ struct hs_auth {
 };
 
 /* What a service's clients are to be opened for. */
-enum hs_auth_intent { HS_AUTH_READ, HS_AUTH_CHANGE /* lock the place, make what is missing */ };
+enum hs_auth_intent {
+    HS_AUTH_READ,
+    HS_AUTH_HOLD,  /* lock the place: nobody else of netkit changes it */
+    HS_AUTH_CHANGE /* lock it, and make the directories that are missing */
+};
 
 /* hs_auth_open_ctor - of a HiddenServiceDir of tor. NK_EUSAGE when dir has nothing of one. 0,
  * -errno, NK_ELOCKED. */
@@ -84,7 +88,8 @@ struct hs_auth_list {
     size_t n;
     size_t counted;  /* enabled clients that are taken, without the lock */
     bool restricted; /* ctor: at least one file is taken, the lock included; arti: always */
-    bool intended;   /* there is a sign that it should be restricted: a file in either directory */
+    bool tried;      /* there is something in the directory of the enabled ones */
+    bool intended;   /* there is a sign that it should be restricted: tried, or a disabled client */
 };
 
 /* hs_auth_list_read - every client of both directories, by name; what is odd goes to findings. 0,
@@ -92,6 +97,11 @@ struct hs_auth_list {
 int hs_auth_list_read(struct hs_auth_list *l, const struct hs_auth *a, struct hs_findings *findings,
                       struct nk_diag *diag);
 void hs_auth_list_clear(struct hs_auth_list *l);
+
+/* hs_auth_judge_open - when the service is open to everybody though there is a sign that it should
+ * not be, say so as an error. */
+void hs_auth_judge_open(const struct hs_auth_list *l, const struct hs_auth *a,
+                        struct hs_findings *findings);
 
 /* hs_auth_find - the i-th client of that name, or NULL. */
 const struct hs_auth_client *hs_auth_find(const struct hs_auth_list *l, const char *name, size_t i);

@@ -78,12 +78,15 @@ int hs_auth_lock(struct hs_auth *a, struct nk_diag *diag)
         return rc;
     }
     bool there = false;
+    if (a->on.fd < 0 && !a->dry) {
+        rc = hs_place_sub(&a->on, &a->base, a->on_name, HS_PLACE_CREATE, diag);
+    }
     for (size_t i = 0; i < l.n; i++) {
         there = there || (l.v[i].lock && l.v[i].enabled && l.v[i].readable && !l.v[i].problem);
     }
     hs_auth_list_clear(&l);
     nobody(pub);
-    return there ? 0 : write_key(a, HS_AUTH_LOCK, HS_PLACE_OVERWRITE, pub, diag);
+    return rc < 0 || there ? rc : write_key(a, HS_AUTH_LOCK, HS_PLACE_OVERWRITE, pub, diag);
 }
 
 int hs_auth_unlock(struct hs_auth *a, struct nk_diag *diag)

@@ -194,6 +194,9 @@ int hs_auth_cmd_list(struct nk_cmd_ctx *ctx)
         return rc;
     }
     rc = hs_auth_list_read(&l, &a, &findings, &ctx->diag);
+    if (rc == 0) {
+        hs_auth_judge_open(&l, &a, &findings);
+    }
     rc = rc < 0 ? rc : hs_findings_end(&findings, &ctx->diag);
     if (rc == 0 && ctx->globals->json) {
         rc = print_json(ctx, &a, &l, &findings);

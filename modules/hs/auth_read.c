@@ -268,6 +268,7 @@ static int read_dir(struct reading *r, const struct hs_place *dir, bool enabled)
     for (size_t i = 0; rc == 0 && i < names.n; i++) {
         rc = add_entry(r, names.v[i]);
     }
+    r->l->tried = r->l->tried || (enabled && names.n > 0);
     r->l->intended = r->l->intended || names.n > 0;
     hs_names_clear(&names);
     return rc;
@@ -312,10 +313,15 @@ static void judge(const struct reading *r)
         hs_find(r->findings, HS_WARNING, r->a->on.path, NULL,
                 "%zu clients: a descriptor has room for about %d", l->counted, HS_AUTH_MANY);
     }
+}
+
+void hs_auth_judge_open(const struct hs_auth_list *l, const struct hs_auth *a,
+                        struct hs_findings *findings)
+{
     if (!l->restricted && l->intended) {
-        hs_find(r->findings, HS_ERROR, r->a->base.path, HS_AUTH_DIR,
+        hs_find(findings, HS_ERROR, a->base.path, HS_AUTH_DIR,
                 "no client's key in it is good: tor would open the service to everybody");
-        hs_find_remedy(r->findings, "import a client, or 'netkit hs apply --restrict'");
+        hs_find_remedy(findings, "import a client, or 'netkit hs apply --restrict'");
     }
 }
 

@@ -114,6 +114,7 @@ static void look(struct fixture *f)
     hs_auth_list_clear(&f->l);
     hs_findings_clear(&f->findings);
     assert_int_equal(hs_auth_list_read(&f->l, &f->a, &f->findings, &f->diag), 0);
+    hs_auth_judge_open(&f->l, &f->a, &f->findings);
     assert_int_equal(hs_findings_end(&f->findings, &f->diag), 0);
 }
 

@@ -112,6 +112,9 @@ class OfflineTor:
             self.control.command("AUTHENTICATE")
             self.control.command("TAKEOWNERSHIP")  # whoever ends without closing takes tor along
             self.barrier()
+        except (ControlError, OSError):  # it ended after it had opened the socket
+            self._kill()
+            raise TorEnded(self.proc.returncode, self.log()) from None
         except BaseException:
             self._kill()
             raise

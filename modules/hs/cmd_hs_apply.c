@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/* netkit hs apply: look at what tor would read, then let it. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/cli.h"
+#include "hs/auth_cli.h"
+#include "hs/reread.h"
+
+enum { ANSWER_MAX = 1 << 20 };
+
+struct apply_conf {
+    int64_t pid;
+    char *pid_file;
+    uint64_t wait_ms;
+    bool restrict_it, allow_public;
+};
+
+static const struct nk_opt opts[] = {
+    {.name = "pid",
+     .type = NK_OPT_INT,
+     .offset = NK_FIELD(struct apply_conf, pid),
+     .arg = "N",
+     .min = 0,
+     .max = INT32_MAX,
+     .help = "tor's process"},
+    {.name = "pid-file",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct apply_conf, pid_file),
+     .arg = "FILE",
+     .help = "The PidFile of its torrc instead"},
+    {.name = "restrict",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct apply_conf, restrict_it),
+     .help = "A service that has no client is closed to everybody: its lock is put there"},
+    {.name = "allow-public",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct apply_conf, allow_public),
+     .help = "A service whose clients are all disabled may be open to everybody"},
+    {.name = "wait",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct apply_conf, wait_ms),
+     .arg = "TIME",
+     .def = "10s",
+     .min = 0,
+     .max = 3600LL * 1000,
+     .help = "How long to wait until tor has read the directories; 0: do not"},
+    NK_OPT_END};
+
+/* One run. */
+struct job {
+    struct nk_cmd_ctx *ctx;
+    const struct apply_conf *c;
+    struct hs_targets targets;
+    struct hs_sight *sights; /* one for each target */
+    struct hs_findings findings;
+    struct hs_tor tor;
+    bool done; /* tor was told */
+};
+
+static int look(struct job *job)
+{
+    struct nk_diag *diag = &job->ctx->diag;
+    bool dry = job->ctx->globals->dry_run;
+    enum hs_empty empty = job->c->restrict_it    ? HS_EMPTY_LOCK
+                          : job->c->allow_public ? HS_EMPTY_PUBLIC
+                                                 : HS_EMPTY_REFUSE;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < job->targets.n; i++) {
+        struct hs_target *t = &job->targets.v[i];
+        rc = hs_target_open(t, dry, diag);
+        t->auth.dry = dry;
+        rc = rc < 0 ? rc : hs_preflight(t, empty, &job->sights[i], &job->findings, diag);
+    }
+    return rc;
+}
+
+static int reload(struct job *job)
+{
+    struct nk_diag *diag = &job->ctx->diag;
+    struct hs_reread reread;
+    int rc = hs_reread_open(&reread, &job->targets, diag);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = hs_tor_reload(&job->tor, diag);
+    if (rc == 0) {
+        job->done = true;
+        nk_audit(job->ctx->log, "hs", NK_LOG_INFO, "reload", NULL, "tor %d was told to reload",
+                 (int)job->tor.pid);
+        rc = job->c->wait_ms
+                 ? hs_reread_wait(&reread, &job->targets, &job->tor, job->c->wait_ms, diag)
+                 : 0;
+    }
+    hs_reread_close(&reread);
+    return rc;
+}
+
+static void print_text(const struct job *job)
+{
+    for (size_t i = 0; i < job->targets.n; i++) {
+        const struct hs_sight *s = &job->sights[i];
+        const char *path = job->targets.v[i].path;
+        if (!job->targets.v[i].service) {
+            printf("%s: keys for %zu services\n", path, s->clients);
+        } else if (!s->restricted) {
+            printf("%s: open to everybody\n", path);
+        } else {
+            printf("%s: %zu client%s authorized\n", path, s->clients, s->clients == 1 ? "" : "s");
+        }
+    }
+}
+
+static int print_json(struct job *job)
+{
+    struct nk_buf out;
+    struct nk_json j;
+    nk_buf_init(&out, ANSWER_MAX);
+    nk_json_init(&j, &out, false);
+    nk_json_object(&j);
+    nk_json_kv_i64(&j, "schema", 1);
+    nk_json_kv_i64(&j, "pid", job->tor.pid);
+    nk_json_kv_bool(&j, "applied", job->done);
+    nk_json_key(&j, "directories");
+    nk_json_array(&j);
+    for (size_t i = 0; i < job->targets.n; i++) {
+        hs_sight_json(&j, &job->targets.v[i], &job->sights[i]);
+    }
+    nk_json_close(&j);
+    nk_json_key(&j, "findings");
+    hs_findings_json(&job->findings, &j);
+    nk_json_close(&j);
+    int rc = nk_json_end(&j);
+    rc = rc < 0 ? rc : nk_buf_puts(&out, "\n");
+    if (rc < 0) {
+        nk_fail_sys(&job->ctx->diag, rc, "cannot write the answer");
+    } else {
+        nk_cli_print(&out);
+    }
+    nk_buf_clear(&out);
+    return rc;
+}
+
+static int apply(struct job *job)
+{
+    struct nk_cmd_ctx *ctx = job->ctx;
+    const struct hs_tor_conf conf = {
+        .pid = job->c->pid, .pid_file = job->c->pid_file, .uid = job->targets.uid};
+    bool only_look = ctx->globals->dry_run && !conf.pid && !conf.pid_file;
+    int rc = only_look ? 0 : hs_tor_find(&job->tor, &conf, &ctx->diag);
+    rc = rc < 0 ? rc : look(job);
+    if (rc < 0) {
+        return rc;
+    }
+    bool bad = job->findings.count[HS_ERROR] > 0;
+    if (!ctx->globals->json) {
+        hs_log_findings(ctx->log, &job->findings);
+    }
+    if (!bad && !ctx->globals->dry_run) {
+        rc = reload(job);
+    }
+    if (rc == 0 && ctx->globals->json) {
+        rc = print_json(job);
+        return rc == 0 && bad ? NK_EXIT_FAILED : rc;
+    }
+    if (rc == 0 && bad) {
+        nk_fail(&ctx->diag, NK_EFORMAT, "tor was not told to read this: see the errors above");
+        return NK_EFORMAT;
+    }
+    if (rc == 0) {
+        print_text(job);
+    }
+    return rc;
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    const struct apply_conf *c = ctx->conf;
+    struct job job = {.ctx = ctx, .c = c, .tor = {.pidfd = -1}};
+    if (c->restrict_it && c->allow_public) {
+        return nk_fail(&ctx->diag, NK_EUSAGE,
+                       "--restrict and --allow-public contradict each other");
+    }
+    int rc = hs_targets_init(&job.targets, ctx->argv, (size_t)ctx->argc, &ctx->diag);
+    if (rc == 0 && !(job.sights = calloc((size_t)ctx->argc, sizeof(*job.sights)))) {
+        rc = nk_fail(&ctx->diag, -ENOMEM, "out of memory");
+    }
+    rc = rc < 0 ? rc : apply(&job);
+    hs_tor_close(&job.tor);
+    hs_findings_clear(&job.findings);
+    hs_targets_clear(&job.targets);
+    free(job.sights);
+    return rc;
+}
+
+extern const struct nk_cmd nk_cmd_hs_apply;
+const struct nk_cmd nk_cmd_hs_apply = {
+    .synopsis = "DIR.. --pid N|--pid-file FILE [--restrict|--allow-public] [--wait TIME]",
+    .summary = "Check directories of keys, then let tor read them again",
+    .description =
+        "DIR are directories that a running tor reads: of services (HiddenServiceDir) and of its "
+        "keys as a client (ClientOnionAuthDir). First they are checked for what would end tor, "
+        "make it replace a key, or open a service that has or had clients to everybody; with any "
+        "of that nothing happens, and the exit status is 1. Then tor gets SIGHUP. It has to be "
+        "called tor, run as the owner of the directories, and be ready for the signal.\n\n"
+        "The command ends when tor has read every directory: with status 75 if it has not in time, "
+        "with 69 if it has ended.\n\n"
+        "A client that was shut out may reach a service until its introduction points change; only "
+        "a restart of the service changes them at once.",
+    .examples = "netkit hs apply /var/lib/tor/web --pid-file /run/tor/tor.pid\n"
+                "netkit hs apply /var/lib/tor/web --pid 4711 --restrict\n"
+                "netkit hs apply /var/lib/tor/web --pid 4711 --dry-run",
+    .opts = opts,
+    .conf_size = sizeof(struct apply_conf),
+    .min_args = 1,
+    .max_args = -1,
+    .flags = NK_CMD_NO_CONFIG,
+    .run = run,
+};
