@@ -133,6 +133,9 @@ struct relay_client_ops {
     void (*on_settled)(void *owner, uint32_t group, uint64_t first, uint64_t last, int status);
     /* Everything that a relay_client_drain of the group brings has been delivered. May be NULL. */
     void (*on_drained)(void *owner, uint32_t group);
+    /* An item that was to be extended is not ours any more: its time had passed, and the relay has
+     * given it to somebody else, or will. May be NULL. */
+    void (*on_lease_lost)(void *owner, const struct relay_client_lease *l);
     /* Something was sent, received or settled; at most once per turn. May be NULL. */
     void (*on_progress)(void *owner);
     /* The connection was lost or refused; another attempt follows in `again_ms`. May be NULL. */

@@ -264,6 +264,7 @@ static int create(struct relay_client *c, void **out)
     nk_buf_init(&t->control, CLIENT_CONTROL);
     nk_buf_init(&t->writing, CLIENT_CONTROL);
     t->sent_last = &t->sent_acks;
+    t->extends_last = &t->extends;
     *out = t;
     return 0;
 }
@@ -275,6 +276,7 @@ static void destroy(struct relay_client *c, void *session)
     relay_login_client_clear(&t->login);
     client_native_acks_clear(t);
     free(t->spare_ack);
+    client_native_extends_clear(t);
     client_native_parts_clear(t);
     nk_buf_clear(&t->control);
     nk_buf_clear(&t->writing);
@@ -501,6 +503,7 @@ static uint64_t lost(struct relay_client *c)
     relay_stretcher_cancel(t->stretcher);
     relay_login_client_clear(&t->login);
     client_native_parts_clear(t);
+    client_native_extends_clear(t);
     client_native_out_reset(c);
     end_drains(c);
     forget_groups(c);

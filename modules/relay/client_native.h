@@ -30,6 +30,13 @@ struct client_ack {
     struct relay_native_range range[];
 };
 
+/* An EXTEND that the relay has not answered. */
+struct client_extend {
+    struct client_extend *next;
+    uint64_t request;
+    struct relay_client_lease lease;
+};
+
 /* An object of which not all fragments have arrived. */
 struct client_part {
     struct client_part *next;
@@ -85,6 +92,7 @@ struct client_native {
     /* acknowledgements: being collected, sent and not answered (oldest first) */
     struct client_ack *open_acks, *sent_acks, **sent_last, *spare_ack;
     uint64_t requests;
+    struct client_extend *extends, **extends_last; /* oldest first */
     /* what is being written: control frames, then objects */
     struct nk_buf control, writing;
     uint8_t heads[CLIENT_IOV][RELAY_NATIVE_HEAD];
@@ -145,9 +153,11 @@ int client_native_extend(struct relay_client *c, const struct relay_client_lease
 void client_native_claim(struct relay_client *c, struct client_group *g);
 void client_native_unhold(struct relay_client *c);
 
-/* client_native_answered - SETTLED. acks_again: the session was resumed, say them once more.
+/* client_native_answered - SETTLED, of an ACK, NACK or EXTEND. extends_clear: the connection has
+ * gone, nobody answers them. acks_again: the session was resumed, say them once more.
  * acks_clear: it was not, they mean nothing any more. acks_left: some are not answered. */
-void client_native_answered(struct relay_client *c, uint64_t request);
+void client_native_answered(struct relay_client *c, uint64_t request, int status);
+void client_native_extends_clear(struct client_native *t);
 void client_native_acks_again(struct client_native *t);
 void client_native_acks_clear(struct client_native *t);
 bool client_native_acks_left(const struct client_native *t);

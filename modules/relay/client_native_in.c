@@ -295,7 +295,7 @@ static void act(struct relay_client *c, const struct relay_native_head *h, const
         client_native_opened(c, h, p);
         return;
     case RELAY_N_SETTLED:
-        client_native_answered(c, h->seq);
+        client_native_answered(c, h->seq, relay_native_error((int32_t)relay_native_get_u32(p)));
         return;
     default:
         break;

@@ -174,18 +174,45 @@ int client_native_settle(struct relay_client *c, const struct relay_client_lease
     return 0;
 }
 
+/* Remember what SETTLED will be about. 0 or -ENOMEM. */
+static int note_extend(struct client_native *t, const struct relay_client_lease *l)
+{
+    struct client_extend *e = malloc(sizeof(*e));
+    if (!e) {
+        return -ENOMEM;
+    }
+    *e = (struct client_extend){.request = ++t->requests, .lease = *l};
+    *t->extends_last = e;
+    t->extends_last = &e->next;
+    return 0;
+}
+
+void client_native_extends_clear(struct client_native *t)
+{
+    while (t->extends) {
+        struct client_extend *e = t->extends;
+        t->extends = e->next;
+        free(e);
+    }
+    t->extends_last = &t->extends;
+}
+
 int client_native_extend(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms)
 {
-    uint8_t frame[RELAY_NATIVE_RANGES_MAX(0)];
+    const struct relay_native_range one = {.first = l->seq, .count = 1};
+    uint8_t frame[RELAY_NATIVE_RANGES_MAX(1)];
     struct client_native *t = client_native_of(c);
     struct client_group *g = l->group < c->ngroups ? c->groups[l->group] : NULL;
     if (!g || !g->native || l->connection != t->generation || !client_in_session(c)) {
         return NK_ECLOSED;
     }
     if (l->seq > 0 && g->native->open) {
+        if (note_extend(t, l) < 0) {
+            return -ENOMEM;
+        }
         client_native_control(c, frame,
-                              relay_native_put_ranges(frame, RELAY_N_EXTEND, false, g->native->id,
-                                                      l->seq, ms, NULL, 0));
+                              relay_native_put_ranges(frame, RELAY_N_EXTEND, true, g->native->id,
+                                                      t->requests, ms, &one, 1));
     }
     return 0;
 }
@@ -264,7 +291,32 @@ static void put_acks(struct relay_client *c)
     }
 }
 
-void client_native_answered(struct relay_client *c, uint64_t request)
+static void extend_answered(struct relay_client *c, uint64_t request, int status)
+{
+    struct client_native *t = client_native_of(c);
+    struct client_extend **at = &t->extends;
+    while (*at && (*at)->request != request) {
+        at = &(*at)->next;
+    }
+    struct client_extend *e = *at;
+    if (!e) {
+        return;
+    }
+    *at = e->next;
+    if (!*at) {
+        t->extends_last = at;
+    }
+    struct relay_client_lease lease = e->lease;
+    free(e);
+    if (status < 0 && lease.connection == t->generation) {
+        client_ranges_remove(&c->groups[lease.group]->native->held, lease.seq);
+        if (c->ops->on_lease_lost) {
+            c->ops->on_lease_lost(c->owner, &lease);
+        }
+    }
+}
+
+void client_native_answered(struct relay_client *c, uint64_t request, int status)
 {
     struct client_native *t = client_native_of(c);
     struct client_ack **at = &t->sent_acks;
@@ -273,6 +325,7 @@ void client_native_answered(struct relay_client *c, uint64_t request)
     }
     struct client_ack *a = *at;
     if (!a) {
+        extend_answered(c, request, status);
         return;
     }
     *at = a->next;

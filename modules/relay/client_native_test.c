@@ -486,7 +486,8 @@ static void test_acknowledgements_are_batched_and_said_again(void **state)
     (void)expect(t, RELAY_N_CREDIT);
     assert_int_equal(relay_client_extend(t->k.client, &l[9], 9000), 0);
     (void)expect(t, RELAY_N_EXTEND);
-    assert_int_equal(t->h.seq, 110);
+    assert_int_equal(relay_native_get_ranges(&t->h, t->payload, &r), 0);
+    assert_int_equal(relay_native_range(&r, 0).first, 110);
     hang_up_and_return(t, false); /* a new session: the leases are void */
     (void)expect(t, RELAY_N_CREDIT);
     relay_client_ack(t->k.client, &l[9]);
@@ -545,6 +546,31 @@ static void test_finish(void **state)
     send(t, relay_native_put_goaway(t->frame, RELAY_GOAWAY_DONE, ""));
     client_kit_hang_up(&t->k);
     assert_int_equal(client_kit_expect(&t->k, 'E')->status, 0);
+}
+
+/* An item that was to be extended is somebody else's: the owner hears of it, once. */
+static void test_lease_is_gone(void **state)
+{
+    struct native *t = *state;
+    login(t);
+    relay_client_credit(t->k.client, 0, 2);
+    (void)expect(t, RELAY_N_CREDIT);
+    object(t, RELAY_N_ITEM, 0, 3, "a", 1);
+    const struct relay_client_lease first = client_kit_expect(&t->k, 'O')->d.lease;
+    object(t, RELAY_N_ITEM, 0, 4, "b", 1);
+    const struct relay_client_lease second = client_kit_expect(&t->k, 'O')->d.lease;
+    assert_int_equal(relay_client_extend(t->k.client, &first, 1000), 0);
+    assert_int_equal(relay_client_extend(t->k.client, &second, 1000), 0);
+    (void)expect(t, RELAY_N_EXTEND);
+    uint64_t one = t->h.seq;
+    (void)expect(t, RELAY_N_EXTEND);
+    assert_true(t->h.flags & RELAY_N_WANT);
+    send(t, relay_native_put_u32(t->frame, RELAY_N_SETTLED, 5, t->h.seq,
+                                 (uint32_t)RELAY_STATUS_UNKNOWN));
+    assert_int_equal(client_kit_expect(&t->k, 'G')->first, 4);
+    settled(t, one);
+    settled(t, one); /* of nothing */
+    client_kit_quiet(&t->k);
 }
 
 /* Who ends at once says so, with what it has acknowledged: the rest goes back without delay. */
@@ -678,6 +704,7 @@ int nk_test_relay_client_native(void)
         ROW(test_acknowledgements_are_batched_and_said_again),
         ROW(test_claims_of_a_resumed_session),
         ROW(test_finish),
+        ROW(test_lease_is_gone),
         ROW(test_close_says_goodbye),
         ROW(test_refusals),
         ROW(test_refused_membership_ends),

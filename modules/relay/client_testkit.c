@@ -56,6 +56,13 @@ static void on_settled(void *owner, uint32_t group, uint64_t first, uint64_t las
     n->status = status;
 }
 
+static void on_lease_lost(void *owner, const struct relay_client_lease *l)
+{
+    struct client_note *n = note(owner, 'G');
+    n->group = l->group;
+    n->first = n->last = l->seq;
+}
+
 static void on_drained(void *owner, uint32_t group)
 {
     note(owner, 'D')->group = group;
@@ -82,6 +89,7 @@ static const struct relay_client_ops ops = {.on_alive = on_alive,
                                             .on_object = on_object,
                                             .on_settled = on_settled,
                                             .on_drained = on_drained,
+                                            .on_lease_lost = on_lease_lost,
                                             .on_lost = on_lost,
                                             .on_end = on_end};
 

@@ -24,9 +24,9 @@
 
 /* What a client told its owner, in order. */
 struct client_note {
-    char what; /* Alive, Object, Settled, Drained, Lost, End */
+    char what; /* Alive, Object, Settled, Drained, Gone (a lease), Lost, End */
     uint32_t group;
-    uint64_t first, last; /* Settled */
+    uint64_t first, last; /* Settled; Gone: the lease's number, twice */
     int status;
     struct relay_client_object d; /* Object: its data are a copy in `text` */
     char text[64];

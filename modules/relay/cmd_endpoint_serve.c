@@ -2,8 +2,17 @@
 /* Answers to requests: `netkit endpoint serve --group g --exec CMD`. */
 #include "relay/endpoint_work.h"
 
-static const struct nk_opt opts[] = {RELAY_ENDPOINT_WORK_ROWS, RELAY_ENDPOINT_NAME_ROW,
-                                     RELAY_ENDPOINT_ROWS, NK_OPT_END};
+static const struct nk_opt opts[] = {
+    RELAY_ENDPOINT_WORK_ROWS,
+    {.name = "requeue",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, requeue),
+     .flags = NK_OPT_CLI_ONLY,
+     .help = "When the program fails, give the request back, to be served again after --delay, "
+             "instead of answering that it failed"},
+    RELAY_ENDPOINT_NAME_ROW,
+    RELAY_ENDPOINT_ROWS,
+    NK_OPT_END};
 
 static int run(struct nk_cmd_ctx *ctx)
 {
@@ -16,8 +25,9 @@ const struct nk_cmd nk_cmd_endpoint_serve = {
     .description =
         "As consume, but what the program writes to its standard output is sent to whoever made "
         "the request (netkit endpoint request). The request is acknowledged when the relay has the "
-        "answer; when the program fails there is none, and the request comes again after --delay. "
-        "Requests need the native wire.",
+        "answer. When the program fails, who asked is told so: the answer has a header "
+        "error=TEXT then, and what the program wrote until then; with --requeue there is no "
+        "answer, and the request comes again after --delay. Requests need the native wire.",
     .examples = "netkit endpoint serve --group upper --exec tr -- a-z A-Z\n"
                 "echo hello | netkit endpoint request --to upper",
     .opts = opts,

@@ -64,6 +64,20 @@ int relay_endpoint_meta_header(struct relay_endpoint_meta *m, const char *p, siz
     return 0;
 }
 
+int relay_endpoint_meta_headers(struct relay_endpoint_meta *m, const struct nk_strlist *headers,
+                                struct nk_diag *diag)
+{
+    int rc = 0;
+    for (size_t i = 0; i < headers->n && rc == 0; i++) {
+        const char *text = headers->v[i];
+        rc = relay_endpoint_meta_header(m, text, strlen(text), diag);
+        if (rc == NK_EUSAGE) {
+            (void)nk_fail_context(diag, "--header '%.64s'", text);
+        }
+    }
+    return rc;
+}
+
 int relay_endpoint_meta_put(const struct relay_endpoint_meta *m, struct nk_buf *out)
 {
     struct relay_meta_writer w;

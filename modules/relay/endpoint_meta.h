@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/opt.h"
 #include "relay/client.h"
 #include "relay/wire_meta.h"
 
@@ -35,6 +36,10 @@ int relay_endpoint_meta_correlation(struct relay_endpoint_meta *m, const void *p
                                     struct nk_diag *diag);
 int relay_endpoint_meta_header(struct relay_endpoint_meta *m, const char *p, size_t n,
                                struct nk_diag *diag);
+
+/* relay_endpoint_meta_headers - all that --header said, with errors that name it. */
+int relay_endpoint_meta_headers(struct relay_endpoint_meta *m, const struct nk_strlist *headers,
+                                struct nk_diag *diag);
 
 /* relay_endpoint_meta_put - append the block; without metadata it is two bytes. 0; NK_ETOOBIG (all
  * of it together is more than a block holds, or out is full); -ENOMEM. out is unchanged on failure.

@@ -180,14 +180,7 @@ int relay_endpoint_send_meta(const struct relay_endpoint_send_conf *conf,
         status = relay_endpoint_meta_correlation(out, conf->correlation, strlen(conf->correlation),
                                                  diag);
     }
-    for (size_t i = 0; i < conf->header.n && status == 0; i++) {
-        const char *text = conf->header.v[i];
-        status = relay_endpoint_meta_header(out, text, strlen(text), diag);
-        if (status == NK_EUSAGE) {
-            (void)nk_fail_context(diag, "--header '%.64s'", text);
-        }
-    }
-    return status;
+    return status < 0 ? status : relay_endpoint_meta_headers(out, &conf->header, diag);
 }
 
 /* Queue one object. */

@@ -2,7 +2,9 @@
 #include "relay/endpoint_work.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,8 +17,7 @@
 #define BACKLOG_TASKS 64 /* objects kept while all programs run; more wait outside */
 #define BACKLOG_BYTES ((size_t)64 << 20) /* the same in bytes */
 #define ARGS_MAX 128                     /* words of the program's command line */
-#define LEASE_MS 60000u                  /* how long a lease lasts while its program runs */
-#define EXTEND_MS 20000u                 /* how often it is renewed */
+#define LEASE_PARTS 3                    /* it is renewed after a third of its time */
 #define ANSWER_TTL_MS 600000u            /* an answer that nobody fetches is forgotten */
 #define READ_SIZE ((size_t)64 << 10)
 
@@ -122,6 +123,7 @@ static void on_object(void *owner, const struct relay_client_object *d)
         relay_endpoint_end(&x->session, status, &why);
         return;
     }
+    (void)relay_client_extend(x->session.client, &task->lease, (uint32_t)x->conf->lease_ms);
     relay_endpoint_task_put(&x->waiting, task);
     pause_if_full(x);
     work(x);
@@ -129,15 +131,15 @@ static void on_object(void *owner, const struct relay_client_object *d)
 
 /* --- the end of a task ------------------------------------------------------------------------ */
 
-/* The slot is free again; the object was dealt with. */
-static void settle(struct worker *x, struct slot *s)
+/* The slot is free again. counts: its object was dealt with. */
+static void settle(struct worker *x, struct slot *s, bool counts)
 {
     relay_endpoint_task_free(s->task);
     s->task = NULL;
     nk_buf_clear(&s->answer);
     s->exited = s->answering = false;
     x->busy--;
-    x->items++;
+    x->items += counts;
     if (x->stopping || (x->conf->max_items > 0 && x->items >= (uint64_t)x->conf->max_items)) {
         finish(x);
     } else {
@@ -148,7 +150,25 @@ static void settle(struct worker *x, struct slot *s)
 static void done(struct worker *x, struct slot *s)
 {
     relay_client_ack(x->session.client, &s->task->lease);
-    settle(x, s);
+    settle(x, s, true);
+}
+
+/* The relay gives the object to somebody else: the program works for nobody. What it has finished,
+ * or answered, stands. */
+static void abandon(struct worker *x, struct slot *s)
+{
+    if (!s->process) {
+        return;
+    }
+    nk_warn(x->session.ctx->log, "relay",
+            "the relay has given up object %" PRIu64 " of this worker; %s is ended",
+            s->task->lease.seq, x->argv[0]);
+    nk_process_close(s->process); /* TERM, and KILL after 2 s */
+    s->process = NULL;
+    relay_endpoint_sink_close(&s->input);
+    nk_stream_close(s->output);
+    s->output = NULL;
+    settle(x, s, false);
 }
 
 static void describe(const struct worker *x, const struct nk_process_exit *how, struct nk_diag *why)
@@ -160,19 +180,24 @@ static void describe(const struct worker *x, const struct nk_process_exit *how, 
     }
 }
 
+static void answer(struct worker *x, struct slot *s, const char *error);
+
 static void failed(struct worker *x, struct slot *s)
 {
     struct nk_diag why = {0};
     struct nk_log *log = x->session.ctx->log;
     describe(x, &s->how, &why);
-    if (x->conf->keep_going && !x->stopping) {
+    if (x->answers && s->task->reply_to && !x->conf->requeue) {
+        nk_warn(log, "relay", "%s; who asked is told", why.text);
+        answer(x, s, why.text);
+    } else if (x->conf->keep_going && !x->stopping) {
         nk_warn(log, "relay", "%s; the object is dropped", why.text);
         done(x, s);
     } else if (relay_client_nack(x->session.client, &s->task->lease, (uint32_t)x->conf->delay_ms) !=
                NK_EUNSUPPORTED) {
         nk_warn(log, "relay", "%s; the object goes back (delivery %u)", why.text,
                 s->task->tries + 1);
-        settle(x, s);
+        settle(x, s, true);
     } else {
         nk_hint(&why,
                 "the object was not acknowledged: a netkit relay gives it to another consumer");
@@ -188,16 +213,21 @@ static void not_started(struct worker *x, int error)
     relay_endpoint_end(&x->session, error == -ENOENT ? NK_EXIT_NOTFOUND : NK_EXIT_NOEXEC, NULL);
 }
 
-/* Send what the program has written to whoever asked. Its object is acknowledged when the relay has
- * the answer. */
-static void answer(struct worker *x, struct slot *s)
+/* Send what the program has written to whoever asked, with a header that tells of its failure
+ * (error, or NULL). Its object is acknowledged when the relay has the answer. */
+static void answer(struct worker *x, struct slot *s, const char *error)
 {
+    char header[sizeof(RELAY_ANSWER_ERROR) + NK_DIAG_TEXT];
+    const char *const headers[] = {header};
     struct relay_client_publish p = {.copies = 1,
                                      .wrap = RELAY_WRAP_BYTES,
                                      .content = RELAY_CONTENT_PICKLE,
                                      .ttl_ms = ANSWER_TTL_MS,
                                      .correlation = s->task->correlation,
-                                     .correlation_len = s->task->correlation_len};
+                                     .correlation_len = s->task->correlation_len,
+                                     .headers = headers,
+                                     .nheaders = error ? 1 : 0};
+    (void)snprintf(header, sizeof(header), "%s%s", RELAY_ANSWER_ERROR, error ? error : "");
     struct relay_client *c = x->session.client;
     int status = relay_client_group(c, s->task->reply_to, false, &p.group);
     if (status == 0) {
@@ -225,7 +255,7 @@ static void advance(struct worker *x, struct slot *s)
     } else if (s->how.status != 0 || s->how.signal != 0) {
         failed(x, s);
     } else if (x->answers && s->task->reply_to) {
-        answer(x, s);
+        answer(x, s, NULL);
     } else {
         done(x, s);
     }
@@ -364,7 +394,6 @@ static int begin(struct worker *x, struct slot *s, struct relay_endpoint_task *t
     if (relay_endpoint_sink_flush(&s->input) != 0) {
         relay_endpoint_sink_close(&s->input); /* all written, or refused */
     }
-    (void)relay_client_extend(x->session.client, &s->task->lease, LEASE_MS);
     return 0;
 }
 
@@ -401,25 +430,33 @@ static void on_extend(void *owner)
     struct worker *x = owner;
     for (size_t i = 0; i < (size_t)x->conf->jobs; i++) {
         if (x->slot[i].task) {
-            (void)relay_client_extend(x->session.client, &x->slot[i].task->lease, LEASE_MS);
+            (void)relay_client_extend(x->session.client, &x->slot[i].task->lease,
+                                      (uint32_t)x->conf->lease_ms);
         }
     }
     for (struct relay_endpoint_task *t = x->waiting.first; t; t = t->next) {
-        (void)relay_client_extend(x->session.client, &t->lease, LEASE_MS);
+        (void)relay_client_extend(x->session.client, &t->lease, (uint32_t)x->conf->lease_ms);
     }
-    nk_timer_start(&x->extend, EXTEND_MS);
+    nk_timer_start(&x->extend, x->conf->lease_ms / LEASE_PARTS);
 }
 
 /* --- the connection's events ------------------------------------------------------------------ */
 
-/* What waits here and is not ours any more goes to somebody else. An object that is being worked on
- * is finished all the same, and may be done twice. */
-static void forget_lost(struct worker *x)
+static bool same_lease(const struct relay_client_lease *a, const struct relay_client_lease *b)
+{
+    return a->group == b->group && a->seq == b->seq && a->connection == b->connection;
+}
+
+/* What waits here and is not ours any more goes to somebody else, and so does what is worked on; on
+ * tlspyo's wire that is finished all the same: a stock relay has forgotten it, a netkit relay gives
+ * it to somebody, and it may be done twice. l: only this one; NULL: what is not held. */
+static void forget_lost(struct worker *x, const struct relay_client_lease *l)
 {
     struct relay_endpoint_tasks keep = {.last = &keep.first};
     while (x->waiting.first) {
         struct relay_endpoint_task *task = relay_endpoint_task_take(&x->waiting);
-        if (relay_client_holds(x->session.client, &task->lease)) {
+        if (l ? !same_lease(&task->lease, l)
+              : relay_client_holds(x->session.client, &task->lease)) {
             relay_endpoint_task_put(&keep, task);
         } else {
             relay_endpoint_task_free(task);
@@ -428,18 +465,31 @@ static void forget_lost(struct worker *x)
     while (keep.first) {
         relay_endpoint_task_put(&x->waiting, relay_endpoint_task_take(&keep));
     }
+    for (size_t i = 0; i < (size_t)x->conf->jobs; i++) {
+        struct slot *s = &x->slot[i];
+        if (s->task && s->task->lease.wire == RELAY_CLIENT_NATIVE &&
+            (l ? same_lease(&s->task->lease, l)
+               : !relay_client_holds(x->session.client, &s->task->lease))) {
+            abandon(x, s);
+        }
+    }
 }
 
 static void on_alive(void *owner, bool again)
 {
     struct worker *x = owner;
     (void)again;
-    forget_lost(x);
+    forget_lost(x, NULL);
     if (x->stopping) {
         finish(x);
     } else {
         work(x);
     }
+}
+
+static void on_lease_lost(void *owner, const struct relay_client_lease *l)
+{
+    forget_lost(owner, l);
 }
 
 static void on_lost(void *owner, const struct nk_diag *why, uint64_t again_ms)
@@ -467,6 +517,7 @@ static void on_stop(void *owner, bool timed_out)
 static const struct relay_client_ops client_ops = {.on_alive = on_alive,
                                                    .on_object = on_object,
                                                    .on_settled = on_settled,
+                                                   .on_lease_lost = on_lease_lost,
                                                    .on_lost = on_lost,
                                                    .on_end = on_end};
 
@@ -494,7 +545,7 @@ static int start(struct worker *x, struct nk_cmd_ctx *ctx)
     status = relay_endpoint_start(&x->session, ctx, &plan);
     if (status == 0) {
         nk_timer_init(&x->extend, x->session.app, on_extend, x);
-        nk_timer_start(&x->extend, EXTEND_MS);
+        nk_timer_start(&x->extend, x->conf->lease_ms / LEASE_PARTS);
     }
     return status;
 }

@@ -10,6 +10,9 @@
 #include "relay/endpoint_print.h"
 
 #define ENDPOINT_JOBS_MAX 64 /* programs at one time */
+#define RELAY_ANSWER_ERROR                                                                         \
+    "error=" /* header of an answer that tells why there is no better one                          \
+              */
 
 /* Options of both commands; the first member of their configurations. */
 struct relay_endpoint_work_conf {
@@ -19,8 +22,9 @@ struct relay_endpoint_work_conf {
     int format;
     int64_t jobs;
     int64_t max_items;
-    uint64_t delay_ms;
+    uint64_t delay_ms, lease_ms;
     bool keep_going;
+    bool requeue; /* serve: no answer that tells of a failure */
 };
 
 #define RELAY_ENDPOINT_WORK_ROWS                                                                   \
@@ -70,6 +74,15 @@ struct relay_endpoint_work_conf {
          .def = "1s",                                                                              \
          .max = 86400000,                                                                          \
          .help = "How long an object on which the program failed stays away (native wire)"},       \
+        {.name = "lease",                                                                          \
+         .type = NK_OPT_DURATION,                                                                  \
+         .offset = NK_FIELD(struct relay_endpoint_work_conf, lease_ms),                            \
+         .arg = "TIME",                                                                            \
+         .def = "60s",                                                                             \
+         .min = 500,                                                                               \
+         .max = 86400000,                                                                          \
+         .help = "How long an object stays ours without a sign of life from us; renewed after a "  \
+                 "third of it while its program runs (native wire)"},                              \
     {                                                                                              \
         .name = "keep-going", .type = NK_OPT_FLAG,                                                 \
         .offset = NK_FIELD(struct relay_endpoint_work_conf, keep_going),                           \

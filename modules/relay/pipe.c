@@ -144,17 +144,36 @@ static int add_lease(struct relay_pipe *x, const struct relay_client_lease *leas
     return 0;
 }
 
+static void tell_lost(struct relay_pipe *x, struct pipe_lease *l)
+{
+    struct nk_json j;
+    l->done = true;
+    pipe_begin(x, &j, "lost");
+    nk_json_kv_u64(&j, "lease", l->number);
+    pipe_end(x, &j);
+}
+
 /* Tell which leases were lost with the connection. */
 static void sweep(struct relay_pipe *x)
 {
     for (size_t i = 0; i < x->n; i++) {
         struct pipe_lease *l = lease_at(x, i);
         if (!l->done && !relay_client_holds(x->session.client, &l->lease)) {
-            struct nk_json j;
-            l->done = true;
-            pipe_begin(x, &j, "lost");
-            nk_json_kv_u64(&j, "lease", l->number);
-            pipe_end(x, &j);
+            tell_lost(x, l);
+        }
+    }
+    pipe_forget_leases(x);
+}
+
+/* One that was to be extended is somebody else's. */
+static void on_lease_lost(void *owner, const struct relay_client_lease *lease)
+{
+    struct relay_pipe *x = owner;
+    for (size_t i = 0; i < x->n; i++) {
+        struct pipe_lease *l = lease_at(x, i);
+        if (!l->done && l->lease.group == lease->group && l->lease.seq == lease->seq &&
+            l->lease.connection == lease->connection) {
+            tell_lost(x, l);
         }
     }
     pipe_forget_leases(x);
@@ -402,6 +421,7 @@ static const struct relay_client_ops client_ops = {.on_alive = on_alive,
                                                    .on_object = on_object,
                                                    .on_settled = on_settled,
                                                    .on_drained = on_group_drained,
+                                                   .on_lease_lost = on_lease_lost,
                                                    .on_progress = on_progress,
                                                    .on_lost = on_lost,
                                                    .on_end = on_end};

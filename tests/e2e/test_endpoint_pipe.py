@@ -134,6 +134,29 @@ def test_metadata(programs, relay):
     assert p.close()[0] == 0
 
 
+def test_lease_that_has_run_out(programs, work):
+    """Extended in time it stays ours; extended too late the program is told that it is not."""
+    relay = relay_support.NetkitRelay(programs, work, tls=False, groups={"g": {"lease": "1s"}})
+    p = Pipe(programs, relay, "--group", "g")
+    p.event("connected")
+    p.say("produce", group="g", value="job")
+    p.say("notify", group="g", n=1)
+    lease = p.event("object")["lease"]
+    p.say("extend", lease=lease, ms=300000)
+    other = Pipe(programs, relay, "--group", "g")
+    other.event("connected")
+    other.say("notify", group="g", n=1)
+    p.say("extend", lease=lease, ms=1)
+    got = other.event("object")
+    assert got["value"] == "job" and got["tries"] == 1
+    p.say("extend", lease=lease, ms=1000)
+    assert p.event() == {"event": "lost", "lease": lease}
+    p.say("ack", lease=lease)
+    assert p.event()["event"] == "error"
+    other.say("ack", lease=got["lease"])
+    assert other.close()[0] == 0 and p.close()[0] == 0
+
+
 def test_auto_ack(programs, relay):
     sender = relay.endpoint().wait_joined()
     p = Pipe(programs, relay, "--group", "jobs", "--auto-ack")
