@@ -125,6 +125,8 @@ void relay_conn_close(struct relay_conn *c, enum nk_level level, const char *fmt
     close_now(c);
 }
 
+static void arm_liveness(struct relay_conn *c);
+
 void relay_conn_end(struct relay_conn *c, enum nk_level level, const char *fmt, ...)
 {
     char why[RELAY_WHY_TEXT];
@@ -141,6 +143,9 @@ void relay_conn_end(struct relay_conn *c, enum nk_level level, const char *fmt, 
     wait_remove(c);
     nk_stream_interest(c->s, NK_WRITABLE);
     relay_conn_output(c);
+    if (c->authenticated && !c->penalty) {
+        arm_liveness(c);
+    }
 }
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -514,10 +519,19 @@ static void arm_liveness(struct relay_conn *c)
 {
     const struct relay_limits *l = &c->hub->limits;
     uint64_t step = l->ping_ms / LIVENESS_STEPS;
-    if (c->full && l->stall_ms < step) {
+    if ((c->full || c->ending) && l->stall_ms < step) {
         step = l->stall_ms;
     }
+    c->look_ms = nk_now_ms(c->hub->conf.app) + (step ? step : 1);
     nk_timer_start(&c->timer, step ? step : 1);
+}
+
+/* While we were not running (suspended, or stopped) nobody was silent. */
+static void forgive_absence(struct relay_conn *c, uint64_t now)
+{
+    uint64_t away = since(now, c->look_ms);
+    c->rx_ms = c->rx_ms + away < now ? c->rx_ms + away : now;
+    c->tx_ms = c->tx_ms + away < now ? c->tx_ms + away : now;
 }
 
 static void on_timer(void *owner)
@@ -535,7 +549,12 @@ static void on_timer(void *owner)
                          c->connected ? "no HELLO" : "no TLS handshake", l->hello_ms / 1000);
         return;
     }
+    forgive_absence(c, now);
     uint64_t quiet = since(now, c->rx_ms), stuck = since(now, c->tx_ms);
+    if (c->ending && stuck >= l->stall_ms) { /* it does not even read why it has to go */
+        relay_conn_close(c, c->why_level, "%s", c->why);
+        return;
+    }
     if (c->full && stuck >= l->stall_ms) {
         c->hub->count.closed_slow++;
         relay_conn_close(c, NK_LOG_WARN, "it reads nothing, and %zu bytes wait for it",

@@ -86,7 +86,8 @@ struct relay_conn {
                                 middle of a long frame */
     size_t rx_at, rx_len;    /* what was read into it and not taken yet */
     size_t need;             /* length of the frame that rx_at begins, when that is known */
-    uint64_t rx_ms, tx_ms;   /* last time bytes came, went */
+    uint64_t rx_ms, tx_ms;   /* last time bytes came, went, as far as we were there to see it */
+    uint64_t look_ms;        /* when liveness is looked at next */
     char identity[RELAY_IDENTITY_MAX + 1]; /* once authenticated */
     bool encrypted, connected, authenticated;
     bool closed;   /* only waits to be freed */

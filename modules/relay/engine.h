@@ -84,7 +84,9 @@ static inline int relay_engine_attach(struct relay_engine *e, const struct relay
 /* relay_engine_resume - m can be found by this tag from now on. Done is 1 when an absent (or still
  * present) member had that tag: its seats, credit, delivered counts (relay_queue_seats) and leases
  * are m's now, and deliveries go on; else 0. m must be in no group yet. After it, detach leaves m
- * absent for keep_ms, and only then gone; absent members miss broadcasts. */
+ * absent for keep_ms, and only then gone; absent members miss broadcasts. keep_ms = 0 takes all
+ * that back: m, whose tag it must be, is gone when it is detached; this may come right before that.
+ */
 static inline int relay_engine_resume(struct relay_engine *e, struct relay_member *m,
                                       const uint8_t tag[RELAY_TAG], uint64_t keep_ms,
                                       uint64_t token)

@@ -100,6 +100,10 @@ static int execute(struct relay_queue *q, const struct relay_op *op)
         relay_queue_purge(q, op->g);
         return 0;
     case RELAY_OP_RESUME:
+        if (op->u.resume.keep_ms == 0) { /* nothing is kept of it any more */
+            op->m->keep_ms = 0;
+            return 0;
+        }
         return relay_queue_resume(q, op->m, op->u.resume.tag, op->u.resume.keep_ms);
     case RELAY_OP_WATCH:
         return relay_queue_join(q, op->m, op->u.watch.v, op->u.watch.n);
@@ -140,7 +144,8 @@ static void follow_up(struct relay_queue *q, const struct relay_op *op, int rc)
 
 void relay_op_run(struct relay_queue *q, struct relay_op *op)
 {
-    bool joins = op->kind == RELAY_OP_WATCH || op->kind == RELAY_OP_RESUME;
+    bool joins =
+        op->kind == RELAY_OP_WATCH || (op->kind == RELAY_OP_RESUME && op->u.resume.keep_ms != 0);
     int rc = joins && op->m->gone ? NK_ECLOSED : execute(q, op);
     if (op->kind != RELAY_OP_DEMAND || rc != RELAY_QUEUE_LATER) {
         tell(op, rc);

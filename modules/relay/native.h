@@ -138,7 +138,7 @@ void relay_native_resume(struct relay_conn *c);
 void relay_native_resumed(struct relay_conn *c, int status);
 int relay_native_claim(struct relay_handle *h, const struct relay_native_ranges *r);
 void relay_native_claims_end(struct relay_conn *c, struct relay_handle *h);
-/* The session ends with its connection: nothing is kept. */
+/* The session ends with its connection, which is about to be detached: nothing is kept. */
 void relay_native_forget(struct relay_conn *c);
 
 /*

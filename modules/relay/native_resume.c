@@ -146,14 +146,10 @@ void relay_native_claims_end(struct relay_conn *c, struct relay_handle *h)
     }
 }
 
-static void leave(void *arg, struct relay_group *g, const struct relay_seat_stats *st)
-{
-    struct relay_conn *c = arg;
-    (void)st;
-    (void)relay_engine_unwatch(c->hub->conf.engine, relay_native_of(c)->member, g, 0);
-}
-
 void relay_native_forget(struct relay_conn *c)
 {
-    relay_queue_seats(relay_native_of(c)->member, leave, c);
+    struct relay_native_session *s = relay_native_of(c);
+    if (!sodium_is_zero(s->tag, sizeof(s->tag))) { /* no grace: else it waits for a client */
+        (void)relay_engine_resume(c->hub->conf.engine, s->member, s->tag, 0, 0);
+    }
 }
