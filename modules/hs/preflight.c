@@ -12,6 +12,19 @@
 
 /* --- what it is ------------------------------------------------------------------------------- */
 
+/* Nothing in it tells what it is; as a directory of keys there is nothing to say against it, and a
+ * service's gets its files at tor's first start. */
+static bool is_empty(const char *path)
+{
+    struct hs_place p;
+    struct hs_names names = {0};
+    bool empty = hs_place_open(&p, path, 0, NULL) == 0 && hs_place_list(&p, &names, NULL) == 0 &&
+                 names.n == 0;
+    hs_names_clear(&names);
+    hs_place_close(&p);
+    return empty;
+}
+
 int hs_target_init(struct hs_target *t, const char *path, struct nk_diag *diag)
 {
     struct hs_findings ignored = {0};
@@ -25,7 +38,9 @@ int hs_target_init(struct hs_target *t, const char *path, struct nk_diag *diag)
     const struct hs_check_conf conf = {.kind = HS_PLACE_DETECT, .now = (int64_t)time(NULL)};
     int rc = hs_check(path, &conf, &ignored, &kind, diag);
     hs_findings_clear(&ignored);
-    if (rc < 0) {
+    if (rc == NK_EUSAGE && is_empty(path)) {
+        kind = HS_PLACE_CLIENTS;
+    } else if (rc < 0) {
         return rc;
     }
     if (kind != HS_PLACE_SERVICE && kind != HS_PLACE_CLIENTS) {

@@ -35,8 +35,8 @@ struct hs_sight {
     size_t clients; /* who can get in; of a ClientOnionAuthDir: services with a key */
 };
 
-/* hs_target_init - find out what kind of directory it is. NK_EUSAGE for any that tor does not read.
- */
+/* hs_target_init - find out what kind of directory it is; an empty one is taken for a
+ * ClientOnionAuthDir. NK_EUSAGE for any that tor does not read. */
 int hs_target_init(struct hs_target *t, const char *path, struct nk_diag *diag);
 
 /* hs_target_open - look at it as it is now; a service's is locked against changes by others until

@@ -3,8 +3,11 @@
 
 import json
 import os
+import queue
 import shutil
 import signal
+import subprocess
+import threading
 
 import pytest
 
@@ -192,3 +195,130 @@ def test_a_tor_that_ends_is_noticed(work, web, client_dir):
         tor.configure([web], torrc=["NoSuchOption 1"])
         support.check_error(apply(tor, web), 69, "ended at the reload")
         assert tor.proc.wait(support.PATIENCE) != 0
+
+
+# --- watch ------------------------------------------------------------------------------------
+
+
+class Watch:
+    """`netkit hs watch --json`, its events as they come."""
+
+    def __init__(self, programs, *args):
+        self.program = programs([support.NETKIT, "hs", "watch", *args, "--json", "--debounce", "100ms"],
+                                stdout=subprocess.PIPE)
+        self._events = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.first = self.event("ready")
+
+    def _read(self):
+        for line_ in self.program.proc.stdout:
+            self._events.put(json.loads(line_))
+
+    def event(self, name):
+        got = self._events.get(timeout=support.PATIENCE)
+        assert got["event"] == name, got
+        return got
+
+    def silent(self):
+        return self._events.empty()
+
+    def stop(self):
+        code = self.program.stop()
+        self._reader.join(support.PATIENCE)
+        assert self.silent()
+        return code
+
+
+def test_watch_applies_what_changes(work, web, client_dir, programs):
+    put_client(web, "alice.auth", line(random_key()))
+    with OfflineTor(work, services=[web], client_auth=client_dir) as tor:
+        watch = Watch(programs, web, client_dir, "--pid", tor.pid)
+        assert [d["kind"] for d in watch.first["directories"]] == ["service", "clients"]
+        mark = tor.mark()
+        done = support.run("hs", "auth", "import", "--dir", web, "--nickname", "bob", line(random_key()))
+        assert done.returncode == 0
+        assert watch.event("applied")["directories"][0]["authorized"] == 2
+        tor.wait_reload(mark)
+        assert tor.clients_loaded(web) == ["alice.auth", "bob.auth", f"{LOCK}.auth"]
+        # the same keys in other words: nothing happens, which the next event shows
+        bob = authorized(web) / "bob.auth"
+        bob.write_text(bob.read_text(encoding="ascii").strip().lower() + "\r\n", encoding="ascii")
+        bob.rename(authorized(web) / "robert.auth")
+        mark = tor.mark()
+        address = address_of(web)
+        add_key(client_dir, "a.auth_private", address)
+        assert watch.event("applied")["directories"][1]["keys"] == 1
+        tor.wait_reload(mark)
+        assert list(tor.client_keys()) == [address]
+        assert tor.reloads() == 2
+        assert watch.stop() == 0
+
+
+def test_watch_keeps_an_emptied_service_closed(work, web, programs):
+    alice = put_client(web, "alice.auth", line(random_key()))
+    with OfflineTor(work, services=[web]) as tor:
+        watch = Watch(programs, web, "--pid", tor.pid)
+        mark = tor.mark()
+        alice.unlink()  # by hand
+        sight = watch.event("applied")["directories"][0]
+        assert sight["restricted"] and sight["authorized"] == 0
+        tor.wait_reload(mark)
+        assert tor.clients_loaded(web) == [f"{LOCK}.auth"]
+        assert watch.stop() == 0
+
+
+def test_watch_opens_it_only_when_told(work, web, programs):
+    alice = put_client(web, "alice.auth", line(random_key()))
+    with OfflineTor(work, services=[web]) as tor:
+        watch = Watch(programs, web, "--pid", tor.pid, "--allow-public")
+        mark = tor.mark()
+        alice.unlink()
+        assert not watch.event("applied")["directories"][0]["restricted"]
+        tor.wait_reload(mark)
+        assert tor.clients_loaded(web) == []
+
+
+def test_watch_refuses_what_would_kill_tor(work, web, client_dir, programs):
+    add_key(client_dir, "a.auth_private", address_of(web))
+    with OfflineTor(work, services=[web], client_auth=client_dir) as tor:
+        watch = Watch(programs, client_dir, "--pid", tor.pid)
+        second = add_key(client_dir, "b.auth_private", address_of(web))
+        findings = watch.event("refused")["findings"]
+        assert any("a running one ends at SIGHUP" in f["reason"] for f in findings)
+        assert tor.alive() and tor.reloads() == 0
+        mark = tor.mark()
+        (client_dir / "a.auth_private").unlink()
+        watch.event("applied")
+        tor.wait_reload(mark)
+        assert second.exists()
+
+
+def test_watch_restricts_and_survives_tor(work, web, programs):
+    pid_file = work / "tor.pid"
+    with OfflineTor(work, services=[web], torrc=[f"PidFile {pid_file}"]) as tor:
+        mark = tor.mark()
+        watch = Watch(programs, web, "--pid-file", pid_file, "--restrict")
+        assert watch.event("applied")["directories"][0]["restricted"]
+        tor.wait_reload(mark)
+        assert tor.clients_loaded(web) == [f"{LOCK}.auth"]
+        pid = tor.pid
+    assert watch.event("ended")["pid"] == pid
+    put_client(web, "alice.auth", line(random_key()))
+    watch.event("absent")
+    second = work / "second"
+    second.mkdir(mode=0o700)
+    with OfflineTor(second, services=[web], torrc=[f"PidFile {pid_file}"]) as tor:
+        assert tor.clients_loaded(web) == ["alice.auth", f"{LOCK}.auth"]
+        shutil.rmtree(authorized(web))  # the whole folder goes and comes back
+        assert watch.event("applied")["directories"][0]["authorized"] == 0
+        put_client(web, "bob.auth", line(random_key()))
+        assert watch.event("applied")["directories"][0]["authorized"] == 1
+        watch.program.proc.send_signal(signal.SIGHUP)  # its own reload finds nothing new
+        watch.program.wait_line("reload")
+        assert watch.stop() == 0
+
+
+def test_watch_needs_to_know_tor(web):
+    support.check_error(support.run("hs", "watch", web), 2, "--pid")
+    support.check_error(support.run("hs", "watch", web.parent, "--pid", 1), 2)

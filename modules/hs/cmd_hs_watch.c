@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/cmd.h"
+#include "hs/watch.h"
+
+static const struct nk_opt opts[] = {
+    {.name = "pid",
+     .type = NK_OPT_INT,
+     .offset = NK_FIELD(struct hs_watch_conf, pid),
+     .arg = "N",
+     .min = 0,
+     .max = INT32_MAX,
+     .help = "tor's process"},
+    {.name = "pid-file",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct hs_watch_conf, pid_file),
+     .arg = "FILE",
+     .flags = NK_OPT_MAY_MISS,
+     .help = "The PidFile of its torrc instead; it is read at each change"},
+    {.name = "debounce",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct hs_watch_conf, debounce_ms),
+     .arg = "TIME",
+     .def = "2s",
+     .min = 1,
+     .max = 3600LL * 1000,
+     .help = "How long changes must have paused; after ten times as much they need not"},
+    {.name = "restrict",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct hs_watch_conf, restrict_it),
+     .help = "A service that has no client is closed to everybody, even if it never had one"},
+    {.name = "allow-public",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct hs_watch_conf, allow_public),
+     .help = "A service whose last client goes becomes open to everybody"},
+    NK_OPT_END};
+
+static void fill(const struct nk_cmd_ctx *ctx, void *conf)
+{
+    struct hs_watch_conf *c = conf;
+    c->dirs = ctx->argv;
+    c->ndirs = (size_t)ctx->argc;
+    c->json = ctx->globals->json;
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    const struct hs_watch_conf *c = ctx->conf;
+    if (c->restrict_it && c->allow_public) {
+        return nk_fail(&ctx->diag, NK_EUSAGE,
+                       "--restrict and --allow-public contradict each other");
+    }
+    return nk_service_run_cmd_with(ctx, &hs_watch_service, 0, fill);
+}
+
+extern const struct nk_cmd nk_cmd_hs_watch;
+const struct nk_cmd nk_cmd_hs_watch = {
+    .synopsis = "DIR.. --pid N|--pid-file FILE [--debounce TIME] [--restrict|--allow-public]",
+    .summary = "Watch directories of keys and let tor read what changes",
+    .description =
+        "Does what apply does whenever the keys in one of these directories have changed and then "
+        "been left alone for a while: checks them, and sends SIGHUP to tor if nothing is wrong. "
+        "What counts is the set of keys; names and spellings do not.\n\n"
+        "A restricted service whose last client goes does not become public: its lock is put "
+        "there, "
+        "and nobody gets in.\n\n"
+        "With --json each event is a line on standard output: ready, applied, refused (with what "
+        "is wrong), absent (tor does not run, and reads everything when it starts), ended (tor "
+        "did), error. What was changed before the start is not applied; 'hs apply' does that.",
+    .examples = "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid\n"
+                "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid --json",
+    .opts = opts,
+    .conf_size = sizeof(struct hs_watch_conf),
+    .min_args = 1,
+    .max_args = -1,
+    .flags = NK_CMD_NO_CONFIG,
+    .run = run,
+};
