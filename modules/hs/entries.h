@@ -9,7 +9,8 @@
 /* hs_entries_add - append an empty entry for a file and return it, or NULL without memory. */
 struct hs_client_entry *hs_entries_add(struct hs_client_entries *l, const char *name);
 
-/* hs_entry_problem - why it cannot be used. 0 or -ENOMEM. */
+/* hs_entry_problem - why it cannot be used. 0 or -ENOMEM, also when that was the problem: a lack of
+ * memory is no fault of the file. */
 int hs_entry_problem(struct hs_client_entry *e, const struct nk_diag *diag);
 
 /* hs_entry_read - read the file of an entry in that form into out (wipe it), and its bytes into b

@@ -204,16 +204,12 @@ static int read_dir(struct hs_items *l, const struct hs_query *q, struct nk_diag
 {
     uint8_t address[HS_PUBLIC_KEY], *want = q->hints.address ? address : NULL;
     struct hs_where w;
-    char dir[NK_PATH_MAX];
     size_t before = l->n;
     int rc = 0;
     if (want) {
         rc = nk_onion_parse(address, q->hints.address, strlen(q->hints.address), diag);
     }
-    if (rc == 0 && nk_path_join(dir, sizeof(dir), q->path, "") < 0) { /* ends in '/': no ID */
-        rc = nk_fail(diag, NK_ETOOBIG, "the path %.64s.. is too long", q->path);
-    }
-    rc = rc < 0 ? rc : hs_where_find(&w, dir, q->ini, q->state_dir, diag);
+    rc = rc < 0 ? rc : hs_where_look(&w, q->path, diag);
     if (rc < 0) {
         return rc;
     }

@@ -6,7 +6,6 @@
 
 #include <stddef.h>
 
-#include "base/conf.h"
 #include "base/err.h"
 #include "hs/format.h"
 
@@ -26,11 +25,9 @@ struct hs_items {
 
 /* Where to look, and for what. */
 struct hs_query {
-    const char *path;          /* a file, "-", or a directory */
-    struct hs_hints hints;     /* .address and .kind choose among several; .name is set here */
-    const char *service;       /* of an arti keystore's services, the one that is wanted; or NULL */
-    const struct nk_conf *ini; /* for the names of keystores */
-    const char *state_dir;
+    const char *path;      /* a file, "-", or a directory */
+    struct hs_hints hints; /* .address and .kind choose among several; .name is set here */
+    const char *service;   /* of an arti keystore's services, the one that is wanted; or NULL */
 };
 
 /* hs_items_add - append a copy of an item. 0, NK_ELIMIT, -ENOMEM. */

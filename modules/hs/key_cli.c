@@ -23,8 +23,6 @@ int hs_cli_read(struct nk_cmd_ctx *ctx, const struct hs_in_conf *in, const char 
                   .kind = (enum hs_kind)in->kind,
                   .address = in->address},
         .service = in->service,
-        .ini = ctx->ini,
-        .state_dir = ctx->globals->state_dir,
     };
     size_t before = out->n;
     int rc = hs_items_read(out, &q, &ctx->diag);

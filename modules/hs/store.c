@@ -43,6 +43,9 @@ struct hs_client_entry *hs_entries_add(struct hs_client_entries *l, const char *
 
 int hs_entry_problem(struct hs_client_entry *e, const struct nk_diag *diag)
 {
+    if (diag->code == -ENOMEM) {
+        return -ENOMEM;
+    }
     e->problem = strdup(diag->text);
     return e->problem ? 0 : -ENOMEM;
 }

@@ -75,8 +75,7 @@ static bool has_client_keys(const struct hs_place *p, int *rc, struct nk_diag *d
     return found;
 }
 
-/* Look what is in it. */
-static int from_dir(struct hs_where *out, const char *dir, struct nk_diag *diag)
+int hs_where_look(struct hs_where *out, const char *dir, struct nk_diag *diag)
 {
     struct hs_place p;
     int rc = hs_place_open(&p, dir, 0, diag);
@@ -144,6 +143,6 @@ int hs_where_find(struct hs_where *out, const char *given, const struct nk_conf 
             return set(out, (enum hs_store_kind)kind, given + n + 1, diag);
         }
     }
-    return strchr(given, '/') || is_directory(given) ? from_dir(out, given, diag)
+    return strchr(given, '/') || is_directory(given) ? hs_where_look(out, given, diag)
                                                      : unknown(given, ini, diag);
 }

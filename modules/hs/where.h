@@ -43,4 +43,7 @@ struct hs_where {
 int hs_where_find(struct hs_where *out, const char *given, const struct nk_conf *ini,
                   const char *state_dir, struct nk_diag *diag);
 
+/* hs_where_look - the same for a directory: what is in it says whose it is. */
+int hs_where_look(struct hs_where *out, const char *dir, struct nk_diag *diag);
+
 #endif
