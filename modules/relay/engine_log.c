@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "core/app.h"
+#include "core/clock.h"
 
-/* Operations carried out per turn, as in the memory engine. */
-enum { TURN_OPS = 4096, HELD_MIN = 64, SWEEP_MS = 1000 };
+/* Operations carried out per turn, and the time they may take, as in the memory engine. */
+enum { TURN_OPS = 4096, LOOK_OPS = 16, HELD_MIN = 64, SWEEP_MS = 1000 };
+#define TURN_NS UINT64_C(2000000) /* four times in a turn, at most */
 
 /* What waits in one queue, or is held by the whole relay, before further objects wait in the log
  * alone: enough that consumers who keep up never touch it. */
@@ -209,8 +211,12 @@ static void on_turn_end(void *owner)
     struct relay_engine_log *e = owner;
     struct relay_op op;
     relay_eq_clock_tick(&e->clock, e->base.q);
-    for (int i = 0; i < TURN_OPS && relay_ops_pop(&e->ring, &op); i++) {
+    uint64_t begun = nk_now_ns(e->conf.app);
+    for (int i = 1; i <= TURN_OPS && relay_ops_next(&e->ring, e->base.q, &op); i++) {
         start(e, &op);
+        if (i % LOOK_OPS == 0 && nk_now_ns(e->conf.app) - begun > TURN_NS) {
+            break; /* settling a range may be much work */
+        }
     }
     relay_el_tidy(e);
     relay_eq_clock_arm(&e->clock, e->base.q);

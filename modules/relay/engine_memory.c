@@ -27,7 +27,7 @@ static void on_turn_end(void *owner)
     struct relay_op op;
     relay_eq_clock_tick(&e->clock, e->base.q);
     uint64_t start = nk_now_ns(e->app);
-    for (int i = 1; i <= TURN_OPS && relay_ops_pop(&e->ring, &op); i++) {
+    for (int i = 1; i <= TURN_OPS && relay_ops_next(&e->ring, e->base.q, &op); i++) {
         relay_op_run(e->base.q, &op);
         if (i % LOOK_OPS == 0 && nk_now_ns(e->app) - start > TURN_NS) {
             break; /* settling a range may be much work */

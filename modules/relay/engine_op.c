@@ -3,7 +3,11 @@
 
 #include <stdlib.h>
 
-enum { CAP_MIN = 16, CAP_KEEP = 4096 };
+enum {
+    CAP_MIN = 16,
+    CAP_KEEP = 4096,
+    PURGE_PART = 2048 /* entries dropped at a time, at most four times in a turn: about 2 ms */
+};
 
 int relay_ops_push(struct relay_ops *r, const struct relay_op *op)
 {
@@ -35,6 +39,15 @@ bool relay_ops_pop(struct relay_ops *r, struct relay_op *out)
     r->head = (r->head + 1) & (r->cap - 1);
     r->n--;
     return true;
+}
+
+bool relay_ops_next(struct relay_ops *r, struct relay_queue *q, struct relay_op *out)
+{
+    const struct relay_op *first = r->n ? &r->v[r->head] : NULL;
+    if (first && first->kind == RELAY_OP_PURGE && relay_queue_purge_part(q, first->g, PURGE_PART)) {
+        return false;
+    }
+    return relay_ops_pop(r, out);
 }
 
 struct relay_watch *relay_op_watch(struct relay_group *const *g, const struct relay_known *known,

@@ -59,6 +59,10 @@ struct relay_ops {
 int relay_ops_push(struct relay_ops *r, const struct relay_op *op);
 bool relay_ops_pop(struct relay_ops *r, struct relay_op *out);
 
+/* relay_ops_next - the same, but an operation that is much work is carried out in parts: false, and
+ * it stays in front with the ring's n above 0, while there are parts left for other turns. */
+bool relay_ops_next(struct relay_ops *r, struct relay_queue *q, struct relay_op *out);
+
 /* relay_ops_clear - drop everything undone and free the ring. */
 void relay_ops_clear(struct relay_ops *r);
 

@@ -8,6 +8,8 @@
 #include "relay/queue_core.h"
 #include "relay/wire_native.h"
 
+enum { TRIM_WORK = 8192 /* entries dropped for a limit in one go */ };
+
 struct relay_queue *relay_queue_new(void)
 {
     struct relay_queue *q = calloc(1, sizeof(*q));
@@ -378,10 +380,13 @@ static void trim(struct relay_group_state *st)
     if (refuses(st->group)) {
         return;
     }
-    while (st->queued - st->delayed > max &&
+    /* a limit that was lowered is reached in steps */
+    unsigned work = TRIM_WORK;
+    while (st->queued - st->delayed > max && work-- > 0 &&
            relay_core_drop_front(st, st->queued - st->delayed - max, RELAY_DROP_LIMIT)) {
     }
-    while (set->max_bytes && st->bytes > set->max_bytes &&
+    work = TRIM_WORK;
+    while (set->max_bytes && st->bytes > set->max_bytes && work-- > 0 &&
            relay_core_drop_front(st, UINT64_MAX, RELAY_DROP_LIMIT)) {
     }
 }
@@ -567,6 +572,16 @@ void relay_queue_unpause(struct relay_queue *q, struct relay_member *m)
         relay_core_line_join(s);
         relay_core_dispatch(s->group);
     }
+}
+
+bool relay_queue_purge_part(struct relay_queue *q, struct relay_group *g, unsigned work)
+{
+    struct relay_group_state *st = g->state;
+    (void)q;
+    while (st && work > 0 && relay_core_drop_front(st, UINT64_MAX, RELAY_DROP_PURGED)) {
+        work--;
+    }
+    return work == 0;
 }
 
 uint64_t relay_queue_purge(struct relay_queue *q, struct relay_group *g)
