@@ -113,7 +113,7 @@ static int check_put(const struct relay_log *log, const struct relay_log_entry *
     if (log->stats.failed) {
         return -EIO;
     }
-    if (e->obj && e->obj->total > RELAY_LOG_BODY_MAX - 2 * RELAY_LOG_ENQUEUE_FIXED) {
+    if (e->obj && e->obj->total >= RELAY_LOG_BODY_MAX - RELAY_LOG_FIXED_MAX) {
         return NK_ETOOBIG;
     }
     return e->obj && log->stats.full && !(e->flags & RELAY_LOG_COPIED) ? -ENOSPC : 0;

@@ -105,7 +105,7 @@ static int check_conf(const struct relay_conf *conf, struct nk_diag *diag)
             return rc;
         }
     }
-    return 0;
+    return relay_service_engine_check(conf, diag);
 }
 
 static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take_s)

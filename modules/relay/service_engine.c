@@ -7,6 +7,20 @@
 #include "core/app.h"
 #include "relay/engine_log.h"
 
+/* What a record can hold, but for what the relay adds: twice 64 KiB for pickling or metadata, and
+ * for where a dead letter comes from. */
+#define LOG_OBJECT_MAX (RELAY_LOG_BODY_MAX - RELAY_LOG_FIXED_MAX - 2 * 65536)
+
+int relay_service_engine_check(const struct relay_conf *conf, struct nk_diag *diag)
+{
+    if (conf->engine == RELAY_ENGINE_LOG && conf->max_object > LOG_OBJECT_MAX) {
+        return nk_fail(diag, NK_ECONFIG,
+                       "relay: 'max_object' is larger than what engine = log can store (%zu bytes)",
+                       LOG_OBJECT_MAX);
+    }
+    return 0;
+}
+
 static int open_log(const struct relay_service_engine *c, struct relay_engine **out,
                     struct nk_diag *diag)
 {

@@ -18,6 +18,9 @@ struct relay_service_engine {
     void *owner;
 };
 
+/* relay_service_engine_check - can that engine do what the rest of conf wants? 0 or NK_ECONFIG. */
+int relay_service_engine_check(const struct relay_conf *conf, struct nk_diag *diag);
+
 /* relay_service_engine_open - open it; the log lies in the relay's folder, which is locked. 0 or
  * negative, with diag. */
 int relay_service_engine_open(const struct relay_service_engine *conf, struct relay_engine **out,

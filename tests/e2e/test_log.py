@@ -346,6 +346,14 @@ def test_newer_format_is_refused(programs, work):
     support.check_error(support.run(*argv), 1, "newer")
 
 
+def test_objects_too_large_for_the_log(work):
+    """Found when the configuration is read, not when the object comes."""
+    argv = ["relay", "--state-dir", work / "large", "--listen", "tcp:127.0.0.1:0", "--connection",
+            "TCP", "--max-object", "2G"]
+    support.check_error(support.run(*argv), 78, "max_object", "engine = log")
+    assert not (work / "large").exists()
+
+
 def tool(relay, verb, *words):
     return support.run("relay", "log", verb, "--state-dir", relay.state, *words)
 
