@@ -160,8 +160,10 @@ static void retain(struct relay_engine_log *e, struct relay_op *op)
 
 static void settle(struct relay_engine_log *e, struct relay_op *op)
 {
+    e->unwritten = false;
     int rc = relay_queue_settle(e->base.q, op->m, op->g, op->u.settle.first, op->count, op->how,
                                 op->u.settle.ms);
+    rc = rc == 0 && e->unwritten ? -ENOMEM : rc; /* after a restart it may come again */
     finish(e, op, rc, e->failed);
 }
 

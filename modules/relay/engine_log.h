@@ -68,6 +68,7 @@ struct relay_engine_log {
     struct relay_log_group *idle; /* perhaps nothing is left of them */
     struct nk_timer sweep;
     bool failed;
+    bool unwritten; /* something that was done could not be written down */
 };
 
 /* relay_el_group - the log's side of g (bound to it until nothing is left); NULL: no memory. */

@@ -98,6 +98,7 @@ void relay_el_unbind_all(struct relay_engine_log *e)
 static void put(struct relay_engine_log *e, const struct relay_log_entry *entry)
 {
     int rc = relay_el_put(e, entry);
+    e->unwritten |= rc < 0;
     if (rc < 0 && rc != -EIO) {
         nk_warn(nk_app_log(e->conf.app), "relay", "the log could not take a record: %s",
                 nk_strerror(rc));
