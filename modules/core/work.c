@@ -13,7 +13,8 @@
 #include "core/app_internal.h"
 #include "core/work.h"
 
-#define LANE_THREADS_MAX 8
+#define CRYPTO_THREADS_MAX 8
+#define SEARCH_THREADS_MAX 1024
 #define DNS_THREADS 2
 #define DISK_THREADS 1
 #define STACK_BYTES (256 * 1024)
@@ -34,6 +35,7 @@ struct worker {
     struct lane *lane;
     uv_thread_t thread;
     bool running; /* inside a job; under the lane's lock */
+    bool join;    /* found waiting when the lane was closed; the loop thread's */
 };
 
 struct lane {
@@ -44,7 +46,7 @@ struct lane {
     struct nk_work *head, *tail;
     unsigned queued, idle, threads, max;
     bool closed;
-    struct worker workers[LANE_THREADS_MAX];
+    struct worker *workers; /* max of them */
 };
 
 struct nk_pool {
@@ -58,6 +60,14 @@ struct nk_pool {
     unsigned refs; /* the application and each thread */
 };
 
+static void lane_clear(struct lane *l)
+{
+    uv_cond_destroy(&l->finished);
+    uv_cond_destroy(&l->wake);
+    uv_mutex_destroy(&l->lock);
+    free(l->workers);
+}
+
 static void pool_unref(struct nk_pool *p)
 {
     uv_mutex_lock(&p->lock);
@@ -67,9 +77,7 @@ static void pool_unref(struct nk_pool *p)
         return;
     }
     for (int i = 0; i < NK_LANE_COUNT; i++) {
-        uv_cond_destroy(&p->lanes[i].finished);
-        uv_cond_destroy(&p->lanes[i].wake);
-        uv_mutex_destroy(&p->lanes[i].lock);
+        lane_clear(&p->lanes[i]);
     }
     uv_mutex_destroy(&p->lock);
     free(p);
@@ -226,18 +234,17 @@ static void drop_all(struct nk_work *w)
  */
 static void lane_close(struct lane *l)
 {
-    bool join[LANE_THREADS_MAX] = {false};
     uv_mutex_lock(&l->lock);
     l->closed = true;
     struct nk_work *queued = l->head;
     l->head = l->tail = NULL;
     for (unsigned i = 0; i < l->threads; i++) {
-        join[i] = !l->workers[i].running;
+        l->workers[i].join = !l->workers[i].running;
     }
     uv_cond_broadcast(&l->wake);
     uv_mutex_unlock(&l->lock);
     for (unsigned i = 0; i < l->threads; i++) {
-        if (join[i]) {
+        if (l->workers[i].join) {
             uv_thread_join(&l->workers[i].thread);
         } else {
             uv_thread_detach(&l->workers[i].thread);
@@ -263,50 +270,61 @@ static void pool_release(void *value)
     pool_unref(p);
 }
 
-static unsigned lane_threads(enum nk_lane lane)
+unsigned nk_work_threads(enum nk_lane lane)
 {
+    const unsigned cores = uv_available_parallelism();
     switch (lane) {
     case NK_LANE_DNS:
         return DNS_THREADS;
-    case NK_LANE_CRYPTO: {
-        unsigned cores = uv_available_parallelism();
-        return cores < LANE_THREADS_MAX ? cores : LANE_THREADS_MAX;
-    }
+    case NK_LANE_CRYPTO:
+        return cores < CRYPTO_THREADS_MAX ? cores : CRYPTO_THREADS_MAX;
+    case NK_LANE_SEARCH:
+        return cores < SEARCH_THREADS_MAX ? cores : SEARCH_THREADS_MAX;
     default:
         return DISK_THREADS;
     }
 }
 
-static int pool_init_locks(struct nk_pool *p)
+static int lane_init(struct lane *l, struct nk_pool *p, enum nk_lane which)
+{
+    l->pool = p;
+    l->max = nk_work_threads(which);
+    l->workers = calloc(l->max, sizeof(*l->workers));
+    if (!l->workers) {
+        return -ENOMEM;
+    }
+    if (uv_mutex_init(&l->lock)) {
+        free(l->workers);
+        return -ENOMEM;
+    }
+    if (uv_cond_init(&l->wake)) {
+        uv_mutex_destroy(&l->lock);
+        free(l->workers);
+        return -ENOMEM;
+    }
+    if (uv_cond_init(&l->finished)) {
+        uv_cond_destroy(&l->wake);
+        uv_mutex_destroy(&l->lock);
+        free(l->workers);
+        return -ENOMEM;
+    }
+    return 0;
+}
+
+static int pool_init_lanes(struct nk_pool *p)
 {
     int made = 0;
     if (uv_mutex_init(&p->lock)) {
         return -ENOMEM;
     }
-    for (; made < NK_LANE_COUNT; made++) {
-        struct lane *l = &p->lanes[made];
-        if (uv_mutex_init(&l->lock)) {
-            break;
-        }
-        if (uv_cond_init(&l->wake)) {
-            uv_mutex_destroy(&l->lock);
-            break;
-        }
-        if (uv_cond_init(&l->finished)) {
-            uv_cond_destroy(&l->wake);
-            uv_mutex_destroy(&l->lock);
-            break;
-        }
-        l->pool = p;
-        l->max = lane_threads((enum nk_lane)made);
+    while (made < NK_LANE_COUNT && lane_init(&p->lanes[made], p, (enum nk_lane)made) == 0) {
+        made++;
     }
     if (made == NK_LANE_COUNT) {
         return 0;
     }
     while (made-- > 0) {
-        uv_cond_destroy(&p->lanes[made].finished);
-        uv_cond_destroy(&p->lanes[made].wake);
-        uv_mutex_destroy(&p->lanes[made].lock);
+        lane_clear(&p->lanes[made]);
     }
     uv_mutex_destroy(&p->lock);
     return -ENOMEM;
@@ -323,7 +341,7 @@ static int pool_open(struct nk_app *app, struct nk_pool **out)
     p->app = app;
     p->refs = 1;
     p->async = malloc(sizeof(*p->async));
-    if (!p->async || pool_init_locks(p)) {
+    if (!p->async || pool_init_lanes(p)) {
         free(p->async);
         free(p);
         return -ENOMEM;

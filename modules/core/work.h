@@ -18,6 +18,7 @@ enum nk_lane {
     NK_LANE_CRYPTO, /* one per core, at most 8: KDFs, signatures; libsodium or own contexts only */
     NK_LANE_DISK,   /* 1 thread: file reads and writes of services */
     NK_LANE_LOG,    /* 1 thread: what a relay's log makes durable, and nothing else */
+    NK_LANE_SEARCH, /* one per core: what keeps all of them busy for long, in slices */
     NK_LANE_COUNT
 };
 
@@ -26,6 +27,9 @@ struct nk_work_ops {
     void (*done)(void *job); /* on the loop, once, unless cancelled */
     void (*drop)(void *job); /* on the loop, once, last: free job */
 };
+
+/* nk_work_threads - how many threads a lane has at most; on any thread. */
+unsigned nk_work_threads(enum nk_lane lane);
 
 /* nk_work_submit - queue job. 0 or -EAGAIN (thread could not start), -ENOMEM; then drop is not
  * called. */
