@@ -7,6 +7,8 @@
 #include "core/stream.h"
 #include "relay/client_wire.h"
 
+#define NAMES_FIRST 16 /* a power of two */
+
 /* --- groups ----------------------------------------------------------------------------------- */
 
 void client_groups_clear(struct relay_client *c)
@@ -19,18 +21,60 @@ void client_groups_clear(struct relay_client *c)
         free(g);
     }
     free(c->groups);
+    free(c->names);
     c->groups = NULL;
-    c->ngroups = c->groups_cap = 0;
+    c->names = NULL;
+    c->ngroups = c->groups_cap = c->names_cap = 0;
+}
+
+/* FNV-1a, 32 bits (draft-eastlake-fnv): the names are our own, nobody else chooses them. */
+static uint32_t hash_name(const char *name)
+{
+    uint32_t h = 2166136261u;
+    for (const char *p = name; *p; p++) {
+        h = (h ^ (uint8_t)*p) * 16777619u;
+    }
+    return h;
+}
+
+/* Where the name stands, or would stand. There is a free place. */
+static uint32_t *find_slot(const struct relay_client *c, const char *name, uint32_t hash)
+{
+    uint32_t i = hash & (c->names_cap - 1);
+    while (c->names[i] > 0) {
+        const struct client_group *g = c->groups[c->names[i] - 1];
+        if (g->hash == hash && strcmp(g->name, name) == 0) {
+            break;
+        }
+        i = (i + 1) & (c->names_cap - 1);
+    }
+    return &c->names[i];
 }
 
 static struct client_group *find_group(const struct relay_client *c, const char *name)
 {
-    for (uint32_t i = 0; i < c->ngroups; i++) {
-        if (strcmp(c->groups[i]->name, name) == 0) {
-            return c->groups[i];
-        }
+    const uint32_t *slot = c->names_cap > 0 ? find_slot(c, name, hash_name(name)) : NULL;
+    return slot && *slot > 0 ? c->groups[*slot - 1] : NULL;
+}
+
+/* Room for one more name. */
+static int grow_names(struct relay_client *c)
+{
+    if (c->names_cap >= 2 * (c->ngroups + 1)) {
+        return 0;
     }
-    return NULL;
+    uint32_t cap = c->names_cap ? c->names_cap * 2 : NAMES_FIRST;
+    uint32_t *v = calloc(cap, sizeof(*v)), *old = c->names;
+    if (!v) {
+        return -ENOMEM;
+    }
+    c->names = v;
+    c->names_cap = cap;
+    for (uint32_t i = 0; i < c->ngroups; i++) {
+        *find_slot(c, c->groups[i]->name, c->groups[i]->hash) = i + 1;
+    }
+    free(old);
+    return 0;
 }
 
 static int grow_groups(struct relay_client *c)
@@ -57,14 +101,17 @@ static int add_group(struct relay_client *c, const char *name, struct client_gro
     if (c->ngroups >= RELAY_CLIENT_GROUPS_MAX) {
         return NK_ELIMIT;
     }
-    struct client_group *g = grow_groups(c) == 0 ? calloc(1, sizeof(*g)) : NULL;
+    struct client_group *g =
+        grow_groups(c) == 0 && grow_names(c) == 0 ? calloc(1, sizeof(*g)) : NULL;
     char *copy = g ? strdup(name) : NULL;
     if (!copy) {
         free(g);
         return -ENOMEM;
     }
     g->name = copy;
+    g->hash = hash_name(name);
     g->handle = c->ngroups;
+    *find_slot(c, name, g->hash) = g->handle + 1;
     client_line_init(&g->line, g->handle);
     c->groups[c->ngroups++] = g;
     *out = g;

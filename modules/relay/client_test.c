@@ -2,6 +2,7 @@
 /* The client's connection part and its tlspyo session, against a relay played by hand. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -356,6 +357,32 @@ static void test_not_a_relay(void **state)
     assert_int_equal(client_kit_expect(k, 'E')->status, NK_EPROTO);
 }
 
+/* Each name has one handle, in the order of the calls, however many there are. */
+static void test_many_groups(void **state)
+{
+    struct client_kit *k = *state;
+    char name[16];
+    uint32_t handle = 0, first = 0;
+    client_kit_client(k);
+    assert_int_equal(relay_client_group(k->client, "first of many", false, &first), 0);
+    for (uint32_t round = 0; round < 3; round++) {
+        for (uint32_t i = 0; i < 10000; i++) {
+            (void)snprintf(name, sizeof(name), "g%u", i);
+            assert_int_equal(relay_client_group(k->client, name, false, &handle), 0);
+            assert_int_equal(handle, first + 1 + i);
+            assert_string_equal(relay_client_group_name(k->client, handle), name);
+        }
+    }
+    for (uint32_t i = handle + 1; i < RELAY_CLIENT_GROUPS_MAX; i++) {
+        (void)snprintf(name, sizeof(name), "g%u", i + 1);
+        assert_int_equal(relay_client_group(k->client, name, false, &handle), 0);
+    }
+    assert_int_equal(relay_client_group(k->client, "one more", false, &handle), NK_ELIMIT);
+    assert_int_equal(relay_client_group(k->client, "g17", false, &handle), 0);
+    assert_int_equal(handle, first + 18);
+    assert_int_equal(relay_client_group(k->client, "", false, &handle), NK_ETOOBIG);
+}
+
 int nk_test_relay_client(void);
 int nk_test_relay_client(void)
 {
@@ -376,6 +403,7 @@ int nk_test_relay_client(void)
         ROW(test_pause_and_finish),
         ROW(test_silent_relay_is_given_up),
         ROW(test_not_a_relay),
+        ROW(test_many_groups),
     };
 #undef ROW
     return cmocka_run_group_tests(tests, NULL, NULL);

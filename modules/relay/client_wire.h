@@ -90,6 +90,7 @@ extern const struct client_wire client_wire_tlspyo, client_wire_native;
 /* A group that the owner has named. */
 struct client_group {
     char *name;
+    uint32_t hash; /* of the name */
     uint32_t handle;
     bool member;
     bool drain;          /* asked for, and not over */
@@ -117,8 +118,10 @@ struct relay_client {
     struct nk_defer flush;  /* write what this turn gathered */
     struct nk_defer report; /* on_progress */
     struct nk_buf in;
-    struct client_group **groups;
+    struct client_group **groups; /* by handle */
     uint32_t ngroups, groups_cap;
+    uint32_t *names;    /* by name, open addressing: handle + 1, 0 = free */
+    uint32_t names_cap; /* a power of two, at least twice ngroups; 0: none yet */
     struct client_spool spool;
     uint64_t connection; /* how many connections there have been */
     uint64_t opened_ms;  /* when relay_client_open was called */
