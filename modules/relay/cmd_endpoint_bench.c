@@ -11,6 +11,7 @@
 
 #include "core/clock.h"
 #include "relay/endpoint.h"
+#include "relay/endpoint_progress.h"
 
 #define SIZE_MOST ((int64_t)1 << 30)
 #define NUMBER_LEAST sizeof(uint64_t) /* each object begins with its number */
@@ -64,6 +65,7 @@ enum phase { BENCH_CONNECT, BENCH_LATENCY, BENCH_FLOOD, BENCH_OVER };
 
 struct bench {
     struct relay_endpoint_session session; /* its client receives */
+    struct relay_endpoint_progress progress;
     const struct bench_conf *conf;
     struct relay_client *sender;
     struct relay_client_conf sender_conf;
@@ -242,23 +244,28 @@ static void report(struct bench *x)
     relay_client_state(x->session.client, &state);
     qsort(x->took_ns, x->rounds, sizeof(*x->took_ns), by_value);
     if (x->session.ctx->globals->json) {
-        printf("{\"schema\":1,\"wire\":\"%s\",\"mode\":\"%s\",\"size\":%" PRId64
+        printf("{\"schema\":1,\"wire\":\"%s\",\"tls\":%s,\"mode\":\"%s\",\"size\":%" PRId64
                ",\"count\":%" PRId64 ",\"latency_rounds\":%zu,\"latency_us\":{\"p50\":%.1f,"
                "\"p90\":%.1f,\"p99\":%.1f,\"max\":%.1f},\"objects_per_s\":%.0f,"
                "\"bytes_per_s\":%.0f,\"seconds\":%.6f,\"acknowledged_seconds\":%.6f}\n",
-               wires[state.wire], x->conf->broadcast ? "broadcast" : "produce", x->conf->size,
-               x->conf->count, x->rounds, microseconds(x, 500), microseconds(x, 900),
-               microseconds(x, 990), microseconds(x, 1000), count / seconds,
-               count * (double)x->conf->size / seconds, seconds, (double)x->settled_ns / 1e9);
+               wires[state.wire], x->session.target.tls ? "true" : "false",
+               x->conf->broadcast ? "broadcast" : "produce", x->conf->size, x->conf->count,
+               x->rounds, microseconds(x, 500), microseconds(x, 900), microseconds(x, 990),
+               microseconds(x, 1000), count / seconds, count * (double)x->conf->size / seconds,
+               seconds, (double)x->settled_ns / 1e9);
         return;
     }
-    printf("wire         %s, %s, %" PRId64 " bytes\n", wires[state.wire],
-           x->conf->broadcast ? "broadcast" : "produce", x->conf->size);
+    printf("relay        %s, %s wire, %s\n", x->session.target.connect, wires[state.wire],
+           x->session.target.tls ? "TLS" : "no TLS");
+    printf("objects      %s, %" PRId64 " bytes each\n",
+           x->conf->broadcast ? "broadcast" : "produced and consumed", x->conf->size);
     printf("latency      p50 %.1f us, p90 %.1f us, p99 %.1f us, max %.1f us (%zu rounds)\n",
            microseconds(x, 500), microseconds(x, 900), microseconds(x, 990), microseconds(x, 1000),
            x->rounds);
     printf("throughput   %.0f objects/s, %.1f MB/s (%" PRId64 " objects)\n", count / seconds,
            count * (double)x->conf->size / seconds / 1e6, x->conf->count);
+    printf("time         %.3f s until the last one arrived, %.3f s until all were acknowledged\n",
+           seconds, (double)x->settled_ns / 1e9);
 }
 
 static int start(struct bench *x, struct nk_cmd_ctx *ctx, const char *const *group)
@@ -295,8 +302,11 @@ static int run(struct nk_cmd_ctx *ctx)
     const char *group = x.conf->group ? x.conf->group : name;
     int rc = start(&x, ctx, &group);
     if (rc == 0) {
+        relay_endpoint_progress_start(&x.progress, &x.session, false);
+        x.progress.total = ((uint64_t)x.conf->count + x.rounds) * (uint64_t)x.conf->size;
         rc = relay_endpoint_run(&x.session);
     }
+    relay_endpoint_progress_stop(&x.progress);
     if (rc == 0) {
         report(&x);
     }
@@ -314,9 +324,13 @@ const struct nk_cmd nk_cmd_endpoint_bench = {
         "Connects twice, sends objects from one connection to the other through the relay, and "
         "checks that they arrive in order: first one at a time, which gives the latency from "
         "sending to receiving, then N of them as fast as they go. Both ends share this process: "
-        "the figures are what one core of a client can do, too. With --json one object.",
+        "the figures are what one core of a client can do, too. It takes TLS or not, and the wire, "
+        "as "
+        "the other endpoint commands do (--connection, --wire), and says which. With --json one "
+        "object.",
     .examples = "netkit endpoint bench                            # 64 bytes, produced\n"
-                "netkit endpoint bench --size 1M -n 1000 --broadcast --json",
+                "netkit endpoint bench --size 1M -n 1000 --broadcast --json\n"
+                "netkit endpoint bench --connect tcp:127.0.0.1:3000 --connection TCP",
     .opts = opts,
     .conf_size = sizeof(struct bench_conf),
     .run = run,

@@ -13,6 +13,7 @@
 #include "relay/endpoint.h"
 #include "relay/endpoint_meta.h"
 #include "relay/endpoint_print.h"
+#include "relay/endpoint_progress.h"
 #include "relay/endpoint_work.h"
 
 #define DEFAULT_WAIT_MS 60000u /* without --timeout */
@@ -89,6 +90,7 @@ static const struct nk_opt opts[] = {
 struct requester {
     struct relay_endpoint_session session;
     const struct request_conf *conf;
+    struct relay_endpoint_progress progress;
     struct relay_endpoint_meta meta;
     struct relay_endpoint_sink out;
     struct relay_value_doc doc;
@@ -347,8 +349,10 @@ static int run(struct nk_cmd_ctx *ctx)
     struct requester x = {.conf = ctx->conf};
     int status = start(&x, ctx);
     if (status == 0) {
+        relay_endpoint_progress_start(&x.progress, &x.session, false);
         status = relay_endpoint_run(&x.session);
     }
+    relay_endpoint_progress_stop(&x.progress);
     if (x.wait.app) {
         nk_timer_stop(&x.wait);
     }

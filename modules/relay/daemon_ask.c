@@ -57,6 +57,8 @@ int relay_daemon_write(struct relay_daemon_link *l, const void *p, size_t n)
         if (put > 0) {
             at += put;
             n -= (size_t)put;
+            l->sent += (uint64_t)put;
+            relay_endpoint_progress_tick(&l->progress, l->sent, l->received);
             continue;
         }
         int rc = errno == EAGAIN ? wait_for(l, POLLOUT) : errno == EINTR ? 0 : -errno;
@@ -85,6 +87,8 @@ static int read_more(struct relay_daemon_link *l, size_t want)
     ssize_t n = recv(l->fd, to, want, 0);
     if (n > 0) {
         nk_buf_commit(&l->in, (size_t)n);
+        l->received += (uint64_t)n;
+        relay_endpoint_progress_tick(&l->progress, l->sent, l->received);
         return 0;
     }
     if (n == 0) {
@@ -188,6 +192,7 @@ int relay_daemon_connect(struct relay_daemon_link *l, struct nk_cmd_ctx *ctx, co
                                     .name = name ? name : RELAY_DAEMON_NAME,
                                     .deadline = timeout_ms ? now_ms() + timeout_ms : 0,
                                     .diag = &ctx->diag};
+    relay_endpoint_progress_open(&l->progress, ctx->globals);
     nk_buf_init(&l->in, FRAME_MAX + READ_SIZE);
     int rc = relay_daemon_name_check(l->name, l->diag);
     rc = rc < 0 ? rc : dial(l, ctx->globals->state_dir);
@@ -196,6 +201,7 @@ int relay_daemon_connect(struct relay_daemon_link *l, struct nk_cmd_ctx *ctx, co
 
 void relay_daemon_hangup(struct relay_daemon_link *l)
 {
+    relay_endpoint_progress_stop(&l->progress);
     if (l->fd >= 0) {
         close(l->fd);
         l->fd = -1;

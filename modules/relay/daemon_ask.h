@@ -8,6 +8,7 @@
 
 #include "base/cmd.h"
 #include "relay/daemon_wire.h"
+#include "relay/endpoint_progress.h"
 
 struct relay_daemon_link {
     int fd;
@@ -16,6 +17,8 @@ struct relay_daemon_link {
     struct nk_buf in;
     size_t frame; /* bytes of the frame that was read last; it goes with the next read */
     struct nk_diag *diag;
+    struct relay_endpoint_progress progress;
+    uint64_t sent, received; /* bytes, frames' heads included */
 };
 
 /* The row of --name for commands that use a daemon; field is a char * of conf. */

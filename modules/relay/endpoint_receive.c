@@ -307,7 +307,7 @@ int relay_endpoint_receive(struct nk_cmd_ctx *ctx, const struct relay_endpoint_r
     struct receiver x = {.what = what};
     int status = start(&x, ctx);
     if (status == 0) {
-        relay_endpoint_progress_start(&x.progress, &x.session);
+        relay_endpoint_progress_start(&x.progress, &x.session, false);
         status = relay_endpoint_run(&x.session);
     }
     relay_endpoint_progress_stop(&x.progress);

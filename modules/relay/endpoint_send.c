@@ -493,7 +493,8 @@ int relay_endpoint_send(struct nk_cmd_ctx *ctx, const struct relay_endpoint_coun
         status = start(&x, ctx);
     }
     if (status == 0) {
-        relay_endpoint_progress_start(&x.progress, &x.session);
+        relay_endpoint_progress_start(&x.progress, &x.session, false);
+        x.progress.total = x.conf->lines ? 0 : relay_client_queued(x.session.client);
         status = relay_endpoint_run(&x.session);
     }
     relay_endpoint_progress_stop(&x.progress);

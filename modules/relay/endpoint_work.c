@@ -12,6 +12,7 @@
 #include "core/app.h"
 #include "core/process.h"
 #include "core/stream.h"
+#include "relay/endpoint_progress.h"
 #include "relay/endpoint_task.h"
 
 #define BACKLOG_TASKS 64 /* objects kept while all programs run; more wait outside */
@@ -40,6 +41,7 @@ struct slot {
 
 struct worker {
     struct relay_endpoint_session session;
+    struct relay_endpoint_progress progress;
     const struct relay_endpoint_work_conf *conf;
     bool answers;
     char *argv[ARGS_MAX + 2];
@@ -583,8 +585,10 @@ int relay_endpoint_work(struct nk_cmd_ctx *ctx, const struct relay_endpoint_work
     x->waiting.last = &x->waiting.first;
     int status = start(x, ctx);
     if (status == 0) {
+        relay_endpoint_progress_start(&x->progress, &x->session, true);
         status = relay_endpoint_run(&x->session);
     }
+    relay_endpoint_progress_stop(&x->progress);
     clear(x);
     return status;
 }

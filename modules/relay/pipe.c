@@ -475,8 +475,10 @@ int relay_pipe_run(struct nk_cmd_ctx *ctx)
     x.sent_end = &x.sent;
     int rc = start(&x, ctx);
     if (rc == 0) {
+        relay_endpoint_progress_start(&x.progress, &x.session, true);
         rc = relay_endpoint_run(&x.session);
     }
+    relay_endpoint_progress_stop(&x.progress);
     nk_stream_close(x.input);
     relay_endpoint_sink_close(&x.out);
     relay_endpoint_stop(&x.session);

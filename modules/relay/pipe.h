@@ -11,6 +11,7 @@
 #include "base/json_read.h"
 #include "relay/endpoint.h"
 #include "relay/endpoint_print.h"
+#include "relay/endpoint_progress.h"
 
 struct relay_pipe_conf {
     struct relay_endpoint_conf common;
@@ -43,6 +44,7 @@ struct pipe_sent {
 
 struct relay_pipe {
     struct relay_endpoint_session session;
+    struct relay_endpoint_progress progress;
     const struct relay_pipe_conf *conf;
     struct nk_stream *input; /* NULL: over */
     struct nk_buf line;

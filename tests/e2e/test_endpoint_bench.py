@@ -19,13 +19,14 @@ def test_native(programs, work, mode, tls):
     assert done.returncode == 0, done.stderr
     got = json.loads(done.stdout)
     assert (got["mode"], got["size"], got["count"]) == (mode, 1000, 2000)
-    assert got["latency_rounds"] == 200
+    assert got["latency_rounds"] == 200 and got["tls"] is tls and got["wire"] == "native"
     latency = got["latency_us"]
     assert 0 < latency["p50"] <= latency["p90"] <= latency["p99"] <= latency["max"]
     assert got["objects_per_s"] == pytest.approx(2000 / got["seconds"], rel=0.01)
     assert got["bytes_per_s"] == pytest.approx(got["objects_per_s"] * 1000, rel=0.01)
     text = endpoint(relay, "bench", "-n", "10", *words).stdout
     assert "latency" in text and "throughput" in text
+    assert f"native wire, {'TLS' if tls else 'no TLS'}" in text
     assert relay.stop() == 0
 
 
