@@ -309,13 +309,15 @@ static int pass_item(void *arg, const struct hs_item *item)
 /* Read all keys and pass them on. */
 static int read_all(const void *bytes, size_t len, struct pass *p)
 {
-    struct hs_source src = {.p = bytes, .n = len, .text = bytes, .len = len};
+    struct hs_source src = {.p = bytes ? bytes : (const void *)"", .n = len};
     struct hs_item item = {0};
     if (len > HS_FILE_MAX) {
         return nk_fail(p->diag, NK_ETOOBIG, "contents: %zu bytes are more than any key", len);
     }
     begin_diag(p->diag);
     src.address = p->hints->address;
+    src.text = (const char *)src.p;
+    src.len = len;
     hs_trim(&src.text, &src.len);
     int rc = choose(&src, p->hints, p->diag);
     p->kind = src.kind;

@@ -458,6 +458,8 @@ static void bad_texts(void **state)
     char text[1024];
     (void)state;
     refuse("", NULL, "none");
+    refuse_bytes(NULL, 0, "hostname", NK_EFORMAT, "characters");
+    refuse_bytes(NULL, 0, "a.auth", NK_EFORMAT, "empty");
     refuse(" \n", NULL, "none");
     refuse("hello", NULL, "no key in any known form");
     refuse(SEED, NULL, "32 bytes");

@@ -69,14 +69,16 @@ static bool wanted(const struct hs_query *q, const uint8_t *address, const struc
 }
 
 static int add_wanted(struct hs_items *l, const struct hs_query *q, const uint8_t *address,
-                      const char *dir, const char *name, const struct hs_item *item)
+                      const char *dir, const char *name, const struct hs_item *item,
+                      struct nk_diag *diag)
 {
     char path[NK_PATH_MAX];
     if (!wanted(q, address, item)) {
         return 0;
     }
     int rc = nk_path_join(path, sizeof(path), dir, name);
-    return rc < 0 ? rc : hs_items_add(l, path, item);
+    rc = rc < 0 ? rc : hs_items_add(l, path, item);
+    return rc < 0 ? nk_fail_sys(diag, rc, "%s/%s", dir, name) : 0;
 }
 
 /* --- tor's directories ------------------------------------------------------------------------ */
@@ -93,7 +95,7 @@ static int read_service(struct hs_items *l, const struct hs_query *q, const uint
     hs_item_from_identity(&item, &k);
     item.format = k.has_secret ? HS_CTOR_SECRET : HS_CTOR_PUBLIC;
     rc = add_wanted(l, q, address, dir, k.has_secret ? HS_CTOR_SECRET_FILE : HS_CTOR_PUBLIC_FILE,
-                    &item);
+                    &item, diag);
     hs_identity_wipe(&k);
     hs_item_wipe(&item);
     return rc;
@@ -115,7 +117,7 @@ static int read_client(struct hs_items *l, const struct hs_query *q, const uint8
     }
     hs_item_from_client(&item, &k, e->address);
     item.format = HS_AUTH_PRIVATE;
-    rc = add_wanted(l, q, address, s->place.path, e->name, &item);
+    rc = add_wanted(l, q, address, s->place.path, e->name, &item, diag);
     hs_client_wipe(&k);
     hs_item_wipe(&item);
     return rc;
@@ -178,7 +180,7 @@ static int read_entry(struct hs_items *l, const struct hs_query *q, const uint8_
     }
     item.has_address = path.has_address;
     memcpy(item.address, path.address, sizeof(item.address));
-    rc = add_wanted(l, q, address, p->path, name, &item);
+    rc = add_wanted(l, q, address, p->path, name, &item, diag);
     hs_item_wipe(&item);
     return rc;
 }

@@ -44,15 +44,18 @@ int hs_identity_new(struct hs_identity *k)
 int hs_identity_from_seed(struct hs_identity *k, const uint8_t seed[HS_SEED])
 {
     uint8_t expanded[HS_EXPANDED];
+    struct hs_identity v;
     crypto_hash_sha512(expanded, seed, HS_SEED);
     clamp(expanded);
-    int rc = hs_identity_from_expanded(k, expanded, NULL);
+    int rc = hs_identity_from_expanded(&v, expanded, NULL);
     nk_wipe(expanded, sizeof(expanded));
     if (rc < 0) {
         return NK_EINTERNAL;
     }
-    memcpy(k->seed, seed, HS_SEED);
-    k->has_seed = true;
+    memcpy(v.seed, seed, HS_SEED);
+    v.has_seed = true;
+    *k = v; /* in one go: seed may lie in *k */
+    nk_wipe(&v, sizeof(v));
     return 0;
 }
 
@@ -67,10 +70,11 @@ int hs_identity_from_expanded(struct hs_identity *k, const uint8_t expanded[HS_E
         return nk_fail(diag, NK_EFORMAT,
                        "the secret scalar is zero, or a multiple of the group's order: no key");
     }
-    memset(k, 0, sizeof(*k));
-    memcpy(k->pub, pub, sizeof(k->pub));
-    memcpy(k->secret, expanded, HS_EXPANDED);
-    k->has_secret = true;
+    struct hs_identity v = {.has_secret = true}; /* expanded may lie in *k */
+    memcpy(v.pub, pub, sizeof(v.pub));
+    memcpy(v.secret, expanded, HS_EXPANDED);
+    *k = v;
+    nk_wipe(&v, sizeof(v));
     return 0;
 }
 
@@ -81,8 +85,9 @@ int hs_identity_from_public(struct hs_identity *k, const uint8_t pub[HS_PUBLIC_K
     if (rc < 0) {
         return rc;
     }
-    memset(k, 0, sizeof(*k));
-    memcpy(k->pub, pub, HS_PUBLIC_KEY);
+    struct hs_identity v = {0}; /* pub may lie in *k */
+    memcpy(v.pub, pub, HS_PUBLIC_KEY);
+    *k = v;
     return 0;
 }
 
@@ -132,10 +137,11 @@ int hs_client_from_secret(struct hs_client *k, const uint8_t secret[HS_CLIENT_SE
     if (zero || crypto_scalarmult_curve25519_base(pub, secret) != 0) {
         return nk_fail(diag, NK_EFORMAT, "the X25519 private key is zero");
     }
-    memset(k, 0, sizeof(*k));
-    memcpy(k->pub, pub, sizeof(k->pub));
-    memcpy(k->secret, secret, HS_CLIENT_SECRET);
-    k->has_secret = true;
+    struct hs_client v = {.has_secret = true}; /* secret may lie in *k */
+    memcpy(v.pub, pub, sizeof(v.pub));
+    memcpy(v.secret, secret, HS_CLIENT_SECRET);
+    *k = v;
+    nk_wipe(&v, sizeof(v));
     return 0;
 }
 
@@ -171,8 +177,9 @@ int hs_client_from_public(struct hs_client *k, const uint8_t pub[HS_PUBLIC_KEY],
                        "the X25519 public key is a point of small order: everybody could use such "
                        "an authorization");
     }
-    memset(k, 0, sizeof(*k));
-    memcpy(k->pub, pub, HS_PUBLIC_KEY);
+    struct hs_client v = {0}; /* pub may lie in *k */
+    memcpy(v.pub, pub, HS_PUBLIC_KEY);
+    *k = v;
     return 0;
 }
 

@@ -10,7 +10,8 @@
  * secret nobody gets back to the seed it came from.
  *
  * These structs hold secrets in place: keep them short-lived and wipe them with hs_identity_wipe
- * and hs_client_wipe. Functions that fail leave *k untouched.
+ * and hs_client_wipe. Functions that fail leave *k untouched; what
+ * they read may lie in *k.
  */
 #ifndef NK_HS_KEY_H
 #define NK_HS_KEY_H

@@ -213,6 +213,28 @@ static void bad_client_publics(void **state)
     assert_int_equal(hs_client_from_public(&k, fine, NULL), 0);
 }
 
+/* What is read may be part of what is written. */
+static void overlapping(void **state)
+{
+    struct hs_identity a, b;
+    struct hs_client c, d;
+    (void)state;
+    assert_int_equal(hs_identity_new(&a), 0);
+    b = a;
+    assert_int_equal(hs_identity_from_seed(&b, b.seed), 0);
+    assert_memory_equal(&a, &b, sizeof(a));
+    assert_int_equal(hs_identity_from_expanded(&b, b.secret, NULL), 0);
+    assert_memory_equal(a.secret, b.secret, sizeof(a.secret));
+    assert_int_equal(hs_identity_from_public(&b, b.pub, NULL), 0);
+    assert_true(hs_identity_same(&a, &b) && !b.has_secret);
+    assert_int_equal(hs_client_new(&c), 0);
+    d = c;
+    assert_int_equal(hs_client_from_secret(&d, d.secret, NULL), 0);
+    assert_memory_equal(&c, &d, sizeof(c));
+    assert_int_equal(hs_client_from_public(&d, d.pub, NULL), 0);
+    assert_true(hs_client_same(&c, &d) && !d.has_secret);
+}
+
 static void fingerprints(void **state)
 {
     char a[HS_FINGERPRINT_SIZE], b[HS_FINGERPRINT_SIZE];
@@ -237,6 +259,7 @@ int nk_test_hs_key(void)
         cmocka_unit_test(clients),
         cmocka_unit_test(bad_client_secrets),
         cmocka_unit_test(bad_client_publics),
+        cmocka_unit_test(overlapping),
         cmocka_unit_test(fingerprints),
     };
     return cmocka_run_group_tests_name("hs/key", tests, NULL, NULL);

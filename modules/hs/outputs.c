@@ -3,8 +3,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/onion.h"
 #include "hs/client_dir.h"
@@ -109,9 +107,12 @@ static int check_service_dir(const struct writing *w, const struct hs_items *ite
     if (rc == -ENOENT) {
         return 0;
     }
-    bool secret = rc == 0 && k.has_secret;
+    if (rc < 0) {
+        return rc;
+    }
+    bool other = k.has_secret || !hs_identity_same(&k, &items->v[i].item.identity);
     hs_identity_wipe(&k);
-    return secret ? exists(w, dir) : rc;
+    return other ? exists(w, dir) : 0; /* the public half of this key: a write to be completed */
 }
 
 static int write_service_dirs(const struct writing *w, const struct hs_items *items)
@@ -213,25 +214,11 @@ static int write_identity(const struct writing *w, const char *dir, const struct
     return rc;
 }
 
-/* The keystore's directory: an ID, or a directory, which need not exist and is arti's. */
-static int find_keystore(const struct writing *w, struct hs_where *out)
-{
-    char given[NK_PATH_MAX];
-    const char *path = w->o->path;
-    struct stat st;
-    bool dir = strchr(path, '/') || stat(path, &st) == 0;
-    const char *prefix = dir && !strchr(path, ':') ? "arti:" : "";
-    int n = snprintf(given, sizeof(given), "%s%s", prefix, path);
-    if (n < 0 || (size_t)n >= sizeof(given)) {
-        return nk_fail(&w->ctx->diag, NK_ETOOBIG, "the path %.64s.. is too long", path);
-    }
-    return hs_where_find(out, given, w->ctx->ini, w->ctx->globals->state_dir, &w->ctx->diag);
-}
-
 static int write_keystore(const struct writing *w, const struct hs_items *items)
 {
     struct hs_where found;
-    int rc = find_keystore(w, &found);
+    int rc =
+        hs_where_find(&found, w->o->path, w->ctx->ini, w->ctx->globals->state_dir, &w->ctx->diag);
     bool client = items->v[0].item.kind == HS_CLIENT;
     if (rc < 0) {
         return rc;

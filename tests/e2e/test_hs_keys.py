@@ -247,6 +247,20 @@ def test_directories(keys):
     check_error(keys.hs("show", "ks", "--service", "nobody"), 1, "no key that was asked for")
 
 
+def test_state_directory_of_arti(keys):
+    """Its keystore is meant, for reading and for writing; a [keystore ID] stands for its directory."""
+    (keys.work / "arti/keystore").mkdir(parents=True, mode=0o700)
+    os.chmod(keys.work / "arti", 0o700)
+    address = keys.new("--keystore", "arti", "--nickname", "web")
+    assert (keys.work / "arti/keystore/hss/web").is_dir()
+    assert keys.address("arti") == address
+    keys.write("netkit.ini", f"[keystore mine]\ndir = {keys.work}/named\n".encode())
+    keys.new("--config", "netkit.ini", "--keystore", "mine", "--nickname", "web")
+    keys.ok("convert", "--config", "netkit.ini", "arti", "--to", "keystore", "-o", "mine", "--nickname", "shop")
+    assert keys.address("named", "--service", "shop") == address
+    check_error(keys.hs("new", "--keystore", "other", "--nickname", "web"), 2, "[keystore other]")
+
+
 def test_secrets_stay_secret(keys):
     keys.new("--dir", "web")
     secret = keys.secret("web")
