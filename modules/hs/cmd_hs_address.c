@@ -67,10 +67,11 @@ static bool looks_like_address(const char *s)
 static int run(struct nk_cmd_ctx *ctx)
 {
     struct nk_buf out;
-    struct nk_json json, *j = ctx->globals->json ? &json : NULL;
+    struct nk_json json;
     int rc = 0;
     nk_buf_init(&out, HS_JSON_MAX);
     nk_json_init(&json, &out, true);
+    struct nk_json *j = ctx->globals->json ? &json : NULL;
     nk_json_array(&json);
     for (int i = 0; rc == 0 && i < ctx->argc; i++) {
         const char *word = ctx->argv[i];

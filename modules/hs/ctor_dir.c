@@ -30,7 +30,7 @@ static int read_file(const struct hs_place *p, const char *name, enum hs_format 
 int hs_ctor_place_read(const struct hs_place *p, struct hs_identity *out, struct nk_diag *diag)
 {
     bool has_secret = false, has_public = false;
-    struct nk_diag own;
+    struct nk_diag own = {0};
     struct hs_item secret, public;
     diag = diag ? diag : &own;
     int rc = read_file(p, HS_CTOR_SECRET_FILE, HS_CTOR_SECRET, &has_secret, &secret, diag);
@@ -127,9 +127,9 @@ int hs_ctor_dir_write(const char *path, const struct hs_identity *k, struct nk_d
     rc = rc < 0 ? rc : hs_trust_require(&p, false, diag);
     rc = rc < 0 ? rc : check_free(&p, k, diag);
     rc = rc < 0 ? rc : write_files(&p, k, made, diag);
-    for (size_t i = FILES; rc < 0 && i-- > 0;) {
-        if (made[i]) {
-            hs_place_remove(&p, files[i].name, NULL);
+    for (size_t i = FILES; rc < 0 && i > 0; i--) {
+        if (made[i - 1]) {
+            hs_place_remove(&p, files[i - 1].name, NULL);
         }
     }
     hs_place_close(&p);

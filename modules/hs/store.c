@@ -64,7 +64,7 @@ int hs_entry_read(const struct hs_place *p, const char *name, enum hs_format for
                   struct nk_buf *b, struct hs_item *out, struct nk_diag *diag)
 {
     struct hs_hints hints = {.format = format};
-    struct nk_diag own;
+    struct nk_diag own = {0};
     diag = diag ? diag : &own;
     nk_buf_init_secret(b, HS_PLACE_FILE_MAX + 1);
     int rc = hs_place_read(p, name, b, diag);
@@ -170,7 +170,7 @@ int hs_store_read(const struct hs_store *s, const char *name, const uint8_t addr
     int rc =
         hs_entry_read(&s->place, name, arti ? HS_ARTI_PRIVATE : HS_AUTH_PRIVATE, &b, &item, diag);
     nk_buf_clear(&b);
-    if (rc < 0) {
+    if (rc != 0) {
         return rc;
     }
     if (item.kind != HS_CLIENT) {

@@ -17,7 +17,7 @@ const struct hs_vanity_kernel *hs_vanity_kernel_at(unsigned i)
 const struct hs_vanity_kernel *hs_vanity_kernel_best(void)
 {
     unsigned i = 0;
-    while (!kernels[i]->usable()) {
+    while (i + 1 < KERNELS && !kernels[i]->usable()) {
         i++; /* the last one always is */
     }
     return kernels[i];
