@@ -5,9 +5,7 @@
 
 #include "base/cli.h"
 #include "hs/check.h"
-#include "hs/hsc.h"
-
-enum { OUTPUT_MAX = 64 * 1024 * 1024 };
+#include "hs/key_cli.h"
 
 struct check_conf {
     int as;
@@ -67,8 +65,8 @@ static int run(struct nk_cmd_ctx *ctx)
     struct nk_buf out, text;
     struct nk_json j;
     int rc = 0;
-    nk_buf_init(&out, OUTPUT_MAX);
-    nk_buf_init(&text, OUTPUT_MAX);
+    nk_buf_init(&out, HS_JSON_MAX);
+    nk_buf_init(&text, HS_JSON_MAX);
     nk_json_init(&j, &out, true);
     nk_json_object(&j);
     nk_json_key(&j, "places");
@@ -82,7 +80,7 @@ static int run(struct nk_cmd_ctx *ctx)
     nk_json_close(&j);
     rc = rc < 0 ? rc : hs_findings_end(&l, &ctx->diag);
     if (rc == 0 && ctx->globals->json) {
-        rc = hsc_put_json(&j, &ctx->diag);
+        rc = hs_cli_put_json(ctx, &j);
     } else if (rc == 0) {
         rc = hs_findings_print(&l, &text);
         nk_cli_print(&text);

@@ -3,8 +3,7 @@
 #include <stdio.h>
 
 #include "hs/hsc.h"
-
-enum { JSON_MAX = 4096 };
+#include "hs/key_cli.h"
 
 static const struct nk_opt opts[] = {HSC_HSID,     HSC_NICKNAME, HSC_KEYSTORE,
                                      HSC_KEY_TYPE, HSC_BATCH,    NK_OPT_END};
@@ -21,13 +20,13 @@ static int say(struct hsc *h, bool removed)
         }
         return 0;
     }
-    nk_buf_init(&out, JSON_MAX);
+    nk_buf_init(&out, HS_JSON_MAX);
     nk_json_init(&j, &out, true);
     nk_json_object(&j);
     nk_json_kv_str(&j, "address", h->address_text);
     nk_json_kv_bool(&j, "removed", removed);
     nk_json_close(&j);
-    return hsc_put_json(&j, &h->ctx->diag);
+    return hs_cli_put_json(h->ctx, &j);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

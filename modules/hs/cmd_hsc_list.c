@@ -3,9 +3,8 @@
 #include <stdio.h>
 
 #include "hs/hsc.h"
+#include "hs/key_cli.h"
 #include "hs/where.h"
-
-enum { JSON_MAX = 64 * 1024 * 1024 };
 
 static const struct nk_opt opts[] = {HSC_KEYSTORE, NK_OPT_END};
 
@@ -28,7 +27,7 @@ static int print_json(struct nk_cmd_ctx *ctx, const struct hs_where *where,
 {
     struct nk_buf out;
     struct nk_json j;
-    nk_buf_init(&out, JSON_MAX);
+    nk_buf_init(&out, HS_JSON_MAX);
     nk_json_init(&j, &out, true);
     nk_json_object(&j);
     nk_json_kv_str(&j, "keystore", where->dir);
@@ -40,7 +39,7 @@ static int print_json(struct nk_cmd_ctx *ctx, const struct hs_where *where,
     }
     nk_json_close(&j);
     nk_json_close(&j);
-    return hsc_put_json(&j, &ctx->diag);
+    return hs_cli_put_json(ctx, &j);
 }
 
 static void print_text(const struct hs_client_entries *l)

@@ -5,11 +5,9 @@
 
 #include "base/onion.h"
 #include "hs/ctor_dir.h"
-#include "hs/hsc.h"
+#include "hs/key_cli.h"
 #include "hs/keystore.h"
 #include "hs/where.h"
-
-enum { JSON_MAX = 4096 };
 
 struct address_conf {
     char *service, *keystore;
@@ -97,14 +95,14 @@ static int report(struct nk_cmd_ctx *ctx, const char *service, const struct hs_i
         printf("%s\n", address);
         return 0;
     }
-    nk_buf_init(&out, JSON_MAX);
+    nk_buf_init(&out, HS_JSON_MAX);
     nk_json_init(&j, &out, true);
     nk_json_object(&j);
     nk_json_kv_str(&j, "service", *service ? service : NULL);
     nk_json_kv_str(&j, "address", address);
     nk_json_kv_bool(&j, "secret", k->has_secret);
     nk_json_close(&j);
-    return hsc_put_json(&j, &ctx->diag);
+    return hs_cli_put_json(ctx, &j);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

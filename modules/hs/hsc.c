@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "hs/hsc.h"
+#include "hs/key_cli.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
 #include "hs/slug.h"
 #include "hs/where.h"
 
-enum { LINE_SIZE = 256, JSON_MAX = 65536 };
+enum { LINE_SIZE = 256 };
 
 #define ARTI_PUBLIC_FILE "kp_hsc_desc_enc.x25519_public" /* as once designed for arti */
 
@@ -292,23 +293,12 @@ int hsc_new(struct hsc *h, char *kept)
 
 /* --- what is said ----------------------------------------------------------------------------- */
 
-int hsc_put_json(struct nk_json *j, struct nk_diag *diag)
-{
-    int rc = nk_json_end(j);
-    rc = rc < 0 ? rc : nk_buf_puts(j->out, "\n");
-    if (rc == 0) {
-        nk_cli_print(j->out);
-    }
-    nk_buf_clear(j->out);
-    return rc < 0 ? nk_fail_sys(diag, rc, "cannot make the output") : 0;
-}
-
 static int report_json(struct hsc *h, bool made, const char *kept, const char *path)
 {
     struct nk_buf out, line;
     struct nk_json j;
     char print[HS_FINGERPRINT_SIZE];
-    nk_buf_init(&out, JSON_MAX);
+    nk_buf_init(&out, HS_JSON_MAX);
     nk_buf_init(&line, HS_FORMAT_MAX);
     int rc = write_public(h, &line);
     size_t n = nk_buf_len(&line);
@@ -330,7 +320,7 @@ static int report_json(struct hsc *h, bool made, const char *kept, const char *p
         nk_buf_clear(&out);
         return rc;
     }
-    return hsc_put_json(&j, &h->ctx->diag);
+    return hs_cli_put_json(h->ctx, &j);
 }
 
 int hsc_report(struct hsc *h, bool made, const char *kept)

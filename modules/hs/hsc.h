@@ -135,7 +135,4 @@ int hsc_end(struct hsc *h, int rc);
  * them. */
 int hsc_type(const char *text, struct nk_diag *diag);
 
-/* hsc_put_json - end a document and print it on stdout; clears its buffer. */
-int hsc_put_json(struct nk_json *j, struct nk_diag *diag);
-
 #endif

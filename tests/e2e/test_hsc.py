@@ -272,7 +272,7 @@ def test_import_everything_there_is(keys):
     need_vectors()
     source = VECTORS / "arti-cli-testcases/hsc-extra/hsc.in/local"
     copy = keys.work / "in"
-    copy.mkdir()
+    copy.mkdir(mode=0o700)
     for name in ("service1", "service2"):
         (copy / f"{name}.auth_private").write_bytes((source / f"ctor-keystore1/{name}.auth_private").read_bytes())
         (copy / f"{name}.auth_private").chmod(0o600)
