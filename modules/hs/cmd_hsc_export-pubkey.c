@@ -15,7 +15,7 @@ static int run(struct nk_cmd_ctx *ctx)
 {
     struct hsc h = {0};
     int rc = hsc_begin(&h, ctx, ctx->argc > 0 ? ctx->argv[0] : NULL, NULL, "-");
-    rc = rc < 0 ? rc : hsc_open(&h, false, true);
+    rc = rc < 0 ? rc : hsc_open(&h, HS_STORE_READ);
     if (rc == 0) {
         rc = *h.name ? hsc_load(&h) : hsc_missing(&h);
     }

@@ -27,7 +27,7 @@ static int run(struct nk_cmd_ctx *ctx)
 {
     struct hsc h = {0};
     int rc = hsc_begin(&h, ctx, ctx->argv[0], NULL, NULL);
-    rc = rc < 0 ? rc : hsc_open(&h, true, true);
+    rc = rc < 0 ? rc : hsc_open(&h, HS_STORE_CREATE);
     if (rc == 0) {
         rc = *h.name ? refuse_existing(&h) : hsc_new(&h, NULL);
     }

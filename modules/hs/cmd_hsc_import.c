@@ -134,12 +134,14 @@ static int open_store(struct import *m)
 {
     struct hs_where where;
     struct nk_cmd_ctx *ctx = m->ctx;
-    bool change = !ctx->globals->dry_run;
+    bool dry = ctx->globals->dry_run;
     int rc =
         hs_where_find(&where, m->conf->keystore, ctx->ini, ctx->globals->state_dir, &ctx->diag);
-    rc = rc < 0 ? rc : hs_store_open(&m->store, where.kind, where.dir, change, &ctx->diag);
+    rc = rc < 0 ? rc
+                : hs_store_open(&m->store, where.kind, where.dir,
+                                dry ? HS_STORE_READ : HS_STORE_CREATE, &ctx->diag);
     m->open = rc == 0;
-    return rc == -ENOENT && !change ? 0 : rc;
+    return rc == -ENOENT && dry ? 0 : rc;
 }
 
 static int write_one(const struct import *m, const struct hs_item *item, struct target *to)

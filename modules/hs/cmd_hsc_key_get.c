@@ -29,7 +29,7 @@ static int run(struct nk_cmd_ctx *ctx)
     struct hsc h = {0};
     bool made = false;
     int rc = hsc_begin(&h, ctx, NULL, ctx->argc > 0 ? ctx->argv[0] : NULL, "-");
-    rc = rc < 0 ? rc : hsc_open(&h, h.conf->generate == HSC_IF_NEEDED, true);
+    rc = rc < 0 ? rc : hsc_open(&h, h.conf->generate == HSC_NO ? HS_STORE_READ : HS_STORE_CREATE);
     rc = rc < 0 ? rc : get(&h, &made);
     return hsc_end(&h, rc < 0 ? rc : hsc_report(&h, made, NULL));
 }

@@ -34,7 +34,7 @@ static int run(struct nk_cmd_ctx *ctx)
     struct hsc h = {0};
     int rc = hsc_begin(&h, ctx, NULL, ctx->argc > 0 ? ctx->argv[0] : NULL, "-");
     rc = rc < 0 ? rc : hsc_confirm(&h, "remove");
-    rc = rc < 0 ? rc : hsc_open(&h, true, true);
+    rc = rc < 0 ? rc : hsc_open(&h, HS_STORE_CHANGE);
     bool there = rc == 0 && *h.name;
     if (there && !ctx->globals->dry_run) {
         rc = hs_store_remove(&h.store, h.name, &ctx->diag);

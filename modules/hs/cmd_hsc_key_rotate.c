@@ -24,7 +24,7 @@ static int run(struct nk_cmd_ctx *ctx)
     char kept[NK_PATH_MAX] = "";
     int rc = hsc_begin(&h, ctx, NULL, ctx->argc > 0 ? ctx->argv[0] : NULL, "-");
     rc = rc < 0 ? rc : hsc_confirm(&h, "rotate");
-    rc = rc < 0 ? rc : hsc_open(&h, true, true);
+    rc = rc < 0 ? rc : hsc_open(&h, HS_STORE_CREATE);
     rc = rc < 0 ? rc : hsc_new(&h, kept);
     return hsc_end(&h, rc < 0 ? rc : hsc_report(&h, true, kept));
 }

@@ -65,7 +65,7 @@ static int run(struct nk_cmd_ctx *ctx)
     struct hs_client_entries l = {0};
     int broken = 0;
     int rc = hs_where_find(&where, c->keystore, ctx->ini, ctx->globals->state_dir, &ctx->diag);
-    rc = rc < 0 ? rc : hs_store_open(&store, where.kind, where.dir, false, &ctx->diag);
+    rc = rc < 0 ? rc : hs_store_open(&store, where.kind, where.dir, HS_STORE_READ, &ctx->diag);
     if (rc == 0) {
         rc = hs_store_list(&store, &l, &ctx->diag);
     } else if (rc == -ENOENT && !c->keystore) {

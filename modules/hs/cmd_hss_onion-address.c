@@ -47,7 +47,7 @@ static int only_service(const char *dir, char name[HS_SLUG_MAX + 1], struct nk_d
 {
     struct hs_store s;
     struct hs_names names = {0};
-    int rc = hs_store_open(&s, HS_STORE_ARTI, dir, false, diag);
+    int rc = hs_store_open(&s, HS_STORE_ARTI, dir, HS_STORE_READ, diag);
     rc = rc < 0 ? rc : hs_keystore_services(&s.place, &names, diag);
     if (rc == 0 && names.n == 1) {
         memcpy(name, names.v[0], strlen(names.v[0]) + 1); /* a slug, so it fits */

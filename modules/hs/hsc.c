@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include "hs/hsc.h"
-#include "hs/key_cli.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,9 +7,8 @@
 
 #include "base/cli.h"
 #include "base/codec.h"
-#include "base/json.h"
-#include "base/onion.h"
 #include "hs/format.h"
+#include "hs/key_cli.h"
 #include "hs/slug.h"
 #include "hs/where.h"
 
@@ -182,33 +180,30 @@ int hsc_begin(struct hsc *h, struct nk_cmd_ctx *ctx, const char *type, const cha
     return rc < 0 ? rc : find_address(h, address);
 }
 
-int hsc_open(struct hsc *h, bool write, bool missing_ok)
+int hsc_open(struct hsc *h, enum hs_store_access access)
 {
     struct hs_where where;
     struct nk_cmd_ctx *ctx = h->ctx;
-    bool change = write && !ctx->globals->dry_run;
     int rc =
         hs_where_find(&where, h->conf->keystore, ctx->ini, ctx->globals->state_dir, &ctx->diag);
-    rc = rc < 0 ? rc : hs_store_open(&h->store, where.kind, where.dir, change, &ctx->diag);
-    if (rc == -ENOENT && (missing_ok || write)) {
-        snprintf(h->store.place.path, sizeof(h->store.place.path), "%s", where.dir);
-        h->store.kind = where.kind;
+    if (rc < 0) {
+        return rc;
+    }
+    rc = hs_store_open(&h->store, where.kind, where.dir,
+                       ctx->globals->dry_run ? HS_STORE_READ : access, &ctx->diag);
+    if (rc == -ENOENT && (access != HS_STORE_CREATE || ctx->globals->dry_run)) {
+        memcpy(h->store.place.path, where.dir, sizeof(where.dir)); /* for what is said of it */
         return 0;
     }
     if (rc < 0) {
         return rc;
     }
-    h->open = true;
-    if (h->store.in_use && write) {
+    if (h->store.in_use && access != HS_STORE_READ) {
         nk_warn(ctx->log, "hsc", "an arti runs on %s: it reads this key when it needs it next",
                 where.dir);
     }
     rc = hs_store_find(&h->store, h->address, h->conf->nickname, h->name, &ctx->diag);
-    if (rc == -ENOENT) {
-        h->name[0] = '\0';
-        rc = 0;
-    }
-    return rc;
+    return rc == -ENOENT ? 0 : rc;
 }
 
 int hsc_load(struct hsc *h)

@@ -87,7 +87,6 @@ struct hsc {
     uint8_t address[HS_PUBLIC_KEY];
     char address_text[NK_ONION_SIZE];
     struct hs_store store;
-    bool open;              /* the store is */
     char name[NK_PATH_MAX]; /* of the key's file in the store; "" when there is none */
     struct hs_client key;
 };
@@ -100,9 +99,9 @@ struct hsc {
 int hsc_begin(struct hsc *h, struct nk_cmd_ctx *ctx, const char *type, const char *address,
               const char *output);
 
-/* hsc_open - open the store; write: lock it (and with --dry-run: not). missing_ok: a store that
- * does not exist is like an empty one; then h->open is false. Finds the key's file. */
-int hsc_open(struct hsc *h, bool write, bool missing_ok);
+/* hsc_open - open the store, with --dry-run for reading only, and find the key's file. A store that
+ * does not exist is like an empty one. */
+int hsc_open(struct hsc *h, enum hs_store_access access);
 
 /* hsc_load - read the key of h->name. */
 int hsc_load(struct hsc *h);

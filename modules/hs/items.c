@@ -128,7 +128,7 @@ static int read_clients(struct hs_items *l, const struct hs_query *q, const uint
 {
     struct hs_store s;
     struct hs_client_entries entries = {0};
-    int rc = hs_store_open(&s, HS_STORE_CTOR, dir, false, diag);
+    int rc = hs_store_open(&s, HS_STORE_CTOR, dir, HS_STORE_READ, diag);
     rc = rc < 0 ? rc : hs_store_list(&s, &entries, diag);
     for (size_t i = 0; rc == 0 && i < entries.n; i++) {
         rc = read_client(l, q, address, &s, &entries.v[i], diag);
@@ -190,7 +190,7 @@ static int read_keystore(struct hs_items *l, const struct hs_query *q, const uin
 {
     struct hs_store s;
     struct hs_names names = {0};
-    int rc = hs_store_open(&s, HS_STORE_ARTI, dir, false, diag);
+    int rc = hs_store_open(&s, HS_STORE_ARTI, dir, HS_STORE_READ, diag);
     rc = rc < 0 ? rc : hs_keystore_files(&s.place, false, &names, diag);
     for (size_t i = 0; rc == 0 && i < names.n; i++) {
         rc = read_entry(l, q, address, &s.place, names.v[i], diag);

@@ -276,7 +276,7 @@ int hs_keystore_identity_read(const char *dir, const char *service, struct hs_id
     if (rc < 0) {
         return rc;
     }
-    rc = hs_store_open(&s, HS_STORE_ARTI, dir, false, diag);
+    rc = hs_store_open(&s, HS_STORE_ARTI, dir, HS_STORE_READ, diag);
     rc = rc < 0 ? rc : read_identity(&s.place, service, out, diag);
     hs_store_close(&s);
     return rc;
@@ -297,7 +297,7 @@ int hs_keystore_identity_write(const char *dir, const char *service, const struc
     }
     rc = hs_artipath_identity(name, sizeof(name), service);
     rc = rc < 0 ? nk_fail_sys(diag, rc, "service '%s'", service)
-                : hs_store_open(&s, HS_STORE_ARTI, dir, true, diag);
+                : hs_store_open(&s, HS_STORE_ARTI, dir, HS_STORE_CREATE, diag);
     if (rc < 0) {
         return rc;
     }

@@ -169,7 +169,7 @@ static int write_clients(const struct writing *w, enum hs_store_kind kind, const
     if (rc < 0) {
         return rc;
     }
-    rc = hs_store_open(&s, kind, dir, !dry, &w->ctx->diag);
+    rc = hs_store_open(&s, kind, dir, dry ? HS_STORE_READ : HS_STORE_CREATE, &w->ctx->diag);
     if (rc == 0 && s.in_use) {
         nk_warn(w->ctx->log, "hs", "%s: arti runs on it, and will not see the change at once", dir);
     }

@@ -79,11 +79,12 @@ int hs_entry_read(const struct hs_place *p, const char *name, enum hs_format for
 
 /* --- the store -------------------------------------------------------------------------------- */
 
-int hs_store_open(struct hs_store *s, enum hs_store_kind kind, const char *dir, bool write,
-                  struct nk_diag *diag)
+int hs_store_open(struct hs_store *s, enum hs_store_kind kind, const char *dir,
+                  enum hs_store_access access, struct nk_diag *diag)
 {
     *s = (struct hs_store){.kind = kind};
-    unsigned flags = write ? HS_PLACE_CREATE | HS_PLACE_LOCK : 0u;
+    unsigned flags = (access == HS_STORE_READ ? 0u : HS_PLACE_LOCK) |
+                     (access == HS_STORE_CREATE ? HS_PLACE_CREATE : 0u);
     int rc = hs_place_open(&s->place, dir, flags, diag);
     rc = rc < 0 ? rc : hs_trust_require(&s->place, kind == HS_STORE_ARTI, diag);
     if (rc < 0) {

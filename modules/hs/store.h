@@ -27,6 +27,13 @@
 enum hs_store_kind { HS_STORES(HS_STORE_ENUM) HS_NSTORES };
 #undef HS_STORE_ENUM
 
+/* What a store is opened for. */
+enum hs_store_access {
+    HS_STORE_READ,
+    HS_STORE_CREATE, /* changes: it is locked, and made when it is missing */
+    HS_STORE_CHANGE  /* changes to what is there: it is locked */
+};
+
 struct hs_store {
     enum hs_store_kind kind;
     struct hs_place place;
@@ -56,8 +63,8 @@ const char *hs_store_name(enum hs_store_kind kind);
  * -ENOENT; NK_EBADMODE when others can get at it (trust.h; the directories above count for arti's
  * only, as they do for arti and tor); NK_ELOCKED. hs_store_close is safe after a failure.
  */
-int hs_store_open(struct hs_store *s, enum hs_store_kind kind, const char *dir, bool write,
-                  struct nk_diag *diag);
+int hs_store_open(struct hs_store *s, enum hs_store_kind kind, const char *dir,
+                  enum hs_store_access access, struct nk_diag *diag);
 void hs_store_close(struct hs_store *s);
 
 /* hs_store_list - every entry, in the order of their names. */

@@ -20,12 +20,13 @@ int nk_test_hs_store(void);
 
 enum { FILE_MAX = 1024 };
 
-static struct hs_store open_store(struct hs_testdir *d, enum hs_store_kind kind, bool write)
+static struct hs_store open_store(struct hs_testdir *d, enum hs_store_kind kind,
+                                  enum hs_store_access access)
 {
     struct hs_store s;
     char path[NK_PATH_MAX];
     hs_testdir_at(d, hs_store_name(kind), path);
-    assert_int_equal(hs_store_open(&s, kind, path, write, &d->diag), 0);
+    assert_int_equal(hs_store_open(&s, kind, path, access, &d->diag), 0);
     return s;
 }
 
@@ -41,7 +42,7 @@ static size_t count(struct hs_testdir *d, const struct hs_store *s)
 /* Everything that can be done with one key, in either kind of store. */
 static void keeps_keys(struct hs_testdir *d, enum hs_store_kind kind)
 {
-    struct hs_store s = open_store(d, kind, true);
+    struct hs_store s = open_store(d, kind, HS_STORE_CREATE);
     struct hs_client k, other;
     const uint8_t *address = d->client.address;
     char name[NK_PATH_MAX], found[NK_PATH_MAX], kept[NK_PATH_MAX];
@@ -85,7 +86,7 @@ static void ctor_keeps_keys(void **state)
 static void ctor_files_are_tors(void **state)
 {
     struct hs_testdir *d = *state;
-    struct hs_store s = open_store(d, HS_STORE_CTOR, true);
+    struct hs_store s = open_store(d, HS_STORE_CTOR, HS_STORE_CREATE);
     char name[NK_PATH_MAX], path[NK_PATH_MAX], text[FILE_MAX], address[NK_ONION_SIZE];
     assert_int_equal(hs_store_add(&s, d->client.address, &d->client.client, name, &d->diag), 0);
     nk_onion_format(address, d->client.address);
@@ -106,7 +107,7 @@ static void two_for_one_service(void **state)
     hs_testdir_key(d, "ctor/a.auth_private", &d->client, HS_AUTH_PRIVATE);
     hs_testdir_key(d, "ctor/b.auth_private", &d->client, HS_AUTH_PRIVATE);
     hs_testdir_key(d, "ctor/ignored.txt", &d->client, HS_AUTH_PRIVATE);
-    struct hs_store s = open_store(d, HS_STORE_CTOR, false);
+    struct hs_store s = open_store(d, HS_STORE_CTOR, HS_STORE_READ);
     assert_int_equal(hs_store_find(&s, d->client.address, NULL, found, &d->diag), NK_EFORMAT);
     assert_non_null(strstr(d->diag.text, "'a.auth_private' and 'b.auth_private'"));
     assert_non_null(strstr(d->diag.hint, "SIGHUP"));
@@ -121,7 +122,7 @@ static void both_layouts(void **state)
     nk_onion_format(address, d->client.address);
     snprintf(name, sizeof(name), "arti/client/bob/%.56s/%s", address, file);
     hs_testdir_key(d, name, &d->client, HS_ARTI_PRIVATE);
-    struct hs_store s = open_store(d, HS_STORE_ARTI, false);
+    struct hs_store s = open_store(d, HS_STORE_ARTI, HS_STORE_READ);
     assert_int_equal(hs_store_find(&s, d->client.address, NULL, found, &d->diag), 0);
     assert_string_equal(found, name + strlen("arti/"));
     assert_int_equal(hs_store_find(&s, d->client.address, "bob", found, &d->diag), 0);
@@ -146,7 +147,7 @@ static void problems_are_listed(void **state)
     snprintf(name, sizeof(name), "arti/client/%.56s/ks_hsc_desc_enc.x25519_private", address);
     hs_testdir_key(d, name, &d->service, HS_ARTI_PRIVATE); /* a key of another kind */
     hs_testdir_put(d, "arti/client/junk", "x", 1, 0600);
-    struct hs_store s = open_store(d, HS_STORE_ARTI, false);
+    struct hs_store s = open_store(d, HS_STORE_ARTI, HS_STORE_READ);
     assert_int_equal(hs_store_list(&s, &l, &d->diag), 0);
     assert_int_equal(l.n, 2);
     for (size_t i = 0; i < l.n; i++) {
@@ -158,7 +159,7 @@ static void problems_are_listed(void **state)
     assert_true(hs_store_read(&s, name + strlen("arti/"), d->client.address, &k, &d->diag) < 0);
     hs_store_close(&s);
     hs_testdir_put(d, "ctor/x.auth_private", "nonsense", 8, 0600);
-    s = open_store(d, HS_STORE_CTOR, false);
+    s = open_store(d, HS_STORE_CTOR, HS_STORE_READ);
     assert_int_equal(hs_store_list(&s, &l, &d->diag), 0);
     assert_int_equal(l.n, 1);
     assert_false(l.v[0].has_address);
@@ -172,7 +173,7 @@ static void a_file_for_another_service_is_refused(void **state)
     struct hs_testdir *d = *state;
     struct hs_client k;
     hs_testdir_key(d, "ctor/x.auth_private", &d->client, HS_AUTH_PRIVATE);
-    struct hs_store s = open_store(d, HS_STORE_CTOR, false);
+    struct hs_store s = open_store(d, HS_STORE_CTOR, HS_STORE_READ);
     uint8_t other[HS_PUBLIC_KEY] = {1};
     assert_int_equal(hs_store_read(&s, "x.auth_private", other, &k, &d->diag), NK_EFORMAT);
     assert_non_null(strstr(d->diag.text, "another service"));
@@ -185,17 +186,18 @@ static void opens_what_is_safe(void **state)
     struct hs_store s, second;
     char path[NK_PATH_MAX];
     hs_testdir_at(d, "arti", path);
-    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, false, &d->diag), -ENOENT);
-    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, true, &d->diag), 0);
-    assert_int_equal(hs_store_open(&second, HS_STORE_ARTI, path, true, &d->diag), NK_ELOCKED);
+    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, HS_STORE_READ, &d->diag), -ENOENT);
+    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, HS_STORE_CREATE, &d->diag), 0);
+    assert_int_equal(hs_store_open(&second, HS_STORE_ARTI, path, HS_STORE_CREATE, &d->diag),
+                     NK_ELOCKED);
     hs_store_close(&second);
     hs_store_close(&s);
     assert_int_equal(fchmodat(d->place.fd, "arti", 0705, 0), 0);
-    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, false, &d->diag), NK_EBADMODE);
+    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, HS_STORE_READ, &d->diag), NK_EBADMODE);
     assert_int_equal(fchmodat(d->place.fd, "arti", 0700, 0), 0);
     assert_int_equal(fchmod(d->place.fd, 0777), 0); /* above it */
-    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, false, &d->diag), NK_EBADMODE);
-    assert_int_equal(hs_store_open(&s, HS_STORE_CTOR, path, false, &d->diag), 0);
+    assert_int_equal(hs_store_open(&s, HS_STORE_ARTI, path, HS_STORE_READ, &d->diag), NK_EBADMODE);
+    assert_int_equal(hs_store_open(&s, HS_STORE_CTOR, path, HS_STORE_READ, &d->diag), 0);
     hs_store_close(&s);
     assert_int_equal(fchmod(d->place.fd, 0700), 0);
 }
@@ -203,7 +205,7 @@ static void opens_what_is_safe(void **state)
 static void sees_a_running_arti(void **state)
 {
     struct hs_testdir *d = *state;
-    struct hs_store s = open_store(d, HS_STORE_ARTI, true);
+    struct hs_store s = open_store(d, HS_STORE_ARTI, HS_STORE_CREATE);
     assert_false(s.in_use);
     hs_testdir_put(d, "state.lock", "", 0, 0600);
     assert_false(hs_keystore_in_use(&s.place));
@@ -241,7 +243,7 @@ static void identities(void **state)
     hs_item_from_identity(&item, &other);
     hs_testdir_key(d, "arti/hss/mail/ks_hs_id.ed25519_expanded_private", &item, HS_ARTI_PRIVATE);
     assert_int_equal(hs_keystore_identity_read(path, "mail", &k, &d->diag), NK_EFORMAT);
-    struct hs_store s = open_store(d, HS_STORE_ARTI, false);
+    struct hs_store s = open_store(d, HS_STORE_ARTI, HS_STORE_READ);
     assert_int_equal(hs_keystore_services(&s.place, &names, &d->diag), 0);
     assert_int_equal(names.n, 2);
     assert_string_equal(names.v[0], "mail");
@@ -254,7 +256,7 @@ static void too_deep_is_refused(void **state)
     struct hs_testdir *d = *state;
     struct hs_names names;
     hs_testdir_put(d, "arti/a/b/c/d/e/f/g/h", "x", 1, 0600);
-    struct hs_store s = open_store(d, HS_STORE_ARTI, false);
+    struct hs_store s = open_store(d, HS_STORE_ARTI, HS_STORE_READ);
     assert_int_equal(hs_keystore_files(&s.place, false, &names, &d->diag), 0);
     hs_names_clear(&names);
     hs_testdir_put(d, "arti/a/b/c/d/e/f/g/i/j", "x", 1, 0600);

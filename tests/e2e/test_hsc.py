@@ -187,6 +187,8 @@ def test_rotate(keys):
 
 
 def test_remove(keys):
+    keys.ok("hsc", "key", "remove", A, "--yes")
+    assert not keys.state.exists()  # nothing is made for that
     keys.ok("hsc", "key", "get", A)
     keys.ok("hsc", "key", "remove", A, input="yes\n")
     assert list(keys.keystore.iterdir()) == []
@@ -322,6 +324,16 @@ def test_keys_out_of_artis_own_files(keys):
         done = keys("hsc", "import", "-", "--hsid", address, "-k", root, input=place.read_text())
         assert done.returncode == 0, done.stderr
         assert (root / "client" / address / CLIENT_KEY).read_bytes() == place.read_bytes()
+
+
+def test_import_a_keystore(keys):
+    for address in (A, B):
+        keys.ok("hsc", "key", "get", address)
+    keys.ok("hss", "-n", "web", "onion-address", "--generate=if-needed")  # is no client's key
+    keys.ok("hsc", "import", keys.keystore, "-k", f"ctor:{keys.work}/auth")
+    for address in (A, B):
+        assert (keys.ok("hsc", "export-pubkey", "--hsid", address, "-k", keys.work / "auth").stdout
+                == keys.ok("hsc", "export-pubkey", "--hsid", address).stdout)
 
 
 def test_tor_loads_what_is_written(keys):

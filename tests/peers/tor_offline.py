@@ -112,7 +112,11 @@ class OfflineTor:
             self.control.command("AUTHENTICATE")
             self.control.command("TAKEOWNERSHIP")  # whoever ends without closing takes tor along
             self.barrier()
-        except (ControlError, OSError):  # it ended after it had opened the socket
+        except (ControlError, OSError):  # it ends after it had opened the socket; its status is its own
+            try:
+                self.proc.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                pass
             self._kill()
             raise TorEnded(self.proc.returncode, self.log()) from None
         except BaseException:
