@@ -43,7 +43,8 @@ enum nk_query {
     NK_Q_ALPN,      /* text: negotiated protocol */
     NK_Q_FD,        /* int: the fd when plain read/write on it is equivalent (splice), else -1 */
     NK_Q_UID,       /* int64_t: uid of a unix peer (SO_PEERCRED), or -1 */
-    NK_Q_EXPORTER,  /* 32 bytes: TLS exporter "EXPORTER-Channel-Binding" (RFC 9266) */
+    NK_Q_EXPORTER,  /* 32 bytes: TLS exporter "EXPORTER-Channel-Binding" (RFC 9266). -ENOENT also
+                     * where  TLS 1.2 has no extended master secret, or resumed a session */
     NK_Q_PEERCERT,  /* 32 bytes: SHA-256 of the peer's certificate (DER) */
     NK_Q_PEERSPKI,  /* 32 bytes: SHA-256 of its public key (SubjectPublicKeyInfo, DER) */
     NK_Q_PEERNAMES  /* text: the names in its certificate, a line each: "CN:alice", "DNS:a" */

@@ -375,6 +375,14 @@ static void got_challenge(struct relay_client *c, const struct relay_native_head
     l.stretch.mem_kib = v.argon2_kib;
     l.stretch.passes = v.argon2_passes;
     bool tls = nk_stream_query(c->stream, NK_Q_EXPORTER, exporter, &n) == 0;
+    if (c->conf->secure && !tls) {
+        login_failed(c,
+                     nk_fail(&why, NK_EVERIFY,
+                             "the relay speaks TLS 1.2 without extended master secret, to which "
+                             "no login can be bound"),
+                     &why);
+        return;
+    }
     const struct relay_login_client_conf conf = {.exporter = tls ? exporter : NULL,
                                                  .password =
                                                      t->stretcher ? c->conf->password : NULL,

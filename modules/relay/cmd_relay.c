@@ -13,6 +13,7 @@
 #define GROUP_ROW(field) .offset = NK_FIELD(struct relay_group_conf, field)
 
 static const char *const connections[] = {"TLS", "TCP", NULL};
+static const char *const client_cert_choices[] = {"required", "optional", NULL};
 static const char *const accept_choices[] = {"auto", "any", "listed", NULL};
 static const char *const wires[] = {"auto", "native", "tlspyo", NULL};
 static const char *const engines[] = {"log", "memory", NULL};
@@ -57,7 +58,16 @@ static const struct nk_opt relay_opts[] = {
      ROW(client_ca),
      .arg = "FILE",
      .flags = NK_OPT_RELOAD,
-     .help = "Require client certificates signed by this CA (PEM)"},
+     .help = "Require client certificates signed by this CA (PEM); see client-cert"},
+    {.name = "client-cert",
+     .type = NK_OPT_ENUM,
+     ROW(client_cert),
+     .arg = "required|optional",
+     .def = "required",
+     .choices = client_cert_choices,
+     .flags = NK_OPT_RELOAD,
+     .help = "With client-ca: must every client show a certificate, or may it come without one and "
+             "log in with a password or key?"},
     {.name = "password-file",
      .type = NK_OPT_PATH,
      ROW(password_file),

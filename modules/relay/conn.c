@@ -204,16 +204,21 @@ void relay_conn_recheck(struct relay_conn *c)
     }
 }
 
-void relay_conn_denied(struct relay_conn *c, const char *why)
+uint64_t relay_conn_failed(struct relay_conn *c, const char *why)
 {
     struct relay_hub *h = c->hub;
     h->count.auth_fail++;
     nk_audit(h->log, "relay", relay_hub_may_log(h) ? NK_LOG_WARN : NK_LOG_TRACE, "auth.fail",
              c->peer, "%s", why);
-    uint64_t delay = c->arrival && c->arrival->guest.address
-                         ? relay_guard_failed(h->guard, &c->arrival->guest, nk_now_ms(h->conf.app))
-                         : RELAY_PENALTY_FIRST_MS; /* it changed its password after the login */
-    relay_conn_flush(c);                           /* what the wire says about it */
+    return c->arrival && c->arrival->guest.address
+               ? relay_guard_failed(h->guard, &c->arrival->guest, nk_now_ms(h->conf.app))
+               : RELAY_PENALTY_FIRST_MS; /* it changed its password after the login */
+}
+
+void relay_conn_denied(struct relay_conn *c, const char *why)
+{
+    uint64_t delay = relay_conn_failed(c, why);
+    relay_conn_flush(c); /* what the wire says about it */
     if (c->closed) {
         return;
     }

@@ -163,6 +163,11 @@ void relay_conn_authenticated(struct relay_conn *c, const char *identity, const 
  * only. The connection closes after a delay that grows with each failure of its address. */
 void relay_conn_denied(struct relay_conn *c, const char *why);
 
+/* relay_conn_failed - a login has failed, of a connection that ends anyhow: counted, told to the
+ * log, and remembered against its address. Returns the delay that relay_conn_denied would wait
+ * (ms). */
+uint64_t relay_conn_failed(struct relay_conn *c, const char *why);
+
 /* relay_conn_may - may the peer do that in this group, by the newest rules? If not it is counted
  * and told to the log (acl.deny). */
 bool relay_conn_may(struct relay_conn *c, const void *group, size_t len, enum relay_right right);

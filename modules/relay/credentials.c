@@ -168,6 +168,7 @@ int relay_credentials_tls(const struct relay_credential_paths *p, const struct r
                                  .cert = p->cert,
                                  .key = p->key,
                                  .ca = conf->client_ca,
+                                 .optional = conf->client_cert == RELAY_CLIENT_CERT_OPTIONAL,
                                  .alpn = alpn, /* who offers none speaks tlspyo's wire */
                                  .nalpn = conf->wire == RELAY_WIRES_TLSPYO ? 0 : 1,
                                  .tls12 = true, /* unmodified Endpoints on old systems */

@@ -169,6 +169,10 @@ static int start_login(struct relay_conn *c, struct relay_native_session *s)
     }
     know_peer(c, peer);
     bool tls = nk_stream_query(c->s, NK_Q_EXPORTER, exporter, &n) == 0;
+    if (c->encrypted && !tls) { /* nothing ties a login to this connection: fail closed */
+        free(peer);
+        return NK_EUNSUPPORTED;
+    }
     relay_login_server_init(s->login, c->login->identities, tls ? exporter : NULL, peer);
     sodium_memzero(exporter, sizeof(exporter));
     free(peer);
@@ -221,7 +225,13 @@ static void do_hello(struct relay_conn *c, const uint8_t *p, size_t n)
     if (sodium_is_zero(s->id, sizeof(s->id))) {
         randombytes_buf(s->id, sizeof(s->id));
     }
-    if (start_login(c, s) < 0) {
+    int rc = start_login(c, s);
+    if (rc == NK_EUNSUPPORTED) {
+        relay_native_refuse(c, RELAY_GOAWAY_AUTH,
+                            "no login over TLS 1.2 without extended master secret");
+        return;
+    }
+    if (rc < 0) {
         relay_native_no_memory(c);
         return;
     }

@@ -19,6 +19,7 @@
 #define RELAY_PASSWORD_FILE "password"
 
 enum relay_connection { RELAY_TLS, RELAY_TCP };
+enum relay_client_cert { RELAY_CLIENT_CERT_REQUIRED, RELAY_CLIENT_CERT_OPTIONAL };
 enum relay_accept_groups { RELAY_GROUPS_AUTO, RELAY_GROUPS_ANY, RELAY_GROUPS_LISTED };
 
 /* Which wires a relay speaks. */
@@ -31,6 +32,7 @@ struct relay_conf {
     int connection; /* enum relay_connection */
     bool allow_plain;
     char *cert, *key, *client_ca, *password_file;
+    int client_cert; /* enum relay_client_cert */
     int64_t header_size;
     uint64_t max_object, max_memory, max_backlog;
     int64_t max_connections, max_guests, max_groups;

@@ -95,6 +95,9 @@ static int check_conf(const struct relay_conf *conf, struct nk_diag *diag)
     if (conf->client_ca && conf->connection != RELAY_TLS) {
         return nk_fail(diag, NK_ECONFIG, "relay: 'client_ca' needs connection = TLS");
     }
+    if (conf->client_cert == RELAY_CLIENT_CERT_OPTIONAL && !conf->client_ca) {
+        return nk_fail(diag, NK_ECONFIG, "relay: 'client_cert' is about client_ca");
+    }
     if (conf->ping_timeout <= conf->ping_interval) {
         return nk_fail(diag, NK_ECONFIG,
                        "relay: 'ping_timeout' must be longer than 'ping_interval'");

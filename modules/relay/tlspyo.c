@@ -615,9 +615,26 @@ static bool on_forbidden(struct relay_conn *c)
     return false;
 }
 
+/* A first frame that would be whole with a password shorter than ours waits for more bytes, because
+ * a refusal would tell something. It was a guess all the same: whatever its bytes are, so that
+ * counting it tells nothing either. */
+static void count_short_guess(struct relay_conn *c)
+{
+    const struct relay_session *s = session_of(c);
+    uint64_t payload;
+    if (c->authenticated || c->penalty || s->frames.password || !c->stash) {
+        return;
+    }
+    int head = relay_frame_head(&s->frames, c->stash, c->stash_len, &payload);
+    if (head > 0 && c->stash_len - (size_t)head > payload) {
+        (void)relay_conn_failed(c, "wrong password: a first frame too short for the right one");
+    }
+}
+
 static void on_close(struct relay_conn *c)
 {
     struct relay_session *s = session_of(c);
+    count_short_guess(c);
     if (c->full) {
         set_full(c, false);
     }

@@ -272,7 +272,9 @@ static int set_up_ssl(struct tls_state *s, const struct tls_creds_conf *c, mbedt
                                                                   : MBEDTLS_SSL_VERSION_TLS1_3);
     mbedtls_ssl_conf_ciphersuites(ssl, suites(compat));
     mbedtls_ssl_conf_groups(ssl, groups);
-    mbedtls_ssl_conf_authmode(ssl, verify ? MBEDTLS_SSL_VERIFY_REQUIRED : MBEDTLS_SSL_VERIFY_NONE);
+    mbedtls_ssl_conf_authmode(ssl, !verify       ? MBEDTLS_SSL_VERIFY_NONE
+                                   : c->optional ? MBEDTLS_SSL_VERIFY_OPTIONAL
+                                                 : MBEDTLS_SSL_VERIFY_REQUIRED);
     /* with pins alone the list is empty, and the verify callback decides */
     mbedtls_ssl_conf_ca_chain(ssl, &s->ca, NULL);
     if (s->has_cert) {

@@ -343,6 +343,9 @@ static int query_peer(struct tls_stream *f, enum nk_query what, void *out, size_
 static int query_exporter(struct tls_stream *f, void *out, size_t *n)
 {
     uint8_t key[EXPORT_LEN];
+    if (!f->bindable) {
+        return -ENOENT;
+    }
     int rc =
         mbedtls_ssl_export_keying_material(&f->ssl, key, sizeof(key), EXPORT_LABEL,
                                            strlen(EXPORT_LABEL), (const unsigned char *)"", 0, 1);

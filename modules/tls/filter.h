@@ -45,6 +45,7 @@ struct tls_stream {
     struct tls_io *io;
     struct tls_attempt *attempt; /* NULL once open or failed */
     struct tls_peer *peer;       /* client, resumed session: who it was */
+    bool bindable;               /* NK_Q_EXPORTER may answer */
     char *host;                  /* client */
     char *target;                /* client: what sessions are kept by; NULL: not at all */
     mbedtls_ssl_context ssl;

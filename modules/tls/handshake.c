@@ -180,6 +180,18 @@ static void open_stream(struct tls_stream *f)
     nk_app_defer(f->s.app, &f->settle);
 }
 
+/* Where certificates are optional mbedTLS goes on with a bad one: that is worse than none. */
+static int refuse_bad_certificate(struct tls_stream *f)
+{
+    if (f->creds->role != TLS_SERVER || !mbedtls_ssl_get_peer_cert(&f->ssl) ||
+        mbedtls_ssl_get_verify_result(&f->ssl) == 0) {
+        return 0;
+    }
+    (void)mbedtls_ssl_send_alert_message(&f->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL,
+                                         MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
+    return MBEDTLS_ERR_X509_CERT_VERIFY_FAILED;
+}
+
 static void run(struct tls_stream *f)
 {
     struct nk_app *app = f->s.app;
@@ -191,11 +203,15 @@ static void run(struct tls_stream *f)
             break;
         }
         uint64_t from = nk_now_ns(app);
+        f->bindable = tls_rec_bindable(&f->ssl, f->bindable);
         rc = mbedtls_ssl_handshake_step(&f->ssl);
         if (rc == 0 && f->creds->role == TLS_SERVER) {
             tls_rec_alert_keys(&f->ssl);
         }
         nk_app_handshake_spent(app, nk_now_ns(app) - from);
+    }
+    if (rc == 0) {
+        rc = refuse_bad_certificate(f);
     }
     if (rc == 0) {
         tls_flush(f);

@@ -174,6 +174,12 @@ int tls_rec_flush(mbedtls_ssl_context *ssl);
  * says yes also while it has a ticket in hand. */
 bool tls_rec_ready(const mbedtls_ssl_context *ssl);
 
+/* tls_rec_bindable - may the exporter stand for this connection alone? In TLS 1.2 only behind a
+ * full handshake with the extended master secret (RFC 7627, RFC 9266 §4.2). Known while the
+ * handshake is there: asked before each step, with the answer before; afterwards that one stands.
+ */
+bool tls_rec_bindable(const mbedtls_ssl_context *ssl, bool before);
+
 /* tls_rec_alert_keys - protect what is sent next with the keys that the peer expects alerts under.
  * In TLS 1.3, mbedTLS changes keys for its next message only, so that an alert in between would be
  * unreadable (a server's after its Finished, a client's after ServerHello; RFC 8446 §7.3, appendix

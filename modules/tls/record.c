@@ -44,6 +44,16 @@ void tls_rec_alert_keys(mbedtls_ssl_context *ssl)
     }
 }
 
+bool tls_rec_bindable(const mbedtls_ssl_context *ssl, bool before)
+{
+    const mbedtls_ssl_handshake_params *h = ssl->handshake;
+    if (!h) {
+        return before;
+    }
+    return ssl->tls_version == MBEDTLS_SSL_VERSION_TLS1_3 ||
+           (h->extended_ms == MBEDTLS_SSL_EXTENDED_MS_ENABLED && h->resume == 0);
+}
+
 bool tls_rec_ready(const mbedtls_ssl_context *ssl)
 {
     return ssl->state == MBEDTLS_SSL_HANDSHAKE_OVER;

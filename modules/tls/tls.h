@@ -54,12 +54,14 @@ struct tls_creds_conf {
     size_t npins;
     const char *const *alpn; /* protocol names (RFC 7301), most wanted first */
     size_t nalpn;
-    const char *name;      /* client: the name to expect and send instead of the host's */
-    bool unverified;       /* client without ca and pins: any certificate will do, because the owner
-                            * of the stream authenticates the peer itself (bound to NK_Q_EXPORTER, or
-                            * by comparing NK_Q_PEERSPKI) before it sends or believes anything */
-    bool tls12;            /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
-    bool no_tls13;         /* with tls12: speak nothing else; for peers that break on 1.3 */
+    const char *name; /* client: the name to expect and send instead of the host's */
+    bool unverified;  /* client without ca and pins: any certificate will do, because the owner
+                       * of the stream authenticates the peer itself (bound to NK_Q_EXPORTER, or
+                       * by comparing NK_Q_PEERSPKI) before it sends or believes anything */
+    bool optional;    /* server with ca or pins: a client may come without a certificate; one that
+                       * it shows must be good all the same */
+    bool tls12;       /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
+    bool no_tls13;    /* with tls12: speak nothing else; for peers that break on 1.3 */
     uint64_t handshake_ms; /* 0 = TLS_HANDSHAKE_MS */
     uint64_t rekey_bytes;  /* 0 = TLS_REKEY_BYTES */
 };
