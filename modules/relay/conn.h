@@ -131,7 +131,6 @@ struct relay_hub {
     struct relay_conn *dead;
     struct relay_object *rx; /* the chunk that connections read into one after the other */
     size_t rx_used;
-    struct nk_timer retry; /* looks again at `held` and `waiting`, whatever else happens */
     struct nk_defer flush, reap;
     struct nk_timer trim; /* gives memory back some time after the last burst */
     uint64_t trim_taken;  /* memory->taken at its last look */

@@ -64,7 +64,18 @@ struct relay_engine_ops {
 /* Embedded first in every engine. */
 struct relay_engine {
     const struct relay_engine_ops *ops;
+    void (*worked)(void *arg); /* NULL: nobody wants to know */
+    void *worked_arg;
 };
+
+/* relay_engine_on_worked - fn(arg) runs whenever the engine has changed its queues, also by itself
+ * (objects expire, records were committed): what waits for room may look again. It must not call
+ * the engine. NULL: nobody wants to know any more. */
+static inline void relay_engine_on_worked(struct relay_engine *e, void (*fn)(void *arg), void *arg)
+{
+    e->worked = fn;
+    e->worked_arg = arg;
+}
 
 /* relay_engine_free - the engine and all it holds; every member must be detached. NULL is fine. */
 static inline void relay_engine_free(struct relay_engine *e)

@@ -429,7 +429,7 @@ int relay_engine_log(const struct relay_engine_log_conf *conf, struct relay_engi
     e->conf = *conf;
     e->defer = (struct nk_defer){.fn = on_turn_end, .owner = e};
     nk_timer_init(&e->sweep, conf->app, on_sweep, e);
-    relay_eq_clock_init(&e->clock, conf->app, on_turn_end, e);
+    relay_eq_clock_init(&e->clock, &e->base.engine, conf->app, on_turn_end, e);
     int rc = open_log(e, diag);
     if (rc < 0) {
         free_log(&e->base.engine);

@@ -84,7 +84,7 @@ int relay_engine_memory(struct nk_app *app, struct relay_engine **out)
     e->app = app;
     e->defer.fn = on_turn_end;
     e->defer.owner = e;
-    relay_eq_clock_init(&e->clock, app, on_turn_end, e);
+    relay_eq_clock_init(&e->clock, &e->base.engine, app, on_turn_end, e);
     *out = &e->base.engine;
     return 0;
 }

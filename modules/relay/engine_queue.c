@@ -147,9 +147,10 @@ int relay_eq_purge(struct relay_engine *e, struct relay_member *m, struct relay_
 /* --- time ---------------------------------------------------------------------------------------
  */
 
-void relay_eq_clock_init(struct relay_eq_clock *c, struct nk_app *app, void (*wake)(void *owner),
-                         void *owner)
+void relay_eq_clock_init(struct relay_eq_clock *c, const struct relay_engine *engine,
+                         struct nk_app *app, void (*wake)(void *owner), void *owner)
 {
+    c->engine = engine;
     c->app = app;
     c->armed_ms = 0;
     nk_timer_init(&c->timer, app, wake, owner);
@@ -160,7 +161,7 @@ void relay_eq_clock_tick(struct relay_eq_clock *c, struct relay_queue *q)
     relay_queue_tick(q, nk_now_ms(c->app), (uint64_t)nk_wall_ms(c->app));
 }
 
-void relay_eq_clock_arm(struct relay_eq_clock *c, const struct relay_queue *q)
+static void arm_timer(struct relay_eq_clock *c, const struct relay_queue *q)
 {
     uint64_t now = nk_now_ms(c->app), next = relay_queue_next(q);
     if (!c->timer.armed) {
@@ -171,6 +172,14 @@ void relay_eq_clock_arm(struct relay_eq_clock *c, const struct relay_queue *q)
     }
     c->armed_ms = next;
     nk_timer_start(&c->timer, next > now ? next - now : 0);
+}
+
+void relay_eq_clock_arm(struct relay_eq_clock *c, const struct relay_queue *q)
+{
+    arm_timer(c, q);
+    if (c->engine->worked) {
+        c->engine->worked(c->engine->worked_arg);
+    }
 }
 
 void relay_eq_clock_stop(struct relay_eq_clock *c)

@@ -56,16 +56,18 @@ int relay_eq_purge(struct relay_engine *e, struct relay_member *m, struct relay_
 
 /*
  * The time of an engine: one timer for all that happens in the queue by itself. init before use;
- * tick at the beginning of each batch of operations; arm at its end; stop before the engine goes.
+ * tick at the beginning of each batch of operations; arm at its end, which also runs the engine's
+ * `worked`; stop before the engine goes.
  * `wake` is run when there is something to do (not NULL: to tick and arm).
  */
 struct relay_eq_clock {
+    const struct relay_engine *engine;
     struct nk_app *app;
     struct nk_timer timer;
     uint64_t armed_ms; /* 0: not armed */
 };
-void relay_eq_clock_init(struct relay_eq_clock *c, struct nk_app *app, void (*wake)(void *owner),
-                         void *owner);
+void relay_eq_clock_init(struct relay_eq_clock *c, const struct relay_engine *engine,
+                         struct nk_app *app, void (*wake)(void *owner), void *owner);
 void relay_eq_clock_tick(struct relay_eq_clock *c, struct relay_queue *q);
 void relay_eq_clock_arm(struct relay_eq_clock *c, const struct relay_queue *q);
 void relay_eq_clock_stop(struct relay_eq_clock *c);

@@ -151,7 +151,7 @@ int relay_engine_chaos_new(struct nk_app *app, const struct relay_engine_chaos *
     c->rnd = conf->seed ? conf->seed : 1;
     c->defer.fn = on_turn_end;
     c->defer.owner = c;
-    relay_eq_clock_init(&c->clock, app, on_turn_end, c);
+    relay_eq_clock_init(&c->clock, &c->base.engine, app, on_turn_end, c);
     *out = &c->base.engine;
     return 0;
 }

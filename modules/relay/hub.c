@@ -14,8 +14,7 @@ enum {
     LOG_MS = 1000,
     POOL_CHUNKS = 32, /* output chunks kept for the next burst: 512 KiB */
     TRIM_MS = 2000,   /* with fewer than TRIM_BUSY objects in that time: memory goes back */
-    TRIM_BUSY = 64,
-    RETRY_MS = 100 /* memory may have become free without anybody's word: objects expire */
+    TRIM_BUSY = 64
 };
 
 /* --- login ------------------------------------------------------------------------------------ */
@@ -166,9 +165,13 @@ static void look_at_held(struct relay_hub *h)
     }
 }
 
-static void on_retry(void *owner)
+/* Something that connections may wait for has changed: memory, or a queue. */
+static void look_again(void *owner)
 {
-    relay_hub_touch(owner);
+    struct relay_hub *h = owner;
+    if (h->waiting || h->held) {
+        relay_hub_touch(h);
+    }
 }
 
 static void on_flush(void *owner)
@@ -190,9 +193,7 @@ static void on_flush(void *owner)
         relay_conn_retry(c); /* removes only c from the list */
         c = next;
     }
-    if ((h->waiting || h->held) && !h->retry.armed) {
-        nk_timer_start(&h->retry, RETRY_MS);
-    }
+    h->conf.memory->below = h->waiting || h->held ? h->conf.memory->used : 0;
     look_after_memory(h);
 }
 
@@ -241,13 +242,15 @@ int relay_hub_new(struct relay_hub **out, const struct relay_hub_conf *conf)
     h->flush = (struct nk_defer){.fn = on_flush, .owner = h};
     h->reap = (struct nk_defer){.fn = on_reap, .owner = h};
     nk_timer_init(&h->trim, conf->app, on_trim, h);
-    nk_timer_init(&h->retry, conf->app, on_retry, h);
     h->login = conf->login;
     h->login->refs++;
     if (!h->guard || !h->pickle || !h->scratch) {
         relay_hub_free(h);
         return -ENOMEM;
     }
+    conf->memory->freed = look_again;
+    conf->memory->freed_arg = h;
+    relay_engine_on_worked(conf->engine, look_again, h);
     *out = h;
     return 0;
 }
@@ -265,7 +268,8 @@ void relay_hub_free(struct relay_hub *h)
     nk_app_defer_cancel(h->conf.app, &h->flush);
     nk_app_defer_cancel(h->conf.app, &h->reap);
     nk_timer_stop(&h->trim);
-    nk_timer_stop(&h->retry);
+    h->conf.memory->below = 0;
+    relay_engine_on_worked(h->conf.engine, NULL, NULL);
     relay_object_unref(h->rx);
     relay_out_pool_clear(&h->pool);
     relay_guard_free(h->guard);

@@ -14,23 +14,29 @@ enum { PAYLOAD = 4096 };
 
 static enum relay_engine_kind over; /* which engine the tests below run over */
 
-static struct nt_world *world_of(enum relay_policy policy, uint64_t count, uint64_t bytes)
+static struct nt_world *world_with(const struct relay_group_settings *set)
 {
     struct relay_limits l = nt_default_limits();
     l.stall_ms = 3600000;
     struct nt_world *w = nt_world_with(l, RELAY_WIRES_NATIVE, over);
+    assert_int_equal(relay_groups_configure(w->groups, "g", 1, set), 0);
+    return w;
+}
+
+static struct nt_world *world_of(enum relay_policy policy, uint64_t count, uint64_t bytes)
+{
     const struct relay_group_settings set = {.max_count = RELAY_UNLIMITED,
                                              .max_consumables = RELAY_UNLIMITED,
                                              .policy = policy,
                                              .backlog_count = count,
                                              .backlog_bytes = bytes};
-    assert_int_equal(relay_groups_configure(w->groups, "g", 1, &set), 0);
-    return w;
+    return world_with(&set);
 }
 
-/* Peer 0 broadcasts up to n objects, as many as its window allows; returns how many. Peer 1 reads
+/* Peer 0 sends up to n objects, as many as its window allows; returns how many. Peer 1 reads
  * nothing meanwhile. */
-static uint64_t publish(struct nt_world *w, uint32_t g, uint64_t window, uint64_t n)
+static uint64_t publish_as(struct nt_world *w, uint8_t type, uint32_t g, uint64_t window,
+                           uint64_t n)
 {
     uint64_t sent = 0, seq = 0;
     uint8_t *b = calloc(1, PAYLOAD);
@@ -48,12 +54,17 @@ static uint64_t publish(struct nt_world *w, uint32_t g, uint64_t window, uint64_
         waited = 0;
         seq++;
         memcpy(b, &seq, sizeof(seq));
-        nt_frame(w, 0, RELAY_N_BROADCAST, 0, g, seq, b, PAYLOAD);
+        nt_frame(w, 0, type, 0, g, seq, b, PAYLOAD);
         sent += RELAY_NATIVE_HEAD + PAYLOAD;
         nk_app_turn(w->app, 0);
     }
     free(b);
     return seq;
+}
+
+static uint64_t publish(struct nt_world *w, uint32_t g, uint64_t window, uint64_t n)
+{
+    return publish_as(w, RELAY_N_BROADCAST, g, window, n);
 }
 
 /* Peer 1 reads all that waits for it, up to the version `last`: how many came, in their order. */
@@ -319,13 +330,38 @@ static void test_ping_overtakes(void **state)
     nt_world_free(w);
 }
 
+/* Producers of a full queue go on when its items expire, though nobody on the wire does anything.
+ */
+static void test_expiry_opens_the_window(void **state)
+{
+    const struct relay_group_settings set = {.max_count = RELAY_UNLIMITED,
+                                             .max_consumables = 100,
+                                             .policy = RELAY_POLICY_BLOCK,
+                                             .ttl_ms = 1500};
+    struct nt_world *w = world_with(&set);
+    (void)state;
+    nt_log_in(w, 0);
+    struct relay_native_opened o = nt_open_known(w, 0, "g", false, 0, 0);
+    assert_true(publish_as(w, RELAY_N_ITEM, o.group, o.window, 20000) < 20000);
+    bool opened = false;
+    for (int turn = 0; turn < 2000 && !opened; turn++) {
+        nk_app_turn(w->app, 5);
+        assert_true(nt_pull(&w->p[0]));
+        while (nt_take_frame(&w->p[0])) {
+            opened |= w->p[0].h.type == RELAY_N_WINDOW;
+        }
+    }
+    assert_true(opened);
+    nt_world_free(w);
+}
+
 int nk_test_relay_native_slow(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conflate),       cmocka_unit_test(test_drop_oldest),
         cmocka_unit_test(test_disconnect),     cmocka_unit_test(test_block),
         cmocka_unit_test(test_stock_member),   cmocka_unit_test(test_items_wait),
-        cmocka_unit_test(test_ping_overtakes),
+        cmocka_unit_test(test_ping_overtakes), cmocka_unit_test(test_expiry_opens_the_window),
     };
     static const char *const names[] = {"relay/native_slow over memory",
                                         "relay/native_slow over chaos",

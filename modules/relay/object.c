@@ -215,10 +215,19 @@ size_t relay_object_read(const struct relay_object *o, uint64_t off, void *out, 
     return done;
 }
 
+static void give_back(struct relay_memory *m, size_t n)
+{
+    m->used -= n;
+    if (m->used < m->below) {
+        m->below = 0;
+        m->freed(m->freed_arg);
+    }
+}
+
 static void free_block(struct relay_object *o)
 {
     struct relay_memory *m = o->memory;
-    m->used -= cost_of(o->cap);
+    give_back(m, cost_of(o->cap));
     if (o->cap <= SMALL_MAX) {
         give_small(m, class_of(o->cap), o, cost_of(o->cap));
         return;
@@ -236,7 +245,7 @@ static void free_mapped(struct relay_object *o)
 {
     struct mapping map;
     memcpy(&map, o->room, sizeof(map));
-    o->memory->used -= o->cap;
+    give_back(o->memory, o->cap);
     free(o);
     map.release(map.arg, map.bytes, map.len);
 }
@@ -246,7 +255,7 @@ static void free_stretch(struct relay_object *o)
 {
     struct relay_object *whole = o->whole;
     if (o->kind == SLICE) {
-        o->memory->used -= sizeof(*o);
+        give_back(o->memory, sizeof(*o));
         give_small(o->memory, 0, o, sizeof(*o));
         if (--whole->refs) {
             return;

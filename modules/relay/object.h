@@ -33,7 +33,10 @@ struct relay_object;
 /* Memory of all objects of a relay. Zero it; it must outlive them. Freed blocks are kept for a
  * while: large new ones cost a page fault per 4 KiB, small ones a call of the allocator each. */
 struct relay_memory {
-    size_t used; /* bytes of all objects alive; what slices share is counted once */
+    size_t used;              /* bytes of all objects alive; what slices share is counted once */
+    size_t below;             /* once `used` is less, `freed` runs, and below is 0: nobody waits */
+    void (*freed)(void *arg); /* from inside relay_object_unref: it only makes a note */
+    void *freed_arg;
     struct relay_object *spare[RELAY_SPARES];
     size_t nspares, spare_bytes;
     struct relay_object *small[RELAY_SMALL_CLASSES];

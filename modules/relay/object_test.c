@@ -149,12 +149,37 @@ static void test_keep(void **state)
     relay_memory_trim(&m);
 }
 
+static void note(void *arg)
+{
+    ++*(int *)arg;
+}
+
+/* Who waits for memory hears of the first that is freed, once. */
+static void test_freed(void **state)
+{
+    int noted = 0;
+    struct relay_memory m = {.freed = note, .freed_arg = &noted};
+    (void)state;
+    struct relay_object *a = relay_object_new(&m, 100), *b = relay_object_new(&m, 100000);
+    relay_object_unref(relay_object_new(&m, 10)); /* nobody waits */
+    assert_int_equal(noted, 0);
+    m.below = m.used;
+    struct relay_object *c = relay_object_slice(b, 10, 100);
+    relay_object_unref(b); /* the slice still needs it */
+    assert_int_equal(noted, 0);
+    relay_object_unref(c);
+    relay_object_unref(a);
+    assert_int_equal(noted, 1);
+    relay_memory_trim(&m);
+}
+
 int nk_test_relay_object(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_slices), cmocka_unit_test(test_headroom),
         cmocka_unit_test(test_reuse),  cmocka_unit_test(test_mapped),
         cmocka_unit_test(test_chain),  cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_freed),
     };
     return cmocka_run_group_tests_name("relay/object", tests, NULL, NULL);
 }
