@@ -180,7 +180,7 @@ static void test_time_by_itself(void **state)
     expect(w, 1, "1 ");  /* and so is the second */
     produce(w, 2, "2");
     expect(w, 0, "2 ");
-    settle(w, 0, RELAY_NACK, 500, "<5:0> ");
+    settle(w, 0, RELAY_NACK, 20000, "<5:0> "); /* longer than a busy disk takes to answer */
     expect(w, 0, "2' ");
     settle(w, 0, RELAY_EXTEND, 60000, "<5:0> ");
     settle(w, 0, RELAY_DEAD, 0, "<5:0> ");
