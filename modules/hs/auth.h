@@ -22,14 +22,15 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "hs/ctor_dir.h"
 #include "hs/finding.h"
 #include "hs/key.h"
 #include "hs/place.h"
 
 #define HS_AUTH_LOCK "zz-netkit-lock" /* name of the client that nobody is */
 #define HS_AUTH_EXTENSION ".auth"
-#define HS_AUTH_ARTI_FILE "kp_hsc_desc_enc.x25519_public"
-#define HS_AUTH_DIR "authorized_clients"
+#define HS_AUTH_ARTI_FILE "kp_hsc_desc_enc.x25519_public" /* as once designed for arti */
+#define HS_AUTH_DIR HS_CTOR_CLIENTS_DIR
 #define HS_AUTH_DISABLED_DIR "disabled_clients"
 #define HS_AUTH_MANY                                                                               \
     160 /* clients that a descriptor has room for: arti measured 165 at 20 points */
@@ -102,6 +103,11 @@ void hs_auth_list_clear(struct hs_auth_list *l);
  * not be, say so as an error. */
 void hs_auth_judge_open(const struct hs_auth_list *l, const struct hs_auth *a,
                         struct hs_findings *findings);
+
+/* hs_auth_judge_setting - warn when the clients that are there contradict what the service's
+ * configuration says: restricted_discovery.enabled of arti, authorized_clients.enabled. */
+void hs_auth_judge_setting(const struct hs_auth_list *l, const struct hs_auth *a, bool enabled,
+                           struct hs_findings *findings);
 
 /* hs_auth_find - the i-th client of that name, or NULL. */
 const struct hs_auth_client *hs_auth_find(const struct hs_auth_list *l, const char *name, size_t i);

@@ -8,11 +8,18 @@
 
 #include "base/cli.h"
 #include "base/codec.h"
-#include "hs/slug.h"
+#include "hs/key_cli.h"
 
 #define OUTPUT_MAX ((size_t)64 << 20) /* bytes of a list: far more than any has */
 
+static const char *const settings[] = {"unknown", "yes", "no", NULL};
+
 /* clang-format off */
+#define ENABLED_ROW                                                                                \
+    {.name = "enabled", .type = NK_OPT_ENUM, .offset = NK_FIELD(struct hs_auth_conf, enabled),     \
+     .arg = "STATE", .def = "unknown", .choices = settings,                                        \
+     .help = "What the service's configuration says (restricted_discovery.enabled): list warns "   \
+             "when the clients there contradict it"}
 #define CTOR_ROW                                                                                   \
     {.name = "dir", .type = NK_OPT_PATH, .offset = NK_FIELD(struct hs_auth_conf, dir),             \
      .arg = "DIR", .flags = NK_OPT_REQUIRED,                                                       \
@@ -42,9 +49,11 @@
 /* clang-format on */
 
 const struct nk_opt hs_auth_ctor_rows[] = {CTOR_ROW, NK_OPT_END};
+const struct nk_opt hs_auth_ctor_list_rows[] = {CTOR_ROW, ENABLED_ROW, NK_OPT_END};
 const struct nk_opt hs_auth_ctor_import_rows[] = {CTOR_ROW, NICKNAME_ROW, NK_OPT_END};
 const struct nk_opt hs_auth_ctor_take_rows[] = {CTOR_ROW, PUBLIC_ROW, NK_OPT_END};
 const struct nk_opt hs_auth_arti_rows[] = {ARTI_ROWS, NK_OPT_END};
+const struct nk_opt hs_auth_arti_list_rows[] = {ARTI_ROWS, ENABLED_ROW, NK_OPT_END};
 const struct nk_opt hs_auth_arti_import_rows[] = {ARTI_ROWS, NICKNAME_ROW, NK_OPT_END};
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -106,19 +115,6 @@ static const char *state_of(const struct hs_auth_client *c)
     return c->problem ? "broken" : !c->enabled ? "disabled" : c->lock ? "lock" : "enabled";
 }
 
-static int put_json(struct nk_cmd_ctx *ctx, struct nk_json *j)
-{
-    int rc = nk_json_end(j);
-    rc = rc < 0 ? rc : nk_buf_puts(j->out, "\n");
-    if (rc < 0) {
-        nk_fail_sys(&ctx->diag, rc, "cannot write the answer");
-    } else {
-        nk_cli_print(j->out);
-    }
-    nk_buf_clear(j->out);
-    return rc;
-}
-
 /* --- list ------------------------------------------------------------------------------------- */
 
 static void put_client(struct nk_json *j, const struct hs_auth_client *c)
@@ -158,7 +154,7 @@ static int print_json(struct nk_cmd_ctx *ctx, const struct hs_auth *a, const str
     nk_json_key(&j, "findings");
     hs_findings_json(findings, &j);
     nk_json_close(&j);
-    return put_json(ctx, &j);
+    return hs_cli_put_json(ctx, &j);
 }
 
 static int print_table(struct nk_cmd_ctx *ctx, const struct hs_auth_list *l)
@@ -186,6 +182,7 @@ static int print_table(struct nk_cmd_ctx *ctx, const struct hs_auth_list *l)
 
 int hs_auth_cmd_list(struct nk_cmd_ctx *ctx)
 {
+    const struct hs_auth_conf *c = ctx->conf;
     struct hs_auth a;
     struct hs_auth_list l;
     struct hs_findings findings = {0};
@@ -196,6 +193,9 @@ int hs_auth_cmd_list(struct nk_cmd_ctx *ctx)
     rc = hs_auth_list_read(&l, &a, &findings, &ctx->diag);
     if (rc == 0) {
         hs_auth_judge_open(&l, &a, &findings);
+        if (c->enabled != HS_AUTH_UNKNOWN) {
+            hs_auth_judge_setting(&l, &a, c->enabled == HS_AUTH_ENABLED, &findings);
+        }
     }
     rc = rc < 0 ? rc : hs_findings_end(&findings, &ctx->diag);
     if (rc == 0 && ctx->globals->json) {

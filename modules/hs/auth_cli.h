@@ -13,12 +13,17 @@ struct hs_auth_conf {
     char *service, *arti_state, *key_dir, *arti_config; /* arti */
     char *nickname;
     bool allow_public;
+    int enabled; /* enum hs_auth_setting */
 };
 
-/* Rows of commands that only read, that import, and that take a client away; for tor and arti. */
-extern const struct nk_opt hs_auth_ctor_rows[], hs_auth_ctor_import_rows[],
-    hs_auth_ctor_take_rows[];
-extern const struct nk_opt hs_auth_arti_rows[], hs_auth_arti_import_rows[];
+/* What a service's configuration says of restricting it. */
+enum hs_auth_setting { HS_AUTH_UNKNOWN, HS_AUTH_ENABLED, HS_AUTH_NOT_ENABLED };
+
+/* Rows of list, import, the commands that take a client away, and the others; for tor and arti. */
+extern const struct nk_opt hs_auth_ctor_rows[], hs_auth_ctor_list_rows[],
+    hs_auth_ctor_import_rows[], hs_auth_ctor_take_rows[];
+extern const struct nk_opt hs_auth_arti_rows[], hs_auth_arti_list_rows[],
+    hs_auth_arti_import_rows[];
 
 /* The runs of the commands; which of the two they are shows in the rows that were given. */
 int hs_auth_cmd_list(struct nk_cmd_ctx *ctx);

@@ -4,9 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cli.h"
 #include "hs/auth_cli.h"
-#include "hs/slug.h"
+#include "hs/key_cli.h"
 
 enum { ANSWER_MAX = 8192 };
 
@@ -49,15 +48,7 @@ static int print(struct nk_cmd_ctx *ctx, const struct hs_auth *a, const char *na
     nk_json_kv_u64(&j, "authorized", now->clients);
     nk_json_kv_bool(&j, "restricted", now->restricted);
     nk_json_close(&j);
-    int rc = nk_json_end(&j);
-    rc = rc < 0 ? rc : nk_buf_puts(&out, "\n");
-    if (rc < 0) {
-        nk_fail_sys(&ctx->diag, rc, "cannot write the answer");
-    } else {
-        nk_cli_print(&out);
-    }
-    nk_buf_clear(&out);
-    return rc;
+    return hs_cli_put_json(ctx, &j);
 }
 
 /* Everything that a keeper should know about what just changed. */

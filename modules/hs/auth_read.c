@@ -202,7 +202,6 @@ static int add_two_level(const struct reading *r, const char *name)
     snprintf(own, sizeof(own), "%s/" HS_AUTH_ARTI_FILE, name);
     snprintf(line, sizeof(line), "%s/%s" HS_AUTH_EXTENSION, name, name);
     bool has_own = hs_place_has(r->dir, own), has_line = hs_place_has(r->dir, line);
-    snprintf(path, sizeof(path), "%s", r->dir->path);
     int rc = nk_path_join(path, sizeof(path), r->dir->path, name);
     if (rc < 0) {
         return nk_fail(r->diag, rc, "the path %s/%s is too long", r->dir->path, name);
@@ -322,6 +321,25 @@ void hs_auth_judge_open(const struct hs_auth_list *l, const struct hs_auth *a,
         hs_find(findings, HS_ERROR, a->base.path, HS_AUTH_DIR,
                 "no client's key in it is good: tor would open the service to everybody");
         hs_find_remedy(findings, "import a client, or 'netkit hs apply --restrict'");
+    }
+}
+
+void hs_auth_judge_setting(const struct hs_auth_list *l, const struct hs_auth *a, bool enabled,
+                           struct hs_findings *findings)
+{
+    bool ctor = a->kind == HS_AUTH_CTOR;
+    if (!enabled && l->counted > 0) {
+        hs_find(findings, HS_WARNING, a->on.path, "enabled",
+                "%zu client%s there, but the configuration does not restrict the service: %s",
+                l->counted, l->counted == 1 ? " is" : "s are",
+                ctor ? "tor does it all the same" : "everybody gets in");
+    } else if (enabled && l->counted == 0) {
+        hs_find(findings, HS_WARNING, a->base.path, "enabled",
+                "the service is to be restricted and has no client: %s",
+                l->restricted ? "nobody gets in" : "tor lets everybody in");
+        if (!l->restricted) {
+            hs_find_remedy(findings, "'netkit hs apply --restrict' closes it");
+        }
     }
 }
 

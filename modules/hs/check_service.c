@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/onion.h"
+#include "hs/auth.h"
 #include "hs/check_impl.h"
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
@@ -15,11 +16,7 @@ enum {
     SECRET_SIZE = 96, /* tag and expanded secret */
     PUBLIC_SIZE = 64, /* tag and point */
     TAG_SIZE = 32,
-    CLIENTS_MAX = 160, /* more do not fit into a descriptor of 50,000 bytes with 20 introduction
-                          points, as arti has measured */
 };
-
-#define AUTH_SUFFIX ".auth"
 
 static const char PUBLIC_TAG[TAG_SIZE] = "== ed25519v1-public: type0 ==";
 
@@ -149,7 +146,7 @@ static bool has_tail(const char *name, const char *tail)
 
 static void judge_name(struct hs_check *c, const char *path, const char *name)
 {
-    size_t n = strlen(name) - strlen(AUTH_SUFFIX);
+    size_t n = strlen(name) - strlen(HS_AUTH_EXTENSION);
     if (!hs_slug_ok(name, n)) {
         hs_find(c->l, HS_WARNING, path, "name",
                 "'%.*s' is no nickname of arti (a-z, 0-9, _ and -), which passes over this file",
@@ -197,7 +194,7 @@ static void judge_entry(struct hs_check *c, const struct hs_place *p, const char
     if (hs_check_leftover(c, p, name)) {
         return;
     }
-    if (!has_tail(name, AUTH_SUFFIX)) {
+    if (!has_tail(name, HS_AUTH_EXTENSION)) {
         hs_find(c->l, HS_WARNING, path, "name",
                 "does not end in .auth: tor ignores it and warns of it at each load");
         hs_find_remedy(c->l, "move it to another directory");
@@ -230,10 +227,10 @@ int hs_check_authorized(struct hs_check *c, const struct hs_place *p, struct nk_
                 "no file in it is a client's key: with tor the service is open to EVERYBODY");
         hs_find_remedy(c->l, "put a client's key there; 'netkit hs auth' keeps a service closed");
     }
-    if (all.n > CLIENTS_MAX) {
+    if (all.n > HS_AUTH_MANY) {
         hs_find(c->l, HS_WARNING, p->path, NULL,
                 "%zu clients: more than %d may not fit into the service's descriptor", all.n,
-                CLIENTS_MAX);
+                HS_AUTH_MANY);
     }
     free(all.v);
     hs_names_clear(&names);

@@ -6,7 +6,7 @@
 #include "base/cli.h"
 #include "base/file.h"
 #include "hs/format.h"
-#include "hs/hsc.h"
+#include "hs/key_cli.h"
 #include "hs/invite.h"
 #include "hs/share_cli.h"
 #include "hs/where.h"
@@ -89,7 +89,9 @@ static int store_key(struct job *job)
     struct hs_where where;
     struct hs_store store = {.place = {.fd = -1}};
     int rc = hs_where_find(&where, c->keystore, ctx->ini, ctx->globals->state_dir, &ctx->diag);
-    rc = rc < 0 ? rc : hs_store_open(&store, where.kind, where.dir, !dry, &ctx->diag);
+    rc = rc < 0 ? rc
+                : hs_store_open(&store, where.kind, where.dir,
+                                dry ? HS_STORE_READ : HS_STORE_CREATE, &ctx->diag);
     if (rc == -ENOENT && dry) {
         return 0; /* it would be made */
     }
@@ -142,7 +144,7 @@ static int print(struct job *job)
     nk_json_kv_str(&j, "fingerprint", mark);
     nk_json_kv_str(&j, "path", job->path[0] ? job->path : NULL);
     nk_json_close(&j);
-    return hsc_put_json(&j, &ctx->diag);
+    return hs_cli_put_json(ctx, &j);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

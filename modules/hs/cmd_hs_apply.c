@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/cli.h"
 #include "hs/auth_cli.h"
+#include "hs/key_cli.h"
 #include "hs/reread.h"
 
 enum { ANSWER_MAX = 1 << 20 };
@@ -131,15 +131,7 @@ static int print_json(struct job *job)
     nk_json_key(&j, "findings");
     hs_findings_json(&job->findings, &j);
     nk_json_close(&j);
-    int rc = nk_json_end(&j);
-    rc = rc < 0 ? rc : nk_buf_puts(&out, "\n");
-    if (rc < 0) {
-        nk_fail_sys(&job->ctx->diag, rc, "cannot write the answer");
-    } else {
-        nk_cli_print(&out);
-    }
-    nk_buf_clear(&out);
-    return rc;
+    return hs_cli_put_json(job->ctx, &j);
 }
 
 static int apply(struct job *job)

@@ -3,7 +3,7 @@
 
 extern const struct nk_cmd nk_cmd_hs_auth_list;
 const struct nk_cmd nk_cmd_hs_auth_list = {
-    .synopsis = "--dir DIR [--json]",
+    .synopsis = "--dir DIR [--enabled yes|no] [--json]",
     .summary = "List the clients that tor lets find an onion service",
     .description = "For each file with a client's key: its state (enabled, disabled, broken, or "
                    "lock for the key of nobody that keeps the service closed), the fingerprint of "
@@ -13,7 +13,7 @@ const struct nk_cmd nk_cmd_hs_auth_list = {
                    "everybody in; when files are there and none is good the exit status is 1.",
     .examples = "netkit hs auth list --dir /var/lib/tor/web\n"
                 "netkit hs auth list --dir /var/lib/tor/web --json",
-    .opts = hs_auth_ctor_rows,
+    .opts = hs_auth_ctor_list_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 0,
     .max_args = 0,

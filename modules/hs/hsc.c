@@ -7,14 +7,13 @@
 
 #include "base/cli.h"
 #include "base/codec.h"
+#include "hs/auth.h"
 #include "hs/format.h"
 #include "hs/key_cli.h"
 #include "hs/slug.h"
 #include "hs/where.h"
 
 enum { LINE_SIZE = 256 };
-
-#define ARTI_PUBLIC_FILE "kp_hsc_desc_enc.x25519_public" /* as once designed for arti */
 
 const char *const hsc_pub_formats[] = {"ctor", "arti", NULL};
 const char *const hsc_generates[] = {"if-needed", "no", NULL};
@@ -140,7 +139,7 @@ static bool to_stdout(const struct hsc *h)
 static int name_output(struct hsc *h)
 {
     if (h->conf->pub_format == HSC_ARTI) {
-        snprintf(h->own_output, sizeof(h->own_output), ARTI_PUBLIC_FILE);
+        snprintf(h->own_output, sizeof(h->own_output), HS_AUTH_ARTI_FILE);
     } else if (h->conf->nickname) {
         snprintf(h->own_output, sizeof(h->own_output), "%s.auth", h->conf->nickname);
     } else {

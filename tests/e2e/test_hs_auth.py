@@ -170,6 +170,24 @@ def test_dry_run_changes_nothing(web):
     assert sorted(web.rglob("*")) == before
 
 
+def test_what_the_configuration_says(work, web):
+    def warns(*args):
+        return ok(auth("list", web, *args)).stderr
+
+    assert "lets everybody in" in warns("--enabled", "yes")
+    ok(auth("import", web, "--nickname", "alice", line(random_key())))
+    assert warns("--enabled", "yes") == "" == warns()
+    assert "tor does it all the same" in warns("--enabled", "no")
+    ok(auth("disable", web, "alice"))
+    assert "nobody gets in" in warns("--enabled", "yes")
+    assert warns("--enabled", "no") == ""
+    state = work / "arti"
+    (state / "authorized_clients").mkdir(parents=True)
+    (state / "authorized_clients" / "bob.auth").write_text(line(random_key()), encoding="ascii")
+    done = ok(support.run("hss", "auth-clients", "list", "--arti-state", state, "--enabled", "no"))
+    assert "everybody gets in" in done.stderr
+
+
 def test_one_change_at_a_time(web):
     import fcntl  # only here
     fd = os.open(web, os.O_RDONLY | os.O_DIRECTORY)
