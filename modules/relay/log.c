@@ -387,6 +387,7 @@ static void rotated(struct relay_log *log, const struct relay_log_job *j)
     }
     log->state.part[log->state.nparts - 1].bytes = log->size;
     relay_log_chore(log, RELAY_LOG_CHORE_INDEX, sealed);
+    relay_log_scrub_start(log);
     relay_log_state_forget_producers(&log->state,
                                      (uint64_t)nk_wall_ms(log->conf.app) - log->conf.producer_ms);
 }
@@ -538,6 +539,7 @@ int relay_log_open(const struct relay_log_conf *conf, struct relay_log **out, st
     if (!log->conf.producer_ms) {
         log->conf.producer_ms = PRODUCER_MS;
     }
+    relay_log_scrub_init(log);
     nk_timer_init(&log->retry, conf->app, on_retry, log);
     nk_timer_init(&log->sync_timer, conf->app, on_sync_timer, log);
     log->kick = (struct nk_defer){.fn = on_kick, .owner = log};
@@ -621,6 +623,7 @@ void relay_log_close(struct relay_log *log)
     nk_timer_stop(&log->sync_timer);
     nk_app_defer_cancel(log->conf.app, &log->kick);
     relay_log_job_free(log->job);
+    relay_log_scrub_stop(log);
     relay_log_view_clear(log);
     vector_clear(&log->pending);
     vector_clear(&log->flight);

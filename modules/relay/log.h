@@ -121,6 +121,8 @@ bool relay_log_compacting(const struct relay_log *log);
 struct relay_log_stats {
     uint64_t segments, bytes, live_bytes, commits, records, syncs, compacted, refused;
     uint64_t sync_us_mean, sync_us_max; /* of fdatasync; the mean moves with an eighth of each */
+    uint64_t scrubbed, scrubbed_bytes;  /* sealed segments whose checksums were looked at again */
+    uint64_t damaged, damaged_last;     /* of these; the number of the last one */
     bool full, failed;
 };
 

@@ -18,6 +18,7 @@ enum {
 
 struct relay_log_read {
     struct relay_log *log; /* NULL: not wanted any more */
+    bool inside;           /* its work is just being told of, and dropped behind that */
     int fd;
     uint64_t off, end;
     uint8_t *buf;
@@ -215,7 +216,7 @@ static void read_free(struct relay_log_read *r)
 void relay_log_compact_stop(struct relay_log *log)
 {
     struct relay_log_compaction *c = &log->compaction;
-    if (c->work) {
+    if (c->work || (c->read && c->read->inside)) {
         c->read->log = NULL; /* freed by on_drop */
         nk_work_cancel(c->work);
     } else {
@@ -247,6 +248,7 @@ static void on_stretch(void *job)
     struct relay_log_record record;
     size_t used, at = 0;
     int rc = r->rc;
+    r->inside = true;
     c->work = NULL;
     c->ticket = 0;
     while (rc == 0 && at < r->n) {
@@ -272,6 +274,7 @@ static void on_stretch(void *job)
 static void on_drop(void *job)
 {
     struct relay_log_read *r = job;
+    r->inside = false;
     if (!r->log) {
         read_free(r);
     }

@@ -71,6 +71,14 @@ struct relay_log_compaction {
     struct relay_log_read *read;
 };
 
+/* Looking after sealed segments. */
+struct relay_log_scrub {
+    struct nk_timer timer;
+    struct relay_log_scrub_job *job; /* the segment that is being looked at */
+    struct nk_work *work;            /* a stretch of it is */
+    uint64_t last;                   /* the one before */
+};
+
 /* The newest segment as far as objects of it were asked for. */
 struct relay_log_view {
     struct relay_object *object; /* NULL: not mapped */
@@ -87,6 +95,7 @@ struct relay_log {
     uint64_t durable;  /* bytes of it that are known to be on the disk */
     struct relay_log_state state;
     struct relay_log_view view;
+    struct relay_log_scrub scrub;
     struct relay_log_vector pending, flight, spare;
     uint64_t ticket;   /* the last one given out */
     uint64_t reported; /* committed() was told about all up to this */
@@ -118,6 +127,12 @@ int relay_log_plan(struct relay_log *log);
  */
 void relay_log_chore(struct relay_log *log, enum relay_log_chore chore, uint64_t number);
 void relay_log_chores_leave(struct relay_log *log);
+
+/* relay_log_scrub_start - look at the sealed segments, if there are any; what is under way goes on.
+ * relay_log_scrub_init comes first, relay_log_scrub_stop last. */
+void relay_log_scrub_init(struct relay_log *log);
+void relay_log_scrub_start(struct relay_log *log);
+void relay_log_scrub_stop(struct relay_log *log);
 
 /* relay_log_view_clear - the newest segment needs not be mapped any more. */
 void relay_log_view_clear(struct relay_log *log);

@@ -368,5 +368,6 @@ int relay_log_load(struct relay_log *log, struct nk_diag *diag)
         nk_timer_start(&log->retry, 0);
     }
     relay_log_tidy(log);
+    relay_log_scrub_start(log);
     return 0;
 }

@@ -76,6 +76,9 @@ void relay_service_engine_status(const struct relay_engine *e, struct nk_json *o
     nk_json_kv_u64(out, "sync_us_max", s.sync_us_max);
     nk_json_kv_u64(out, "compacted", s.compacted);
     nk_json_kv_u64(out, "refused", s.refused);
+    nk_json_kv_u64(out, "scrubbed", s.scrubbed);
+    nk_json_kv_u64(out, "scrubbed_bytes", s.scrubbed_bytes);
+    nk_json_kv_u64(out, "damaged", s.damaged);
     nk_json_kv_bool(out, "full", s.full);
     nk_json_close(out);
 }
