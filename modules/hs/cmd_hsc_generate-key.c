@@ -43,8 +43,8 @@ const struct nk_cmd nk_cmd_hsc_generate_key = {
         "The private half goes into the keystore and never leaves it; the public half goes to a "
         "file that the service's owner gets. The only type of key is called stealth, "
         "hs-auth-stealth, hs-auth-desc or service-discovery.\n\n"
-        "A service for which the keystore has a key already is an error, and nothing is changed. "
-        "An address that is not given is asked for.",
+        "A service for which the keystore has a key already is an error (exit code 73), and "
+        "nothing is changed. An address that is not given is asked for on standard error.",
     .examples =
         "netkit hsc generate-key stealth --hsid abc..xyz.onion --nickname alice\n"
         "netkit hsc generate-key stealth --hsid abc..xyz --keystore /var/lib/tor/auth --output -",

@@ -124,8 +124,11 @@ static int read_all(struct import *m)
         rc = settle_address(m, &m->keys.v[i]);
     }
     rc = rc < 0 ? rc : check_twins(m);
-    m->to = rc == 0 ? calloc(m->keys.n, sizeof(*m->to)) : NULL;
-    return rc == 0 && !m->to ? nk_fail_sys(&ctx->diag, -ENOMEM, "import") : rc;
+    if (rc < 0) {
+        return rc;
+    }
+    m->to = calloc(m->keys.n + 1, sizeof(*m->to));
+    return m->to ? 0 : nk_fail_sys(&ctx->diag, -ENOMEM, "import");
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */

@@ -26,11 +26,11 @@ struct fixture {
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
+    *state = f;
     if (!f || nk_crypto_init() < 0) {
         return -1;
     }
     snprintf(f->dir, sizeof(f->dir), "/tmp/nk-place-XXXXXX");
-    *state = f;
     return mkdtemp(f->dir) ? hs_place_open(&f->place, f->dir, HS_PLACE_LOCK, &f->diag) : -1;
 }
 

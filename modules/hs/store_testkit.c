@@ -19,10 +19,10 @@ int hs_testdir_open(void **state)
     struct hs_testdir *d = calloc(1, sizeof(*d));
     struct hs_identity identity;
     struct hs_client client;
+    *state = d;
     if (!d || nk_crypto_init() < 0) {
         return -1;
     }
-    *state = d;
     snprintf(d->path, sizeof(d->path), "/tmp/nk-hs-XXXXXX");
     if (!mkdtemp(d->path) || hs_identity_new(&identity) < 0 || hs_client_new(&client) < 0) {
         return -1;

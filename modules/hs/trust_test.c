@@ -29,10 +29,10 @@ struct fixture {
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof(*f));
+    *state = f;
     if (!f || nk_crypto_init() < 0) {
         return -1;
     }
-    *state = f;
     unsetenv(SWITCH);
     snprintf(f->base, sizeof(f->base), "/tmp/nk-trust-XXXXXX");
     if (!mkdtemp(f->base)) {
