@@ -150,7 +150,8 @@ static void client_stores(void **state)
         struct hs_store s;
         struct place p = {.keys = 2};
         begin(&p, "keys");
-        assert_int_equal(hs_store_open(&s, (enum hs_store_kind)kind, p.path, true, NULL), 0);
+        assert_int_equal(hs_store_open(&s, (enum hs_store_kind)kind, p.path, HS_STORE_CREATE, NULL),
+                         0);
         for (size_t i = 0; i < p.keys; i++) {
             make_items(one);
             const struct hs_item *c = &one[1].item;
