@@ -23,36 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "relay_cost.h"
+
 /* bytes of a broadcast of 64, its delivery, and an ACK, with a header of 10 and a password of 24 */
 enum { OBJECT = 138, DELIVERY = 130, ACK = 54, BUFFER = 131072 };
 
 static char buffer[BUFFER];
-
-static void die(const char *what)
-{
-    fprintf(stderr, "relay_floor: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
-static double cpu_ns(pid_t pid)
-{
-    char path[64];
-    unsigned long long ns = 0;
-    snprintf(path, sizeof(path), "/proc/%d/schedstat", (int)pid);
-    FILE *f = fopen(path, "r");
-    if (!f || fscanf(f, "%llu", &ns) != 1) {
-        die(path);
-    }
-    fclose(f);
-    return (double)ns;
-}
 
 static void put(int fd, size_t n)
 {

@@ -27,6 +27,8 @@
 #include <unistd.h>
 #include <openssl/ssl.h>
 
+#include "relay_cost.h"
+
 #define GROUP "g"
 enum { SAMPLES = 1 << 20 };
 
@@ -44,35 +46,14 @@ static const char *password;
 static unsigned header_size;
 static SSL_CTX *tls;
 
-static void die(const char *what)
-{
-    fprintf(stderr, "relay_load: %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-static double now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec * 1e6 + (double)t.tv_nsec / 1e3;
-}
-
 /* --- the relay's cost ------------------------------------------------------------------------- */
 
 /* Nanoseconds on a processor, of all processes in the list. */
-static double cpu_ns(const char *pids)
+static double all_cpu_ns(const char *pids)
 {
     double sum = 0;
     for (const char *p = pids; *p; p += strspn(p, ",")) {
-        char path[64];
-        unsigned long long ns = 0;
-        snprintf(path, sizeof(path), "/proc/%d/schedstat", atoi(p));
-        FILE *f = fopen(path, "r");
-        if (!f || fscanf(f, "%llu", &ns) != 1) {
-            die(path);
-        }
-        fclose(f);
-        sum += (double)ns;
+        sum += cpu_ns(atoi(p));
         p += strcspn(p, ",");
     }
     return sum;
@@ -411,7 +392,7 @@ static void settle(struct conn *c)
 static void run_stream(struct run *r, int32_t count, size_t size, double seconds, const char *pids)
 {
     uint8_t *obj = calloc(1, size);
-    double begin = now_us(), cpu = cpu_ns(pids), end = begin + seconds * 1e6;
+    double begin = now_us(), cpu = all_cpu_ns(pids), end = begin + seconds * 1e6;
     r->when = calloc(r->window, sizeof(double));
     while (now_us() < end) {
         while (r->sent < r->received + r->window && r->from->queued - r->from->sent < 4 << 20) {
@@ -432,7 +413,7 @@ static void run_stream(struct run *r, int32_t count, size_t size, double seconds
             receive(r);
         }
     }
-    report((double)r->received, now_us() - begin, (cpu_ns(pids) - cpu) / 1e3, pids);
+    report((double)r->received, now_us() - begin, (all_cpu_ns(pids) - cpu) / 1e3, pids);
     free(obj);
     free(r->when);
 }
@@ -440,7 +421,7 @@ static void run_stream(struct run *r, int32_t count, size_t size, double seconds
 static void run_notify(struct run *r, size_t size, double seconds, const char *pids)
 {
     uint8_t *obj = calloc(1, size);
-    double begin = now_us(), cpu = cpu_ns(pids), end = begin + seconds * 1e6;
+    double begin = now_us(), cpu = all_cpu_ns(pids), end = begin + seconds * 1e6;
     while (now_us() < end && nsamples < SAMPLES) {
         send_object(r->from, 1, obj, size);
         flush(r->from);
@@ -452,7 +433,7 @@ static void run_notify(struct run *r, size_t size, double seconds, const char *p
         sample[nsamples++] = now_us() - t;
         r->received++;
     }
-    report((double)r->received, now_us() - begin, (cpu_ns(pids) - cpu) / 1e3, pids);
+    report((double)r->received, now_us() - begin, (all_cpu_ns(pids) - cpu) / 1e3, pids);
     free(obj);
 }
 
