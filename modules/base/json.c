@@ -209,6 +209,8 @@ void nk_json_f64(struct nk_json *j, double v)
     if (back < v || back > v)
         snprintf(num, sizeof num, "%.17g", v);
     text(j, num);
+    if (!strpbrk(num, ".e")) /* or most readers would take it for an integer */
+        text(j, ".0");
 }
 
 void nk_json_bool(struct nk_json *j, bool v)

@@ -41,7 +41,7 @@ void nk_json_str(struct nk_json *j, const char *s); /* NULL writes null */
 void nk_json_strn(struct nk_json *j, const void *p, size_t n);
 void nk_json_i64(struct nk_json *j, int64_t v);
 void nk_json_u64(struct nk_json *j, uint64_t v);
-void nk_json_f64(struct nk_json *j, double v); /* NaN and infinities write null */
+void nk_json_f64(struct nk_json *j, double v); /* 1 is "1.0"; NaN and infinities write null */
 void nk_json_bool(struct nk_json *j, bool v);
 void nk_json_null(struct nk_json *j);
 

@@ -130,7 +130,7 @@ static void floats(void **state)
     nk_json_f64(&d.j, (double)INFINITY);
     nk_json_f64(&d.j, -(double)INFINITY);
     nk_json_close(&d.j);
-    expect(&d, "[0.1,0.33333333333333331,-2,1e+300,null,null,null]");
+    expect(&d, "[0.1,0.33333333333333331,-2.0,1e+300,null,null,null]");
 }
 
 enum misuse {

@@ -414,11 +414,22 @@ static uint32_t tree_depth(const struct relay_value_doc *d, uint32_t index, uint
     return deepest + (d->v[index].type == RELAY_VALUE_DICT ? 2 : 1);
 }
 
+/* Protocols 0 and 1 (before Python 2.3) do not say their number. Is it one of them, as far as its
+ * first opcode and its end tell? */
+static bool is_old_pickle(const uint8_t *p, size_t n)
+{
+    static const char lines[] = "ILFVScgp"; /* their arguments end with a line end */
+    static const char first[] = "ILFVSc(NKMJGXU])}";
+    return n >= 2 && p[n - 1] == OP_STOP && memchr(first, p[0], sizeof(first) - 1) &&
+           (!memchr(lines, p[0], sizeof(lines) - 1) || memchr(p, '\n', n));
+}
+
 static int run(struct relay_value_doc *d, struct nk_cur *c)
 {
+    bool old = is_old_pickle(c->p, nk_cur_left(c));
     uint8_t op = nk_cur_u8(c);
     if (op != OP_PROTO) {
-        return NK_EFORMAT;
+        return old ? NK_EUNSUPPORTED : NK_EFORMAT;
     }
     while (op != OP_STOP) {
         int status = step(d, c, op);

@@ -67,8 +67,8 @@ struct relay_value_doc {
 /*
  * relay_value_decode - decode the n bytes at p, which must be exactly one pickle and outlive doc's
  * use. Returns 0; NK_EFORMAT (not a pickle, or broken); NK_EUNSUPPORTED (an object of a class, a
- * shared or recursive container, or beyond the limits above); -ENOMEM. After a failure doc is
- * empty.
+ * shared or recursive container, protocol 0 or 1, or beyond the limits above); -ENOMEM. After a
+ * failure doc is empty.
  */
 int relay_value_decode(struct relay_value_doc *doc, const void *p, size_t n);
 
