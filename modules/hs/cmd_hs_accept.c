@@ -8,7 +8,6 @@
 #include "hs/format.h"
 #include "hs/key_cli.h"
 #include "hs/invite.h"
-#include "hs/key_cli.h"
 #include "hs/share_cli.h"
 #include "hs/where.h"
 

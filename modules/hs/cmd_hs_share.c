@@ -8,7 +8,6 @@
 #include "hs/ctor_dir.h"
 #include "hs/key_cli.h"
 #include "hs/invite.h"
-#include "hs/key_cli.h"
 #include "hs/share_cli.h"
 
 enum { ANSWER_MAX = 4096 };
