@@ -20,6 +20,7 @@
 #define IDLE_GIVE_UP_MS 20000 /* and wait so long for it */
 #define CLOSE_WAIT_MS 1000    /* after our end-of-stream, for the relay's */
 #define FINISH_RETRY_MS 10000 /* who only owes acknowledgements tries so long to deliver them */
+#define NOTSENT_LOWAT (128 * 1024) /* bytes; of a unix socket or a file there is no such limit */
 #define READ_SMALL ((size_t)64 << 10)
 #define READ_LARGE ((size_t)1 << 20) /* room reserved at once while a large frame arrives */
 #define WRITE_TURN ((size_t)2 << 20) /* bytes written before the loop polls again */
@@ -414,6 +415,8 @@ static bool may_use(struct relay_client *c, const struct client_wire *wire)
 static void connected(struct relay_client *c)
 {
     const struct client_wire *wire = client_choose_wire(c);
+    /* what the kernel has not sent yet stands before every answer of ours */
+    (void)nk_stream_tune(c->stream, NK_TUNE_NOTSENT_LOWAT, NOTSENT_LOWAT);
     c->connection++;
     c->asked = c->probing = false;
     c->probe_ms = IDLE_PROBE_MS;
