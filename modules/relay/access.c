@@ -67,7 +67,7 @@ static const struct nk_opt acl_opts[] = {
      ACL_ROW(allow),
      .arg = "RIGHTS",
      .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,
-     .help = "What: produce, broadcast, consume, admin, separated by commas"},
+     .help = "What: produce, broadcast, consume, admin (purge), separated by commas"},
     NK_OPT_END};
 
 const struct nk_section relay_identity_section = {

@@ -306,6 +306,9 @@ static void about_group(struct relay_conn *c, enum relay_native_do what,
     case RELAY_NDO_CREDIT:
         relay_native_credit(c, h, head, payload);
         break;
+    case RELAY_NDO_PURGE:
+        relay_native_purge(c, h, head);
+        break;
     default:
         relay_native_settle(c, h, head, payload);
         break;
@@ -331,6 +334,7 @@ static void act(struct relay_conn *c, const struct relay_native_head *h, const u
     case RELAY_NDO_OBJECT:
     case RELAY_NDO_CREDIT:
     case RELAY_NDO_SETTLE:
+    case RELAY_NDO_PURGE:
         about_group(c, a.what, h, frame);
         break;
     case RELAY_NDO_PING:

@@ -187,6 +187,8 @@ void relay_native_drained(struct relay_conn *c, struct relay_handle *h);
 void relay_native_settle(struct relay_conn *c, struct relay_handle *h,
                          const struct relay_native_head *head, const uint8_t *payload);
 void relay_native_settled(struct relay_conn *c, uint64_t count, int status);
+void relay_native_purge(struct relay_conn *c, struct relay_handle *h,
+                        const struct relay_native_head *head);
 void relay_native_backlog_clear(struct relay_handle *h);
 
 #endif

@@ -3,7 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codec.h"
 #include "relay/native.h"
+
+enum { NAME_TEXT = 120 }; /* of a group's name in the log */
 
 enum {
     ASKED_MIN = 8,
@@ -466,14 +469,10 @@ static int asked_grow(struct relay_native_session *s)
     return 0;
 }
 
-/* The token that the answers to this frame carry; 0 when nobody wants to know. */
-static int want_answer(struct relay_native_session *s, const struct relay_native_head *head,
-                       uint32_t n, uint64_t *token)
+/* SETTLED is owed for this frame, after n answers of the engine, which carry the token. */
+static int owe_answer(struct relay_native_session *s, const struct relay_native_head *head,
+                      uint32_t n, uint64_t *token)
 {
-    *token = 0;
-    if (!(head->flags & RELAY_N_WANT)) {
-        return 0;
-    }
     if (s->asked_n == s->asked_cap && asked_grow(s) < 0) {
         return -ENOMEM;
     }
@@ -481,6 +480,14 @@ static int want_answer(struct relay_native_session *s, const struct relay_native
     *asked_at(s, s->asked_n++) =
         (struct relay_native_asked){.group = head->group, .left = n, .seq = head->seq};
     return 0;
+}
+
+/* The token that the answers to this frame carry; 0 when nobody wants to know. */
+static int want_answer(struct relay_native_session *s, const struct relay_native_head *head,
+                       uint32_t n, uint64_t *token)
+{
+    *token = 0;
+    return head->flags & RELAY_N_WANT ? owe_answer(s, head, n, token) : 0;
 }
 
 static enum relay_settle how_of(const struct relay_native_head *head, uint32_t ms)
@@ -552,4 +559,27 @@ void relay_native_settled(struct relay_conn *c, uint64_t count, int status)
     }
     memcpy(p, frame, n);
     relay_conn_output(c);
+}
+
+/* --- administration --------------------------------------------------------------------------- */
+
+void relay_native_purge(struct relay_conn *c, struct relay_handle *h,
+                        const struct relay_native_head *head)
+{
+    struct relay_native_session *s = h->session;
+    char name[NAME_TEXT];
+    uint64_t token;
+    if (owe_answer(s, head, 1, &token) < 0) {
+        relay_native_no_memory(c);
+        return;
+    }
+    if (!relay_conn_may(c, h->group->name, h->group->len, RELAY_MAY_ADMIN)) {
+        relay_native_settled(c, token, NK_EAUTH);
+        return;
+    }
+    nk_audit(c->hub->log, "relay", NK_LOG_WARN, "admin.purge", c->peer, "'%s' purges group '%s'",
+             c->identity, nk_escape(name, sizeof(name), h->group->name, h->group->len));
+    if (relay_engine_purge(c->hub->conf.engine, s->member, h->group, token) < 0) {
+        relay_native_no_memory(c);
+    }
 }

@@ -86,6 +86,8 @@ static struct relay_native_action alive(struct relay_native *p, const struct rel
     case RELAY_N_NACK:
     case RELAY_N_EXTEND:
         return act(RELAY_NDO_SETTLE);
+    case RELAY_N_PURGE:
+        return act(RELAY_NDO_PURGE);
     case RELAY_N_PING:
         return act(RELAY_NDO_PING);
     case RELAY_N_PONG:

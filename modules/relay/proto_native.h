@@ -40,6 +40,7 @@ enum relay_native_do {
     RELAY_NDO_OBJECT, /* BROADCAST, ITEM: relay_lane_take, then the engine */
     RELAY_NDO_CREDIT, /* CREDIT, DRAIN */
     RELAY_NDO_SETTLE, /* ACK, NACK, EXTEND */
+    RELAY_NDO_PURGE,  /* empty the group, for who may; answer with SETTLED */
     RELAY_NDO_PING,   /* answer with PONG */
     RELAY_NDO_NOTHING, /* PONG */
     RELAY_NDO_LEAVE,   /* GOAWAY: finish what is under way, then end */

@@ -75,6 +75,7 @@
     X(WINDOW,     0x19, NO,   0x00, 8,   8,                               GROUP)                   \
     X(DELIVERIES, 0x1a, NO,   0x00, 4,   4,                               GROUP | SEQ | NOTZERO)   \
     X(SETTLED,    0x1b, NO,   0x00, 4,   4,                               GROUP | SEQ)             \
+    X(PURGE,      0x1c, 0x00, NO,   0,   0,                               GROUP | SEQ)             \
     X(PING,       0x1e, 0x00, 0x00, 0,   RELAY_NATIVE_ECHO,               0)                       \
     X(PONG,       0x1f, 0x00, 0x00, 0,   RELAY_NATIVE_ECHO,               0)                       \
     X(GOAWAY,     0x20, 0x00, 0x00, 4,   4 + RELAY_NATIVE_REASON,         0)

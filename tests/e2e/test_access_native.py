@@ -33,6 +33,10 @@ identity = bob
 identity = worker
 match = jobs.*
 allow = consume
+[acl foreman]
+identity = worker
+match = jobs.mine
+allow = admin
 [acl boss]
 identity = default
 match = *
@@ -158,6 +162,21 @@ def test_rotation(world, programs):
     alice.proc.stdin.write(b"after\n")
     alice.proc.stdin.close()
     assert alice.wait() == 0, alice.stderr()
+
+
+def test_who_may_purge(world):
+    peer = native.Peer(world.tls("worker"))
+    groups = {name: peer.open(name).group for name in ("jobs.a", "jobs.mine")}
+    for name in groups:
+        succeeded(world.run("produce", "--to", name, "--text", "x", *world.password("alice")))
+    assert peer.purge(groups["jobs.a"]) == native.DENIED
+    world.relay.program.wait_line(r"'worker' may not admin in group 'jobs\.a'.*event=acl\.deny")
+    assert peer.purge(groups["jobs.mine"]) == native.OK
+    world.relay.program.wait_line(r"'worker' purges group 'jobs\.mine'.*event=admin\.purge")
+    assert len(peer.drain(groups["jobs.a"])) == 1
+    assert peer.drain(groups["jobs.mine"]) == []
+    peer.send(native.PURGE, group=0xFFFF, seq=1)
+    assert peer.closed() == native.PROTOCOL
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])

@@ -11,7 +11,7 @@ import struct
 HELLO, CHALLENGE, AUTH, WELCOME, OPEN, OPENED, CLOSE = 1, 2, 3, 4, 5, 6, 7
 BROADCAST, ITEM, CREDIT, DRAIN, DRAINED = 0x10, 0x11, 0x12, 0x13, 0x14
 ACK, NACK, EXTEND, RECEIPT, WINDOW, DELIVERIES, SETTLED = 0x15, 0x16, 0x17, 0x18, 0x19, 0x1A, 0x1B
-PING, PONG, GOAWAY = 0x1E, 0x1F, 0x20
+PURGE, PING, PONG, GOAWAY = 0x1C, 0x1E, 0x1F, 0x20
 
 MORE, META, RETAINED, REDELIVERED = 0x01, 0x02, 0x10, 0x20
 WANT = MEMBER = 0x01
@@ -198,6 +198,14 @@ class Peer:
         head = b"" if kind == ACK else struct.pack("<I", ms)
         number = next(self.requests)
         self.send(kind, head + ranges(*pairs), group=group, seq=number, flags=WANT)
+        f = self.expect(SETTLED)
+        assert f.seq == number
+        return struct.unpack("<i", f.payload)[0]
+
+    def purge(self, group):
+        """Empty the group; the status that comes back."""
+        number = next(self.requests)
+        self.send(PURGE, group=group, seq=number)
         f = self.expect(SETTLED)
         assert f.seq == number
         return struct.unpack("<i", f.payload)[0]
