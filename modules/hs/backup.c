@@ -326,23 +326,24 @@ int hs_backup_seal(const struct hs_backup *b, const struct nk_secret *password,
 {
     struct header h = {.cost = *cost};
     struct nk_secret key = {0};
-    struct nk_buf clear;
+    struct nk_buf clear, sealed;
     uint8_t *box = NULL;
     nk_buf_init_secret(&clear, HS_BACKUP_MAX - HEADER - crypto_secretbox_MACBYTES);
+    nk_buf_init(&sealed, HS_BACKUP_MAX - HEADER); /* its own: libsodium wants it aligned */
     nk_random(h.salt, sizeof(h.salt));
     nk_random(h.nonce, sizeof(h.nonce));
     int rc = hs_backup_encode(b, &clear);
-    const size_t n = nk_buf_len(&clear), sealed = n + crypto_secretbox_MACBYTES;
+    const size_t n = nk_buf_len(&clear);
+    rc = rc < 0 ? rc : nk_buf_reserve(&sealed, n + crypto_secretbox_MACBYTES, &box);
     rc = rc < 0 ? nk_fail_sys(diag, rc, "backup") : make_key(&key, &h, password, diag);
-    if (rc == 0 &&
-        ((rc = put_header(out, &h)) < 0 || (rc = nk_buf_reserve(out, sealed, &box)) < 0)) {
-        nk_fail_sys(diag, rc, "backup");
-    }
     if (rc == 0) {
         (void)crypto_secretbox_easy(box, nk_buf_ptr(&clear), n, h.nonce, key.data);
-        nk_buf_commit(out, sealed);
+        rc = put_header(out, &h);
+        rc = rc < 0 ? rc : nk_buf_put(out, box, n + crypto_secretbox_MACBYTES);
+        rc = rc < 0 ? nk_fail_sys(diag, rc, "backup") : 0;
     }
     nk_secret_clear(&key);
+    nk_buf_clear(&sealed);
     nk_buf_clear(&clear);
     return rc;
 }
@@ -352,28 +353,21 @@ int hs_backup_open(const void *p, size_t n, const struct nk_secret *password, st
 {
     struct header h;
     struct nk_secret key = {0};
-    struct nk_buf clear;
-    uint8_t *text = NULL;
+    struct nk_buf box; /* a copy: libsodium wants it aligned, and decrypts it in place */
     int rc =
         n > HS_BACKUP_MAX ? nk_fail_sys(diag, NK_ETOOBIG, "backup") : read_header(p, n, &h, diag);
     if (rc < 0) {
         return rc;
     }
-    const uint8_t *box = (const uint8_t *)p + HEADER;
-    const size_t sealed = n - HEADER, len = sealed - crypto_secretbox_MACBYTES;
-    nk_buf_init_secret(&clear, HS_BACKUP_MAX);
-    rc = make_key(&key, &h, password, diag);
-    if (rc == 0 && (rc = nk_buf_reserve(&clear, len + 1, &text)) < 0) {
-        nk_fail_sys(diag, rc, "backup");
-    }
-    if (rc == 0 && crypto_secretbox_open_easy(text, box, sealed, h.nonce, key.data) != 0) {
+    nk_buf_init_secret(&box, HS_BACKUP_MAX);
+    rc = nk_buf_put(&box, (const uint8_t *)p + HEADER, n - HEADER);
+    rc = rc < 0 ? nk_fail_sys(diag, rc, "backup") : make_key(&key, &h, password, diag);
+    uint8_t *text = nk_buf_ptr(&box);
+    if (rc == 0 && crypto_secretbox_open_easy(text, text, n - HEADER, h.nonce, key.data) != 0) {
         rc = nk_fail(diag, NK_EAUTH, "backup: the password is wrong or the file is damaged");
     }
-    rc = rc < 0 ? rc : hs_backup_decode(text, len, out, diag);
-    if (text) {
-        nk_wipe(text, len);
-    }
+    rc = rc < 0 ? rc : hs_backup_decode(text, n - HEADER - crypto_secretbox_MACBYTES, out, diag);
     nk_secret_clear(&key);
-    nk_buf_clear(&clear);
+    nk_buf_clear(&box);
     return rc;
 }

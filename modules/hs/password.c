@@ -55,7 +55,7 @@ static int read_line(int tty, char *line, size_t max, size_t *len)
             return -errno;
         }
         if (got == 0) {
-            return NK_EUSAGE; /* the end: nobody wants to give one */
+            return -ECANCELED; /* the end: nobody wants to give one */
         }
         if (c == '\n') {
             *len = n;

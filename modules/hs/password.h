@@ -38,7 +38,8 @@ struct hs_password_conf {
 /*
  * hs_password_get - the password into guarded memory. A new one must have HS_PASSWORD_MIN
  * characters, and the terminal asks for it twice. NK_EUSAGE without a source (no terminal, or
- * no_input), for an empty or short one, and after three tries; other errors as nk_file_read_secret.
+ * no_input), for an empty or short one, and after three tries; -ECANCELED when the terminal gives
+ * an end of file; other errors as nk_file_read_secret.
  */
 int hs_password_get(const struct hs_password_conf *c, bool is_new, bool no_input,
                     struct nk_secret *out, struct nk_diag *diag);
