@@ -139,6 +139,13 @@ static int parse_arti(struct hs_auth_client *c, const struct nk_buf *text, struc
     return rc;
 }
 
+/* It says nothing about the file: a good one must not be taken for broken, and its service for
+ * open. */
+static bool is_ours(int rc)
+{
+    return rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE || rc == -EIO;
+}
+
 /* Fill in key or problem. */
 static int parse_client(const struct reading *r, struct hs_auth_client *c)
 {
@@ -155,8 +162,8 @@ static int parse_client(const struct reading *r, struct hs_auth_client *c)
     if (rc == 0 && r->a->kind == HS_AUTH_ARTI && !hs_slug_ok(c->name, strlen(c->name))) {
         rc = hs_slug_check("name", c->name, &why);
     }
-    if (rc == 0) {
-        return 0;
+    if (rc == 0 || is_ours(rc)) {
+        return rc;
     }
     c->problem = strdup(why.text);
     hs_find_diag(r->findings, c->enabled ? HS_WARNING : HS_NOTE, c->path, NULL, &why);
@@ -186,7 +193,7 @@ static int add_file(const struct reading *r, const char *name, size_t len, const
     struct hs_auth_client *v = rc < 0 ? NULL : realloc(l->v, (l->n + 1) * sizeof(*v));
     if (!v) {
         client_clear(&c);
-        return nk_fail(r->diag, -ENOMEM, "out of memory");
+        return nk_fail_sys(r->diag, rc < 0 ? rc : -ENOMEM, "cannot read %s", path);
     }
     l->v = v;
     l->v[l->n++] = c;

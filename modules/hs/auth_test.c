@@ -13,6 +13,7 @@
 
 #include "base/secret.h"
 #include "hs/auth.h"
+#include "torture.h"
 
 int nk_test_hs_auth(void);
 
@@ -494,6 +495,53 @@ static void wrong_directories(void **state)
     assert_false(there(f, HS_AUTH_DIR));
 }
 
+/* --- without memory --------------------------------------------------------------------------- */
+
+enum { WRONG = 1, SOME = 5 /* each change waits for the disk */ };
+
+static void delete_clients(const struct fixture *f)
+{
+    static const char *const names[] = {HS_AUTH_DIR "/alice.auth", HS_AUTH_DIR "/bob.auth",
+                                        HS_AUTH_DIR "/" HS_AUTH_LOCK ".auth",
+                                        HS_AUTH_DISABLED_DIR "/alice.auth"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        unlink(path_of(f, names[i]));
+    }
+}
+
+static int change_clients(void *arg)
+{
+    struct fixture *f = arg;
+    uint8_t bob[HS_PUBLIC_KEY] = {11};
+    struct hs_findings findings = {0};
+    nk_torture_pause();
+    delete_clients(f);
+    puts_file(f, HS_AUTH_DIR "/alice.auth", LINE_A);
+    nk_torture_resume();
+    int rc = hs_auth_open_ctor(&f->a, f->dir, HS_AUTH_CHANGE, &f->diag);
+    rc = rc < 0 ? rc : hs_auth_import(&f->a, "bob", bob, &f->diag);
+    rc = rc < 0 ? rc : hs_auth_disable(&f->a, "alice", &f->diag);
+    rc = rc < 0 ? rc : hs_auth_remove(&f->a, "bob", &f->diag);
+    hs_auth_close(&f->a);
+    /* wherever it stopped, the service is not open */
+    nk_torture_pause();
+    bool closed = hs_auth_open_ctor(&f->a, f->dir, HS_AUTH_READ, &f->diag) == 0 &&
+                  hs_auth_list_read(&f->l, &f->a, &findings, &f->diag) == 0 && f->l.restricted;
+    hs_auth_list_clear(&f->l);
+    hs_findings_clear(&findings);
+    hs_auth_close(&f->a);
+    nk_torture_resume();
+    return closed ? rc : WRONG;
+}
+
+static void changes_without_memory(void **state)
+{
+    struct fixture *f = *state;
+    puts_file(f, "hostname", "x\n");
+    make_dir(f, HS_AUTH_DIR);
+    assert_true(nk_torture_sparse(change_clients, f, SOME) > 1);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
 
 int nk_test_hs_auth(void)
@@ -518,6 +566,7 @@ int nk_test_hs_auth(void)
         TEST(arti_is_stricter),
         TEST(services_and_key_dirs),
         TEST(wrong_directories),
+        TEST(changes_without_memory),
     };
     return cmocka_run_group_tests_name("hs/auth", tests, NULL, NULL);
 }
