@@ -477,6 +477,9 @@ static void no_login(struct relay_client *c)
     (void)nk_fail(&why, -ETIMEDOUT, "%s: no login within %llu s (%s)", c->conf->where,
                   (unsigned long long)(ms / 1000),
                   c->state == CLIENT_DIAL ? "still connecting" : "connected");
+    if (c->state != CLIENT_DIAL) {
+        nk_hint(&why, "is this a relay's address, and do both sides agree on TLS (--connection)?");
+    }
     client_fail(c, &why, false);
 }
 

@@ -210,7 +210,9 @@ static void on_end(void *owner, int status, const struct nk_diag *why)
 static void on_stop(void *owner, bool timed_out)
 {
     struct bench *x = owner;
-    if (timed_out) {
+    if (timed_out && x->phase == BENCH_CONNECT) {
+        fail(x, -ETIMEDOUT, "no connection to the relay in time (do both sides agree on TLS?)");
+    } else if (timed_out) {
         fail(x, -ETIMEDOUT, "not everything arrived in time");
     } else {
         relay_endpoint_end(&x->session, NK_EXIT_SIGNAL + x->session.signum, NULL);

@@ -8,11 +8,10 @@
 /* clang-format off */
 #define SHARED_ROWS                                                                                \
     {.name = "group", .type = NK_OPT_STRING, ROW(group), .arg = "GROUP", .flags = NK_OPT_REPEAT,   \
-     .help = "Group to join; may be repeated"},                                                    \
+     .help = "Group to join"},                                                                     \
     {.name = "notify", .type = NK_OPT_STRING, ROW(notify), .arg = "GROUP[=N]",                     \
      .flags = NK_OPT_REPEAT,                                                                       \
-     .help = "Group to join and to ask for N produced objects of, now there or later; may be "     \
-             "repeated"},                                                                          \
+     .help = "Group to join and to ask for N produced objects of, now there or later"},            \
     {.name = "queue-items", .type = NK_OPT_INT, ROW(queue_items), .arg = "N", .def = "100000",     \
      .max = INT64_MAX, .flags = NK_OPT_RELOAD,                                                     \
      .help = "Objects that may wait for commands: beyond it the oldest broadcasts are dropped, "   \

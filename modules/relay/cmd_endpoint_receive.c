@@ -21,7 +21,7 @@ static const struct nk_opt opts[] = {
      .offset = NK_FIELD(struct receive_conf, group),
      .arg = "GROUP",
      .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,
-     .help = "Group to join; may be repeated"},
+     .help = "Group to join"},
     RELAY_ENDPOINT_FORMAT_ROW(struct receive_conf),
     RELAY_ENDPOINT_DIR_ROW(struct receive_conf),
     {.name = "notify",

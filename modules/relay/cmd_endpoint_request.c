@@ -50,7 +50,7 @@ static const struct nk_opt opts[] = {
      .offset = NK_FIELD(struct request_conf, header),
      .arg = "NAME=VALUE",
      .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,
-     .help = "A header of the request; may be repeated"},
+     .help = "A header of the request"},
     {.name = "reply-to",
      .type = NK_OPT_STRING,
      .offset = NK_FIELD(struct request_conf, reply_to),

@@ -9,6 +9,9 @@
 
 static int check_group(const char *name, size_t n, struct nk_diag *diag)
 {
+    if (n == 0) {
+        return nk_fail(diag, NK_EUSAGE, "the name of a group is empty");
+    }
     if (n > ENDPOINT_GROUP_MAX) {
         return nk_fail(diag, NK_EUSAGE, "the name of a group is longer than %d bytes",
                        ENDPOINT_GROUP_MAX);

@@ -43,7 +43,6 @@ static void test_parse(void **state)
     one("a=", "a=", 1);
     one("a=-", "a=-", 1);
     one("a=1x", "a=1x", 1);
-    one("=5", "", 5); /* the empty name is a group like any other */
     one("caf\xc3\xa9 au lait", "caf\xc3\xa9 au lait", 1);
 }
 
@@ -51,7 +50,8 @@ static void test_refused(void **state)
 {
     (void)state;
     static const char *const zero = "g=0", *const many = "g=1001", *const few = "g=-2",
-                             *const huge = "g=99999999999999999999", *const bytes = "\xff";
+                             *const huge = "g=99999999999999999999", *const bytes = "\xff",
+                             *const empty = "", *const nameless = "=5";
     static const char *const twice[] = {"g", "h", "g=2"};
     char longname[ENDPOINT_GROUP_MAX + 2];
     const char *p = longname;
@@ -60,6 +60,8 @@ static void test_refused(void **state)
     refused(&few, 1, -1, MAX);
     refused(&huge, 1, -1, MAX);
     refused(&bytes, 1, -1, MAX);
+    refused(&empty, 1, -1, MAX); /* the native wire has no empty names */
+    refused(&nameless, 1, -1, MAX);
     refused(twice, 3, -1, MAX);
     const char *const number = "g=2";
     refused(&number, 1, -1, -1); /* a broadcast takes no number */

@@ -63,7 +63,7 @@ static const char *const as_choices[] = {"auto", "bytes", "str", "pickle", NULL}
          .offset = NK_FIELD(struct relay_endpoint_send_conf, header),                              \
          .arg = "NAME=VALUE",                                                                      \
          .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,                                                 \
-         .help = "A header of the objects; may be repeated (native wire)"},                        \
+         .help = "A header of the objects (native wire)"},                                         \
         {.name = "reply-to",                                                                       \
          .type = NK_OPT_STRING,                                                                    \
          .offset = NK_FIELD(struct relay_endpoint_send_conf, reply_to),                            \
@@ -90,10 +90,10 @@ static const char *const as_choices[] = {"auto", "bytes", "str", "pickle", NULL}
          .help = "With --name: end when the daemon has the objects, do not wait for the relay"},   \
         RELAY_ENDPOINT_ROWS, NK_OPT_END
 
-const struct nk_opt relay_endpoint_broadcast_opts[] = {SEND_ROWS(
-    "GROUP", "Group whose members get the object, now or when they join; may be repeated")};
-const struct nk_opt relay_endpoint_produce_opts[] = {SEND_ROWS(
-    "GROUP[=N]", "Group whose queue gets the object, N times (default 1); may be repeated")};
+const struct nk_opt relay_endpoint_broadcast_opts[] = {
+    SEND_ROWS("GROUP", "Group whose members get the object, now or when they join")};
+const struct nk_opt relay_endpoint_produce_opts[] = {
+    SEND_ROWS("GROUP[=N]", "Group whose queue gets the object, N times (default 1)")};
 
 struct sender {
     struct relay_endpoint_session session;

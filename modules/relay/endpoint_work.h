@@ -33,7 +33,7 @@ struct relay_endpoint_work_conf {
      .offset = NK_FIELD(struct relay_endpoint_work_conf, group),                                   \
      .arg = "GROUP",                                                                               \
      .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,                                   \
-     .help = "Group whose objects are worked on; may be repeated"},                                \
+     .help = "Group whose objects are worked on"},                                                 \
         {.name = "exec",                                                                           \
          .type = NK_OPT_STRING,                                                                    \
          .offset = NK_FIELD(struct relay_endpoint_work_conf, exec),                                \

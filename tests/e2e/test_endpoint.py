@@ -195,6 +195,9 @@ def test_bad_input_of_senders(relay, work):
     check_error(endpoint(relay, "produce", "--to", "g=0", "--text", "x"), 2, "g=0")
     check_error(endpoint(relay, "produce", "--to", "g", "--to", "g=2", "--text", "x"), 2, "twice")
     check_error(endpoint(relay, "produce", "--text", "x"), 2, "--to")
+    check_error(endpoint(relay, "produce", "--to", "", "--text", "x"), 2, "empty")
+    check_error(endpoint(relay, "receive", "--group", ""), 2, "empty")
+    check_error(endpoint(relay, "notify", "=3"), 2, "empty")
 
 
 # --- receive -----------------------------------------------------------------------------------------
