@@ -165,6 +165,21 @@ static int detect(const struct hs_place *p, enum hs_place_kind *out, struct nk_d
     return rc;
 }
 
+/* tor does not know of the group that arti lets count as the user (measured: 0750 of root and group
+ * root). */
+static void judge_place(struct hs_check *c, const struct hs_place *p, enum hs_place_kind kind)
+{
+    bool tors = kind == HS_PLACE_SERVICE || kind == HS_PLACE_CLIENTS;
+    size_t before = c->l->n;
+    hs_trust_place(&c->trust, p, c->l);
+    if (tors && !c->trust.off && c->l->n == before && (p->mode & (S_IRWXG | S_IRWXO)) != 0) {
+        hs_find(c->l, HS_WARNING, p->path, "mode", "%04o: tor does not start with it%s",
+                (unsigned)p->mode,
+                kind == HS_PLACE_SERVICE ? ", unless HiddenServiceDirGroupReadable is set" : "");
+        hs_find_remedy(c->l, "chmod go-rwx %s", p->path);
+    }
+}
+
 static int check_dir(struct hs_check *c, struct hs_place *p, enum hs_place_kind kind, bool fix,
                      struct nk_diag *diag)
 {
@@ -181,7 +196,7 @@ static int check_dir(struct hs_check *c, struct hs_place *p, enum hs_place_kind 
     hs_trust_init(&c->trust, p);
     c->trust.fix = fix;
     hs_trust_above(&c->trust, p, c->l);
-    hs_trust_place(&c->trust, p, c->l);
+    judge_place(c, p, kind);
     switch (kind) {
     case HS_PLACE_SERVICE:
         rc = hs_check_service(c, p, diag);

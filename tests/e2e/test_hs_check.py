@@ -153,6 +153,15 @@ def test_modes(service, tor):
         pass
 
 
+def test_own_group_is_nobodys_friend_for_tor(service, tor):
+    path, _ = service
+    if os.geteuid() != 0:
+        missing_peer("root, whose own group everybody has")
+    path.chmod(0o750)
+    assert has(check(path), "warning", "service", "0750: tor does not start")
+    assert tor.dies(services=[path]).status == 1
+
+
 def test_daemons_directory_as_root(service, tor):
     path, _ = service
     if os.geteuid() != 0:
