@@ -49,9 +49,9 @@ struct relay_out_piece {
 struct relay_out {
     struct relay_out_pool *pool;
     struct relay_out_chunk *first, *last;
-    uint32_t first_off;            /* bytes of the first chunk that were consumed */
     struct relay_out_piece *piece; /* ring; cap is a power of two */
     uint32_t head, n, cap;
+    uint32_t first_off;                           /* bytes of the first chunk that were consumed */
     struct relay_out_chunk *urgent, *urgent_last; /* bytes of the urgent lane */
     uint32_t urgent_off;
     bool begun;  /* of the first piece, some bytes are gone */
