@@ -16,7 +16,8 @@ enum {
     NO_ACCESS = 077, /* bits that others must not have: on the directory of keys */
     NO_WRITE = 022,  /* elsewhere */
     GROUP = 070,
-    NO_GROUP = -1
+    NO_GROUP = -1,
+    ENTRY_MAX = 4096 /* bytes of an entry of passwd or group */
 };
 
 /* --- who ------------------------------------------------------------------------------------- */
@@ -39,19 +40,22 @@ static bool is_switched_off(void)
     return false;
 }
 
-/* The group called like the user, if the user is in it. */
+/* The group called like the user, if the user is in it; an entry larger than the buffers is none.
+ * (The functions without _r keep memory of their own.) */
 static gid_t own_group(uid_t uid)
 {
-    const struct passwd *user = getpwuid(uid);
-    const struct group *group = user ? getgrnam(user->pw_name) : NULL;
-    if (!group) {
+    char user_text[ENTRY_MAX], group_text[ENTRY_MAX];
+    struct passwd user, *u = NULL;
+    struct group group, *g = NULL;
+    if (getpwuid_r(uid, &user, user_text, sizeof(user_text), &u) != 0 || !u ||
+        getgrnam_r(u->pw_name, &group, group_text, sizeof(group_text), &g) != 0 || !g) {
         return (gid_t)NO_GROUP;
     }
-    bool member = user->pw_gid == group->gr_gid;
-    for (char **name = group->gr_mem; !member && *name; name++) {
-        member = strcmp(*name, user->pw_name) == 0;
+    bool member = u->pw_gid == g->gr_gid;
+    for (char **name = g->gr_mem; !member && *name; name++) {
+        member = strcmp(*name, u->pw_name) == 0;
     }
-    return member ? group->gr_gid : (gid_t)NO_GROUP;
+    return member ? g->gr_gid : (gid_t)NO_GROUP;
 }
 
 void hs_trust_init(struct hs_trust *t, const struct hs_place *p)
