@@ -66,12 +66,17 @@ bool hs_fe_equal(const struct hs_fe *a, const struct hs_fe *b)
     return memcmp(&x, &y, sizeof(x)) == 0;
 }
 
+void hs_fe_mul(struct hs_fe *out, const struct hs_fe *a, const struct hs_fe *b)
+{
+    hs_fe_mul_inline(out, a, b);
+}
+
 /* out = a^(2^n) */
 static void square_times(struct hs_fe *out, const struct hs_fe *a, unsigned n)
 {
     *out = *a;
     while (n-- > 0) {
-        hs_fe_sq(out, out);
+        hs_fe_mul_inline(out, out, out);
     }
 }
 

@@ -101,8 +101,11 @@ static inline void hs_fe_carry(struct hs_fe *out, const struct hs_fe *a)
 
 /* hs_fe_mul - limbs of both below 2^54 (then no sum passes 2^115 and no carry 2^64). out may be a
  * or b. The result is reduced as hs_fe_carry gives it. */
+void hs_fe_mul(struct hs_fe *out, const struct hs_fe *a, const struct hs_fe *b);
+
+/* hs_fe_mul_inline - the same where the call would count: in the innermost loops. */
 static inline __attribute__((always_inline)) void
-hs_fe_mul(struct hs_fe *out, const struct hs_fe *a, const struct hs_fe *b)
+hs_fe_mul_inline(struct hs_fe *out, const struct hs_fe *a, const struct hs_fe *b)
 {
     const uint64_t a0 = a->v[0], a1 = a->v[1], a2 = a->v[2], a3 = a->v[3], a4 = a->v[4];
     const uint64_t b0 = b->v[0], b1 = b->v[1], b2 = b->v[2], b3 = b->v[3], b4 = b->v[4];

@@ -41,20 +41,34 @@ struct step {
     struct lane dxdy;
 };
 
+/* Products outside of the inner loop: once per block and centre a call is cheap, their code is not.
+ */
+LANE_FN __attribute__((noinline)) void step_mul(struct lane *out, const struct lane *a,
+                                                const struct lane *b)
+{
+    lane_mul(out, a, b);
+}
+
+LANE_FN __attribute__((noinline)) void step_mul1(struct lane *out, const struct lane *a,
+                                                 const struct hs_fe *b)
+{
+    lane_mul1(out, a, b);
+}
+
 /* What follows from x, y and iy. */
 LANE_FN void group_derive(struct group *g)
 {
     struct lane yy, t;
     const struct hs_fe one = HS_FE_ONE;
-    lane_mul(&yy, &g->y, &g->y);
+    step_mul(&yy, &g->y, &g->y);
     lane_set1(&t, &one);
     lane_sub(&g->c, &yy, &t);
     lane_carry(&g->c);
-    lane_mul1(&t, &yy, &hs_point_d);
+    step_mul1(&t, &yy, &hs_point_d);
     lane_add1(&t, &t, &one);
     lane_carry(&t);
-    lane_mul(&t, &t, &g->x);
-    lane_mul(&g->r, &t, &g->iy);
+    step_mul(&t, &t, &g->x);
+    step_mul(&g->r, &t, &g->iy);
 }
 
 LANE_FN void set_centre(void *state, unsigned i, const struct hs_point *p)
@@ -76,37 +90,37 @@ LANE_FN void step_begin(struct step *st, struct lane *product, const struct grou
 {
     struct lane a, b, one1;
     const struct hs_fe one = HS_FE_ONE;
-    lane_mul1(&a, &g->x, &t->step.y);
-    lane_mul1(&b, &g->y, &t->step.x);
+    step_mul1(&a, &g->x, &t->step.y);
+    step_mul1(&b, &g->y, &t->step.x);
     lane_add(&st->nx, &a, &b);
     lane_carry(&st->nx);
-    lane_mul1(&a, &g->y, &t->step.y);
-    lane_mul1(&b, &g->x, &t->step.x);
+    step_mul1(&a, &g->y, &t->step.y);
+    step_mul1(&b, &g->x, &t->step.x);
     lane_add(&st->ny, &a, &b);
     lane_carry(&st->ny);
-    lane_mul(&a, &g->x, &g->y);
-    lane_mul1(&a, &a, &t->step_dxy);
+    step_mul(&a, &g->x, &g->y);
+    step_mul1(&a, &a, &t->step_dxy);
     lane_add1(&st->dx, &a, &one);
     lane_carry(&st->dx);
     lane_set1(&one1, &one);
     lane_sub(&st->dy, &one1, &a);
     lane_carry(&st->dy);
-    lane_mul(&st->dxdy, &st->dx, &st->dy);
-    lane_mul(product, &st->dxdy, &st->ny);
+    step_mul(&st->dxdy, &st->dx, &st->dy);
+    step_mul(product, &st->dxdy, &st->ny);
 }
 
 /* inv = 1 / the product of step_begin. */
 LANE_FN void step_end(struct group *g, const struct step *st, const struct lane *inv)
 {
     struct lane idx, idy, iny, t;
-    lane_mul(&t, &st->dy, &st->ny);
-    lane_mul(&idx, &t, inv);
-    lane_mul(&t, &st->dx, &st->ny);
-    lane_mul(&idy, &t, inv);
-    lane_mul(&iny, &st->dxdy, inv);
-    lane_mul(&g->x, &st->nx, &idx);
-    lane_mul(&g->y, &st->ny, &idy);
-    lane_mul(&g->iy, &st->dy, &iny);
+    step_mul(&t, &st->dy, &st->ny);
+    step_mul(&idx, &t, inv);
+    step_mul(&t, &st->dx, &st->ny);
+    step_mul(&idy, &t, inv);
+    step_mul(&iny, &st->dxdy, inv);
+    step_mul(&g->x, &st->nx, &idx);
+    step_mul(&g->y, &st->ny, &idy);
+    step_mul(&g->iy, &st->dy, &iny);
     group_derive(g);
 }
 
@@ -115,18 +129,18 @@ LANE_FN void lane_power(struct lane *out, const struct lane *a, unsigned n, cons
 {
     struct lane t = *a;
     while (n-- > 0) {
-        lane_mul(&t, &t, &t);
+        step_mul(&t, &t, &t);
     }
-    lane_mul(out, &t, b);
+    step_mul(out, &t, b);
 }
 
 /* 1/a = a^(p-2), with the usual chain of 254 squarings and 11 multiplications. */
 LANE_FN void lane_invert(struct lane *out, const struct lane *a)
 {
     struct lane a2, a9, a11, x5, x10, x20, x40, x50, x100, t;
-    lane_mul(&a2, a, a);
+    step_mul(&a2, a, a);
     lane_power(&a9, &a2, 2, a);
-    lane_mul(&a11, &a9, &a2);
+    step_mul(&a11, &a9, &a2);
     lane_power(&x5, &a11, 1, &a9); /* x_n = a^(2^n - 1) */
     lane_power(&x10, &x5, 5, &x5);
     lane_power(&x20, &x10, 10, &x10);
@@ -144,12 +158,12 @@ LANE_FN void invert_all(struct lane all[GROUPS])
     struct lane before[GROUPS], u, t;
     before[0] = all[0];
     for (unsigned i = 1; i < GROUPS; i++) {
-        lane_mul(&before[i], &before[i - 1], &all[i]);
+        step_mul(&before[i], &before[i - 1], &all[i]);
     }
     lane_invert(&u, &before[GROUPS - 1]);
     for (unsigned i = GROUPS; i-- > 1;) {
-        lane_mul(&t, &u, &before[i - 1]);
-        lane_mul(&u, &u, &all[i]);
+        step_mul(&t, &u, &before[i - 1]);
+        step_mul(&u, &u, &all[i]);
         all[i] = t;
     }
     all[0] = u;

@@ -12,12 +12,12 @@ struct lane {
 
 static inline void lane_mul(struct lane *o, const struct lane *a, const struct lane *b)
 {
-    hs_fe_mul(&o->n, &a->n, &b->n);
+    hs_fe_mul_inline(&o->n, &a->n, &b->n);
 }
 
 static inline void lane_mul1(struct lane *o, const struct lane *a, const struct hs_fe *b)
 {
-    hs_fe_mul(&o->n, &a->n, b);
+    hs_fe_mul_inline(&o->n, &a->n, b);
 }
 
 static inline void lane_add(struct lane *o, const struct lane *a, const struct lane *b)
