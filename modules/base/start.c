@@ -21,6 +21,12 @@
 enum { TAG_RELR_SIZE = 35, TAG_RELR = 36 }; /* gABI; not in every elf.h */
 enum { PLACES = 63 };                       /* pointers that an odd word speaks of */
 
+/* The pointer at an address. */
+static inline __attribute__((always_inline)) void add(uintptr_t place, uintptr_t base)
+{
+    *(uintptr_t *)place += base;
+}
+
 /* Called by nk_start below only. */
 void nk_start_relocate(const Elf64_Dyn *dynamic, uintptr_t base);
 
@@ -36,19 +42,20 @@ __attribute__((used, no_stack_protector)) void nk_start_relocate(const Elf64_Dyn
             words = dynamic->d_un.d_val / sizeof(*word);
         }
     }
-    uintptr_t *place = NULL;
-    for (; words > 0; word++, words--) {
+    uintptr_t place = base;
+    for (; word && words > 0; word++, words--) {
         if (!(*word & 1)) {
-            place = (uintptr_t *)(base + *word);
-            *place++ += base;
+            place = base + *word;
+            add(place, base);
+            place += sizeof(uintptr_t);
             continue;
         }
         for (size_t i = 0; i < PLACES; i++) {
             if (*word >> (i + 1) & 1) {
-                place[i] += base;
+                add(place + i * sizeof(uintptr_t), base);
             }
         }
-        place += PLACES;
+        place += PLACES * sizeof(uintptr_t);
     }
 }
 

@@ -84,14 +84,13 @@ static void on_done(void *owner, uint64_t token, int status)
 {
     struct side *s = owner;
     s->pending--;
-    if (token > SETTLED) {
-        struct one *one = &s->o[token - SETTLED - 1];
-        need(status == 0);
-        one->where = GONE;
-    } else if (token > 1) {
-        need(status == 0);
-        s->o[token - 2].where = STORED;
+    if (token <= 1) {
+        return; /* of an operation without an object */
     }
+    bool settled = token > SETTLED;
+    uint64_t number = settled ? token - SETTLED - 1 : token - 2;
+    need(status == 0 && number < s->n);
+    s->o[number].where = settled ? GONE : STORED;
 }
 
 static const struct relay_member_ops ops = {.deliver = on_deliver, .done = on_done};

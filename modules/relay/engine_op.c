@@ -43,9 +43,11 @@ bool relay_ops_pop(struct relay_ops *r, struct relay_op *out)
 
 bool relay_ops_next(struct relay_ops *r, struct relay_queue *q, struct relay_op *out)
 {
-    const struct relay_op *first = r->n ? &r->v[r->head] : NULL;
-    if (first && first->kind == RELAY_OP_PURGE && relay_queue_purge_part(q, first->g, PURGE_PART)) {
-        return false;
+    if (r->n > 0) {
+        const struct relay_op *first = &r->v[r->head];
+        if (first->kind == RELAY_OP_PURGE && relay_queue_purge_part(q, first->g, PURGE_PART)) {
+            return false;
+        }
     }
     return relay_ops_pop(r, out);
 }
