@@ -2,7 +2,10 @@
 #include "hs/password.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -44,13 +47,39 @@ static int from_fd(int fd, struct nk_secret *out, struct nk_diag *diag)
     return rc;
 }
 
+/* --- the terminal ------------------------------------------------------------------------------
+ */
+
+/* A terminal that is being asked. */
+struct terminal {
+    int fd;
+    int signals; /* readable as soon as a signal is held back */
+};
+
+/* What may end or stop the program while a terminal has no echo. */
+static const int held[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
+
+/* -EINTR when a signal came; then there may be more to read. */
+static int wait_for_input(const struct terminal *t)
+{
+    struct pollfd v[] = {{.fd = t->fd, .events = POLLIN}, {.fd = t->signals, .events = POLLIN}};
+    if (poll(v, sizeof(v) / sizeof(*v), -1) < 0) {
+        return -errno;
+    }
+    return v[1].revents ? -EINTR : 0;
+}
+
 /* A line from the terminal, byte by byte so that no library keeps a copy. */
-static int read_line(int tty, char *line, size_t max, size_t *len)
+static int read_line(const struct terminal *t, char *line, size_t max, size_t *len)
 {
     size_t n = 0;
     for (;;) {
         char c;
-        ssize_t got = read(tty, &c, 1);
+        int rc = wait_for_input(t);
+        if (rc < 0) {
+            return rc;
+        }
+        ssize_t got = read(t->fd, &c, 1);
         if (got < 0) {
             return -errno;
         }
@@ -72,28 +101,58 @@ static int say(int tty, const char *text)
     return write(tty, text, strlen(text)) < 0 ? -errno : 0;
 }
 
-/* Ask without echo. */
-static int ask(int tty, const char *question, struct nk_secret *out)
+/* Ask without echo; however this ends, the terminal is as it was. */
+static int ask_quietly(const struct terminal *t, const char *question, struct nk_secret *out)
 {
     struct termios before, quiet;
     char line[HS_PASSWORD_MAX + 1];
     size_t n = 0;
-    if (tcgetattr(tty, &before) < 0) {
+    if (tcgetattr(t->fd, &before) < 0) {
         return -errno;
     }
     quiet = before;
     quiet.c_lflag &= ~(tcflag_t)(ECHO | ECHONL);
-    if (tcsetattr(tty, TCSAFLUSH, &quiet) < 0) {
+    if (tcsetattr(t->fd, TCSAFLUSH, &quiet) < 0) {
         return -errno;
     }
-    int rc = say(tty, question);
-    rc = rc < 0 ? rc : read_line(tty, line, sizeof(line), &n);
-    if (tcsetattr(tty, TCSAFLUSH, &before) < 0 && rc == 0) {
+    int rc = say(t->fd, question);
+    rc = rc < 0 ? rc : read_line(t, line, sizeof(line), &n);
+    if (tcsetattr(t->fd, TCSAFLUSH, &before) < 0 && rc == 0) {
         rc = -errno;
     }
-    rc = rc < 0 ? rc : say(tty, "\n");
+    int said = say(t->fd, "\n"); /* the one that was typed was not shown */
+    rc = rc < 0 ? rc : said;
     rc = rc < 0 ? rc : nk_secret_set(out, line, n);
     nk_wipe(line, sizeof(line));
+    return rc;
+}
+
+/*
+ * Signals are held back while there is no echo. One that comes is not taken from the descriptor
+ * that tells of it: once the terminal is as it was, it does what it does, which mostly is the end
+ * of the program. After SIGTSTP, or where it is ignored, the question is asked again.
+ */
+static int ask(int tty, const char *question, struct nk_secret *out)
+{
+    sigset_t hold, before;
+    (void)sigemptyset(&hold);
+    for (size_t i = 0; i < sizeof(held) / sizeof(*held); i++) {
+        (void)sigaddset(&hold, held[i]);
+    }
+    struct terminal t = {.fd = tty, .signals = signalfd(-1, &hold, SFD_CLOEXEC | SFD_NONBLOCK)};
+    if (t.signals < 0) {
+        return -errno;
+    }
+    int rc;
+    do {
+        if (sigprocmask(SIG_BLOCK, &hold, &before) < 0) {
+            rc = -errno;
+            break;
+        }
+        rc = ask_quietly(&t, question, out);
+        (void)sigprocmask(SIG_SETMASK, &before, NULL); /* SIG_SETMASK is valid: it cannot fail */
+    } while (rc == -EINTR);
+    (void)close(t.signals);
     return rc;
 }
 
@@ -126,12 +185,15 @@ static int from_terminal(bool is_new, struct nk_secret *out, struct nk_diag *dia
         nk_hint(diag, "use --password-file or --password-fd");
         return rc;
     }
-    int rc = NK_EUSAGE;
-    for (int i = 0; i < HS_PASSWORD_TRIES && rc == NK_EUSAGE; i++) {
-        rc = ask_once(tty, is_new, out, diag);
-        if (rc == NK_EUSAGE && (say(tty, diag ? diag->text : "again") < 0 || say(tty, "\n") < 0)) {
-            break;
-        }
+    struct nk_diag why;
+    int rc = ask_once(tty, is_new, out, &why);
+    for (int i = 1; i < HS_PASSWORD_TRIES && rc == NK_EUSAGE; i++) {
+        rc = say(tty, why.text);
+        rc = rc < 0 ? rc : say(tty, "\n");
+        rc = rc < 0 ? nk_fail_sys(&why, rc, "no password") : ask_once(tty, is_new, out, &why);
+    }
+    if (rc < 0 && diag) {
+        *diag = why;
     }
     (void)close(tty);
     return rc;
