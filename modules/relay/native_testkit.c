@@ -348,3 +348,16 @@ void nt_after_grace(struct nt_world *w)
         nk_app_turn(w->app, 5);
     }
 }
+
+size_t nt_make_run(uint8_t *b, uint32_t g, uint64_t first)
+{
+    size_t n = 0;
+    for (uint64_t i = 0; i < NT_RUN; i++) {
+        struct relay_native_head h = {
+            .type = RELAY_N_BROADCAST, .len = 64, .group = g, .seq = first + i};
+        relay_native_put_head(b + n, &h);
+        memset(b + n + RELAY_NATIVE_HEAD, (int)i, 64);
+        n += RELAY_NATIVE_HEAD + 64;
+    }
+    return n;
+}

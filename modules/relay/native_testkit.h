@@ -125,4 +125,10 @@ void nt_refused(struct nt_world *w, int i, enum relay_goaway code);
 /* nt_after_grace - until sessions without a connection are gone. */
 void nt_after_grace(struct nt_world *w);
 
+enum { NT_RUN = 500 }; /* broadcasts in a run */
+
+/* nt_make_run - NT_RUN broadcasts of 64 bytes each, with seqs from `first`, 80 bytes each with its
+ * head, at b. Returns their length. */
+size_t nt_make_run(uint8_t *b, uint32_t g, uint64_t first);
+
 #endif

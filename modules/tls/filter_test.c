@@ -9,116 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <mbedtls/platform.h>
-
 #include "tls/filter.h"
 #include "tls/tls_testkit.h"
 
 int nk_test_tls_filter(void);
-
-enum { DAY = 86400, WIDE = 1 << 20 };
-
-/* Certificates are made once. */
-struct fixture {
-    struct kit_cert ca, other_ca, leaf, old_leaf, client, old_client, stranger;
-};
-
-struct rig {
-    struct nk_app *app;
-    struct tls_creds *sc, *cc;
-    struct kit_pipe pipe;
-    struct kit_peer server, client;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *x = calloc(1, sizeof(*x));
-    kit_cert_make(&x->ca, "test CA", NULL, -DAY, DAY, NULL, true);
-    kit_cert_make(&x->other_ca, "other CA", NULL, -DAY, DAY, NULL, true);
-    kit_cert_make(&x->leaf, "server", "DNS:srv.test,IP:127.0.0.1", -DAY, DAY, &x->ca, false);
-    kit_cert_make(&x->old_leaf, "server", "DNS:srv.test", -2 * DAY, -DAY, &x->ca, false);
-    kit_cert_make(&x->client, "alice", "EMAIL:alice@test", -DAY, DAY, &x->ca, false);
-    kit_cert_make(&x->old_client, "alice", NULL, -2 * DAY, -DAY, &x->ca, false);
-    kit_cert_make(&x->stranger, "mallory", NULL, -DAY, DAY, &x->other_ca, false);
-    *state = x;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *x = *state;
-    struct kit_cert *all[] = {&x->ca,     &x->other_ca,   &x->leaf,    &x->old_leaf,
-                              &x->client, &x->old_client, &x->stranger};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-        kit_cert_clear(all[i]);
-    }
-    free(x);
-    return 0;
-}
-
-static struct tls_creds_conf server_conf(struct fixture *x)
-{
-    return (struct tls_creds_conf){
-        .role = TLS_SERVER, .cert_text = kit_cert_pem(&x->leaf), .key_text = kit_key_pem(&x->leaf)};
-}
-
-static struct tls_creds_conf client_conf(struct fixture *x)
-{
-    return (struct tls_creds_conf){.role = TLS_CLIENT, .ca_text = kit_cert_pem(&x->ca)};
-}
-
-static void rig_new(struct rig *r, const struct tls_creds_conf *sc, const struct tls_creds_conf *cc)
-{
-    struct nk_diag diag;
-    struct nk_app_conf conf = {0};
-    memset(r, 0, sizeof(*r));
-    assert_int_equal(nk_app_new(&r->app, &conf, NULL), 0);
-    if (tls_creds_new(&r->sc, sc, &diag) < 0 || tls_creds_new(&r->cc, cc, &diag) < 0) {
-        fail_msg("%s", diag.text);
-    }
-}
-
-static void rig_connect(struct rig *r, const char *host, size_t window, size_t chunk)
-{
-    struct nk_stream *a, *b, *ts, *tc;
-    kit_pipe_open(r->app, &r->pipe, window, chunk, &a, &b);
-    assert_int_equal(tls_wrap_server(r->app, r->sc, a, &ts, NULL), 0);
-    assert_int_equal(tls_wrap_client(r->app, r->cc, host, b, &tc, NULL), 0);
-    kit_peer_init(&r->server, ts);
-    kit_peer_init(&r->client, tc);
-}
-
-static void rig_disconnect(struct rig *r)
-{
-    kit_peer_clear(&r->server);
-    kit_peer_clear(&r->client);
-    nk_app_turn(r->app, 0);
-}
-
-static void rig_free(struct rig *r)
-{
-    tls_creds_unref(r->sc);
-    tls_creds_unref(r->cc);
-    nk_app_free(r->app);
-}
-
-static bool both_settled(void *arg)
-{
-    struct rig *r = arg;
-    return (r->server.connected || r->server.closed) && (r->client.connected || r->client.closed);
-}
-
-static bool both_connected(void *arg)
-{
-    struct rig *r = arg;
-    return r->server.connected && r->client.connected;
-}
-
-static bool both_ended(void *arg)
-{
-    struct rig *r = arg;
-    return (r->server.ended || r->server.error) && (r->client.ended || r->client.error);
-}
 
 static uint8_t *pattern(size_t n, unsigned seed)
 {
@@ -131,13 +25,13 @@ static uint8_t *pattern(size_t n, unsigned seed)
 }
 
 /* Both directions at once, then close_notify from both. */
-static void exchange(struct rig *r, size_t n)
+static void exchange(struct kit_rig *r, size_t n)
 {
     uint8_t *a = pattern(n, 1), *b = pattern(n, 2);
     r->server.shut_when_sent = r->client.shut_when_sent = true;
     kit_peer_send(&r->server, a, n);
     kit_peer_send(&r->client, b, n);
-    assert_true(kit_run(r->app, both_ended, r));
+    assert_true(kit_run(r->app, kit_both_ended, r));
     assert_int_equal(r->server.error, 0);
     assert_int_equal(r->client.error, 0);
     assert_int_equal(nk_buf_len(&r->client.got), n);
@@ -154,25 +48,30 @@ static void test_exchange(void **state)
         size_t window, chunk, n, read_size;
         bool tls12;
     } cases[] = {
-        {WIDE, WIDE, 1 << 20, 0, false}, {WIDE, WIDE, 1 << 20, 0, true},
-        {WIDE, 1, 5000, 0, false},       {1, 1, 5000, 0, false},
-        {7, 5, 40000, 3, false},         {1, 1, 5000, 1, true},
-        {1000, 333, 100000, 1, false},   {20000, WIDE, 1 << 20, 100000, false},
-        {WIDE, WIDE, 0, 0, false},       {WIDE, WIDE, 1, 0, true},
+        {KIT_WIDE, KIT_WIDE, 1 << 20, 0, false},
+        {KIT_WIDE, KIT_WIDE, 1 << 20, 0, true},
+        {KIT_WIDE, 1, 5000, 0, false},
+        {1, 1, 5000, 0, false},
+        {7, 5, 40000, 3, false},
+        {1, 1, 5000, 1, true},
+        {1000, 333, 100000, 1, false},
+        {20000, KIT_WIDE, 1 << 20, 100000, false},
+        {KIT_WIDE, KIT_WIDE, 0, 0, false},
+        {KIT_WIDE, KIT_WIDE, 1, 0, true},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct rig r;
-        struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+        struct kit_rig r;
+        struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
         sc.tls12 = cc.tls12 = cc.no_tls13 = cases[i].tls12;
-        rig_new(&r, &sc, &cc);
-        rig_connect(&r, "srv.test", cases[i].window, cases[i].chunk);
+        kit_rig_new(&r, &sc, &cc);
+        kit_rig_connect(&r, "srv.test", cases[i].window, cases[i].chunk);
         r.server.read_size = r.client.read_size = cases[i].read_size;
-        if (!kit_run(r.app, both_connected, &r)) {
+        if (!kit_run(r.app, kit_both_connected, &r)) {
             fail_msg("case %zu: %s / %s", i, r.server.why.text, r.client.why.text);
         }
         exchange(&r, cases[i].n);
-        rig_disconnect(&r);
-        rig_free(&r);
+        kit_rig_disconnect(&r);
+        kit_rig_free(&r);
     }
 }
 
@@ -187,15 +86,16 @@ struct refusal {
 static void expect_refusal(struct tls_creds_conf *sc, struct tls_creds_conf *cc,
                            const struct refusal *want)
 {
-    struct rig r;
+    struct kit_rig r;
     static const char secret[] = "must not arrive";
-    rig_new(&r, sc, cc);
-    rig_connect(&r, want->host, WIDE, WIDE);
+    kit_rig_new(&r, sc, cc);
+    kit_rig_connect(&r, want->host, KIT_WIDE, KIT_WIDE);
     kit_peer_send(&r.server, secret, sizeof(secret));
     kit_peer_send(&r.client, secret, sizeof(secret));
-    assert_true(kit_run(r.app, both_settled, &r));
+    assert_true(kit_run(r.app, kit_both_settled, &r));
     if (r.client.connected) {
-        assert_true(kit_run(r.app, both_ended, &r)); /* TLS 1.3: the client learns it afterwards */
+        assert_true(
+            kit_run(r.app, kit_both_ended, &r)); /* TLS 1.3: the client learns it afterwards */
     }
     if (want->client_code) {
         assert_int_equal(r.client.error, want->client_code);
@@ -213,15 +113,15 @@ static void expect_refusal(struct tls_creds_conf *sc, struct tls_creds_conf *cc,
     if (want->server_says) {
         assert_non_null(strstr(r.server.why.text, want->server_says));
     }
-    rig_disconnect(&r);
-    rig_free(&r);
+    kit_rig_disconnect(&r);
+    kit_rig_free(&r);
 }
 
 static void test_client_refuses(void **state)
 {
-    struct fixture *x = *state;
+    struct kit_fixture *x = *state;
     for (int tls12 = 0; tls12 < 2; tls12++) {
-        struct tls_creds_conf sc = server_conf(x), cc = client_conf(x);
+        struct tls_creds_conf sc = kit_server_conf(x), cc = kit_client_conf(x);
         const char *pin[] = {
             "sha256:0000000000000000000000000000000000000000000000000000000000000000"};
         struct refusal r = {.host = "srv.test", .client_code = NK_EVERIFY, .server_code = NK_EAUTH};
@@ -256,7 +156,7 @@ static void test_client_refuses(void **state)
  * owner. */
 static void test_server_refuses(void **state)
 {
-    struct fixture *x = *state;
+    struct kit_fixture *x = *state;
     struct kit_cert *brings[] = {NULL, &x->stranger, &x->old_client};
     char pin[TLS_PIN_TEXT];
     const char *pins[] = {pin};
@@ -268,7 +168,7 @@ static void test_server_refuses(void **state)
     for (int ask = 0; ask < 3; ask++) {
         for (size_t i = 0; i < 3; i++) {
             for (int tls12 = 0; tls12 < 2; tls12++) {
-                struct tls_creds_conf sc = server_conf(x), cc = client_conf(x);
+                struct tls_creds_conf sc = kit_server_conf(x), cc = kit_client_conf(x);
                 struct refusal r = {.host = "srv.test", .server_code = NK_EVERIFY};
                 sc.ca_text = ask != 1 ? kit_cert_pem(&x->ca) : NULL;
                 sc.pins = pins;
@@ -288,9 +188,9 @@ static void test_server_refuses(void **state)
 
 static void test_client_cert(void **state)
 {
-    struct fixture *x = *state;
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(x), cc = client_conf(x);
+    struct kit_fixture *x = *state;
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(x), cc = kit_client_conf(x);
     char text[256];
     uint8_t want[TLS_HASH], got[TLS_HASH], ea[32], eb[32];
     size_t n = sizeof(text);
@@ -305,9 +205,9 @@ static void test_client_cert(void **state)
     cc.key_text = kit_key_pem(&x->client);
     for (int tls12 = 0; tls12 < 2; tls12++) {
         sc.tls12 = cc.tls12 = cc.no_tls13 = tls12 != 0;
-        rig_new(&r, &sc, &cc);
-        rig_connect(&r, "127.0.0.1", WIDE, WIDE);
-        assert_true(kit_run(r.app, both_connected, &r));
+        kit_rig_new(&r, &sc, &cc);
+        kit_rig_connect(&r, "127.0.0.1", KIT_WIDE, KIT_WIDE);
+        assert_true(kit_run(r.app, kit_both_connected, &r));
         n = sizeof(text);
         assert_int_equal(nk_stream_query(r.server.s, NK_Q_IDENTITY, text, &n), 0);
         assert_string_equal(text, "CN=alice");
@@ -329,44 +229,44 @@ static void test_client_cert(void **state)
         assert_int_equal(nk_stream_query(r.client.s, NK_Q_EXPORTER, eb, &n), 0);
         assert_memory_equal(ea, eb, 32);
         exchange(&r, 1000);
-        rig_disconnect(&r);
-        rig_free(&r);
+        kit_rig_disconnect(&r);
+        kit_rig_free(&r);
     }
 }
 
 /* A pin is enough: no CA, another name, an expired certificate. */
 static void test_pin(void **state)
 {
-    struct fixture *x = *state;
-    struct rig r;
+    struct kit_fixture *x = *state;
+    struct kit_rig r;
     char pin[TLS_PIN_TEXT];
     const char *pins[] = {pin};
     uint8_t cert[TLS_HASH], spki[TLS_HASH];
     tls_hash_cert(nk_buf_ptr(&x->old_leaf.cert), nk_buf_len(&x->old_leaf.cert), cert, spki, NULL);
     for (int i = 0; i < 2; i++) {
-        struct tls_creds_conf sc = server_conf(x);
+        struct tls_creds_conf sc = kit_server_conf(x);
         struct tls_creds_conf cc = {.role = TLS_CLIENT, .pins = pins, .npins = 1};
         sc.cert_text = kit_cert_pem(&x->old_leaf);
         sc.key_text = kit_key_pem(&x->old_leaf);
         tls_pin_format(pin, i ? cert : spki);
-        rig_new(&r, &sc, &cc);
-        rig_connect(&r, i ? NULL : "whatever.test", WIDE, WIDE);
-        assert_true(kit_run(r.app, both_connected, &r));
+        kit_rig_new(&r, &sc, &cc);
+        kit_rig_connect(&r, i ? NULL : "whatever.test", KIT_WIDE, KIT_WIDE);
+        assert_true(kit_run(r.app, kit_both_connected, &r));
         exchange(&r, 100);
-        rig_disconnect(&r);
-        rig_free(&r);
+        kit_rig_disconnect(&r);
+        kit_rig_free(&r);
     }
 }
 
 static void test_truncation(void **state)
 {
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
     uint8_t *data = pattern(50000, 3);
     for (int cut = 0; cut < 2; cut++) {
-        rig_new(&r, &sc, &cc);
-        rig_connect(&r, "srv.test", WIDE, WIDE);
-        assert_true(kit_run(r.app, both_connected, &r));
+        kit_rig_new(&r, &sc, &cc);
+        kit_rig_connect(&r, "srv.test", KIT_WIDE, KIT_WIDE);
+        assert_true(kit_run(r.app, kit_both_connected, &r));
         /* a whole first record arrives; the second one is cut, or everything arrives but its end */
         r.pipe.cut_at[0] = (int64_t)r.pipe.moved[0] + (cut ? 20000 : 1 << 19);
         kit_peer_send(&r.server, data, 50000);
@@ -376,44 +276,44 @@ static void test_truncation(void **state)
         nk_stream_close(r.server.s);
         r.server.s = NULL;
         r.server.ended = true;
-        assert_true(kit_run(r.app, both_ended, &r));
+        assert_true(kit_run(r.app, kit_both_ended, &r));
         assert_int_equal(r.client.error, NK_ETRUNC);
         assert_memory_equal(nk_buf_ptr(&r.client.got), data, cut ? 16384 : 50000);
-        rig_disconnect(&r);
-        rig_free(&r);
+        kit_rig_disconnect(&r);
+        kit_rig_free(&r);
     }
     free(data);
 }
 
 static void test_damage(void **state)
 {
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
     uint8_t *data = pattern(50000, 4);
     /* during the handshake, at many places; afterwards, in the second record */
     for (int at = 0; at < 900; at += 37) {
-        rig_new(&r, &sc, &cc);
-        rig_connect(&r, "srv.test", WIDE, WIDE);
+        kit_rig_new(&r, &sc, &cc);
+        kit_rig_connect(&r, "srv.test", KIT_WIDE, KIT_WIDE);
         r.pipe.damage_at[0] = at;
-        for (int i = 0; i < 50 && !both_settled(&r); i++) {
+        for (int i = 0; i < 50 && !kit_both_settled(&r); i++) {
             nk_app_turn(r.app, 0);
         }
         assert_false(r.client.connected && r.server.connected && at < 200);
         assert_true(!r.client.closed || r.client.error < 0);
-        rig_disconnect(&r);
-        rig_free(&r);
+        kit_rig_disconnect(&r);
+        kit_rig_free(&r);
     }
-    rig_new(&r, &sc, &cc);
-    rig_connect(&r, "srv.test", WIDE, WIDE);
-    assert_true(kit_run(r.app, both_connected, &r));
+    kit_rig_new(&r, &sc, &cc);
+    kit_rig_connect(&r, "srv.test", KIT_WIDE, KIT_WIDE);
+    assert_true(kit_run(r.app, kit_both_connected, &r));
     r.pipe.damage_at[0] = (int64_t)r.pipe.moved[0] + 17000;
     kit_peer_send(&r.server, data, 50000);
     r.server.ended = true;
-    assert_true(kit_run(r.app, both_ended, &r));
+    assert_true(kit_run(r.app, kit_both_ended, &r));
     assert_int_equal(r.client.error, NK_EPROTO);
     assert_int_equal(nk_buf_len(&r.client.got), 16384);
-    rig_disconnect(&r);
-    rig_free(&r);
+    kit_rig_disconnect(&r);
+    kit_rig_free(&r);
     free(data);
 }
 
@@ -428,12 +328,12 @@ static void test_garbage(void **state)
         {"\x16\x03\x01\xff\xff", NK_EPROTO},     {"\x16\x02", NK_EPROTO},
         {"\x17\x03\x03\x01\x01\x17", NK_EPROTO}, {"", NK_EPROTO},
     };
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct rig r;
+        struct kit_rig r;
         struct nk_stream *a, *b, *ts;
-        rig_new(&r, &sc, &cc);
-        kit_pipe_open(r.app, &r.pipe, WIDE, WIDE, &a, &b);
+        kit_rig_new(&r, &sc, &cc);
+        kit_pipe_open(r.app, &r.pipe, KIT_WIDE, KIT_WIDE, &a, &b);
         assert_int_equal(tls_wrap_server(r.app, r.sc, a, &ts, NULL), 0);
         kit_peer_init(&r.server, ts);
         kit_peer_init(&r.client, b);
@@ -442,55 +342,55 @@ static void test_garbage(void **state)
         r.client.shut_when_sent = true;
         kit_peer_send(&r.client, "", 0);
         r.client.connected = false;
-        assert_true(kit_run(r.app, both_settled, &r));
+        assert_true(kit_run(r.app, kit_both_settled, &r));
         assert_true(r.server.closed);
         assert_int_equal(r.server.error, cases[i].code);
-        rig_disconnect(&r);
-        rig_free(&r);
+        kit_rig_disconnect(&r);
+        kit_rig_free(&r);
     }
 }
 
 static bool server_closed(void *arg)
 {
-    return ((struct rig *)arg)->server.closed;
+    return ((struct kit_rig *)arg)->server.closed;
 }
 
 static void test_deadline(void **state)
 {
-    struct rig r;
+    struct kit_rig r;
     struct nk_stream *a, *b, *ts;
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
     sc.handshake_ms = 50;
-    rig_new(&r, &sc, &cc);
-    kit_pipe_open(r.app, &r.pipe, WIDE, WIDE, &a, &b);
+    kit_rig_new(&r, &sc, &cc);
+    kit_pipe_open(r.app, &r.pipe, KIT_WIDE, KIT_WIDE, &a, &b);
     assert_int_equal(tls_wrap_server(r.app, r.sc, a, &ts, NULL), 0);
     kit_peer_init(&r.server, ts);
     kit_peer_init(&r.client, b);
     kit_peer_send(&r.client, "\x16\x03\x01", 3);
     assert_true(kit_run(r.app, server_closed, &r));
     assert_int_equal(r.server.error, -ETIMEDOUT);
-    rig_disconnect(&r);
-    rig_free(&r);
+    kit_rig_disconnect(&r);
+    kit_rig_free(&r);
 }
 
 static bool server_ended(void *arg)
 {
-    return ((struct rig *)arg)->server.ended;
+    return ((struct kit_rig *)arg)->server.ended;
 }
 
 static bool client_ended(void *arg)
 {
-    return ((struct rig *)arg)->client.ended;
+    return ((struct kit_rig *)arg)->client.ended;
 }
 
 /* One side ends; the other goes on writing as long as it likes. */
 static void test_half_close(void **state)
 {
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
     uint8_t *data = pattern(300000, 5);
-    rig_new(&r, &sc, &cc);
-    rig_connect(&r, "srv.test", WIDE, WIDE);
+    kit_rig_new(&r, &sc, &cc);
+    kit_rig_connect(&r, "srv.test", KIT_WIDE, KIT_WIDE);
     r.client.shut_when_sent = true;
     kit_peer_send(&r.client, "question", 8);
     assert_true(kit_run(r.app, server_ended, &r));
@@ -502,20 +402,20 @@ static void test_half_close(void **state)
     assert_int_equal(nk_buf_len(&r.client.got), 300000);
     assert_memory_equal(nk_buf_ptr(&r.client.got), data, 300000);
     free(data);
-    rig_disconnect(&r);
-    rig_free(&r);
+    kit_rig_disconnect(&r);
+    kit_rig_free(&r);
 }
 
 /* A reader that does not read stops the writer; nothing grows. Reading again, all arrives. */
 static void test_back_pressure(void **state)
 {
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
     size_t n = (size_t)4 << 20;
     uint8_t *data = pattern(n, 6);
-    rig_new(&r, &sc, &cc);
-    rig_connect(&r, "srv.test", 100000, WIDE);
-    assert_true(kit_run(r.app, both_connected, &r));
+    kit_rig_new(&r, &sc, &cc);
+    kit_rig_connect(&r, "srv.test", 100000, KIT_WIDE);
+    assert_true(kit_run(r.app, kit_both_connected, &r));
     r.client.reading = false;
     kit_peer_send(&r.client, "", 0);
     r.server.shut_when_sent = r.client.shut_when_sent = true;
@@ -527,22 +427,22 @@ static void test_back_pressure(void **state)
     assert_true(taken >= 100000 && taken < 100000 + (size_t)200 * 1024);
     r.client.reading = true;
     kit_peer_send(&r.client, "", 0);
-    assert_true(kit_run(r.app, both_ended, &r));
+    assert_true(kit_run(r.app, kit_both_ended, &r));
     assert_int_equal(nk_buf_len(&r.client.got), n);
     assert_memory_equal(nk_buf_ptr(&r.client.got), data, n);
     free(data);
-    rig_disconnect(&r);
-    rig_free(&r);
+    kit_rig_disconnect(&r);
+    kit_rig_free(&r);
 }
 
 /* Small writes of one turn share one write below; one read below feeds many records. */
 static void test_batching(void **state)
 {
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
-    rig_new(&r, &sc, &cc);
-    rig_connect(&r, "srv.test", WIDE, WIDE);
-    assert_true(kit_run(r.app, both_connected, &r));
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
+    kit_rig_new(&r, &sc, &cc);
+    kit_rig_connect(&r, "srv.test", KIT_WIDE, KIT_WIDE);
+    assert_true(kit_run(r.app, kit_both_connected, &r));
     for (int i = 0; i < 10; i++) {
         nk_app_turn(r.app, 0);
     }
@@ -556,43 +456,37 @@ static void test_batching(void **state)
     assert_int_equal(nk_buf_len(&r.client.got), 1000);
     assert_int_equal(r.pipe.writes[0] - writes, 1);
     assert_true(r.pipe.reads[1] - reads <= 3);
-    rig_disconnect(&r);
-    rig_free(&r);
-}
-
-static bool got_both(void *arg)
-{
-    struct rig *r = arg;
-    return nk_buf_len(&r->server.got) >= 5 && nk_buf_len(&r->client.got) >= 5;
+    kit_rig_disconnect(&r);
+    kit_rig_free(&r);
 }
 
 static void test_resumption(void **state)
 {
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(*state), cc = client_conf(*state);
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
     uint64_t bytes[4];
     char text[64];
     for (int tls12 = 0; tls12 < 2; tls12++) {
         sc.tls12 = cc.tls12 = cc.no_tls13 = tls12 != 0;
-        rig_new(&r, &sc, &cc);
+        kit_rig_new(&r, &sc, &cc);
         for (int i = 0; i < 4; i++) {
             if (i == 3) {
                 assert_int_equal(tls_creds_reload(r.sc, NULL), 0); /* voids tickets */
             }
-            rig_connect(&r, "srv.test", WIDE, WIDE);
+            kit_rig_connect(&r, "srv.test", KIT_WIDE, KIT_WIDE);
             kit_peer_send(&r.server, "hello", 5);
             kit_peer_send(&r.client, "hello", 5);
-            assert_true(kit_run(r.app, got_both, &r));
+            assert_true(kit_run(r.app, kit_got_both, &r));
             size_t n = sizeof(text);
             assert_int_equal(nk_stream_query(r.client.s, NK_Q_IDENTITY, text, &n), 0);
             assert_string_equal(text, "CN=server");
             bytes[i] = r.pipe.moved[0];
-            rig_disconnect(&r);
+            kit_rig_disconnect(&r);
         }
         assert_true(bytes[1] + 300 < bytes[0]); /* no certificate was sent */
         assert_true(bytes[2] + 300 < bytes[0]);
         assert_true(bytes[3] + 300 > bytes[0]);
-        rig_free(&r);
+        kit_rig_free(&r);
     }
 }
 
@@ -600,21 +494,21 @@ static void test_resumption(void **state)
  * needs to decide, also after a resumption. */
 static void test_unverified(void **state)
 {
-    struct fixture *x = *state;
-    struct tls_creds_conf sc = server_conf(x), cc = {.role = TLS_CLIENT, .unverified = true};
+    struct kit_fixture *x = *state;
+    struct tls_creds_conf sc = kit_server_conf(x), cc = {.role = TLS_CLIENT, .unverified = true};
     struct tls_creds *none;
-    struct rig r;
+    struct kit_rig r;
     sc.cert_text = kit_cert_pem(&x->old_leaf);
     sc.key_text = kit_key_pem(&x->old_leaf);
-    rig_new(&r, &sc, &cc);
+    kit_rig_new(&r, &sc, &cc);
     for (int i = 0; i < 2; i++) {
         uint8_t got[TLS_HASH], want[TLS_HASH];
         char names[64];
         size_t n = sizeof(got), m = sizeof(names);
-        rig_connect(&r, "elsewhere.test", WIDE, WIDE);
+        kit_rig_connect(&r, "elsewhere.test", KIT_WIDE, KIT_WIDE);
         kit_peer_send(&r.server, "hello", 5);
         kit_peer_send(&r.client, "hello", 5);
-        assert_true(kit_run(r.app, got_both, &r));
+        assert_true(kit_run(r.app, kit_got_both, &r));
         assert_int_equal(nk_stream_query(r.client.s, NK_Q_PEERSPKI, got, &n), 0);
         tls_hash_cert(nk_buf_ptr(&x->old_leaf.cert), nk_buf_len(&x->old_leaf.cert), NULL, want,
                       NULL);
@@ -624,80 +518,13 @@ static void test_unverified(void **state)
         if (i == 0) {
             assert_string_equal(names, "CN:server\nDNS:srv.test");
         }
-        rig_disconnect(&r);
+        kit_rig_disconnect(&r);
     }
-    rig_free(&r);
+    kit_rig_free(&r);
     cc.ca_text = kit_cert_pem(&x->ca);
     assert_int_equal(tls_creds_new(&none, &cc, NULL), NK_ECONFIG); /* one or the other */
     sc.unverified = true;
     assert_int_equal(tls_creds_new(&none, &sc, NULL), NK_ECONFIG);
-}
-
-enum { COUNT_HEADER = 16, IDLE_LIMIT = 8192 };
-
-static size_t counted; /* bytes that mbedTLS holds */
-
-static void *count_calloc(size_t n, size_t size)
-{
-    size_t *p = calloc(1, COUNT_HEADER + n * size);
-    if (!p) {
-        return NULL;
-    }
-    *p = n * size;
-    counted += n * size;
-    return (char *)p + COUNT_HEADER;
-}
-
-static void count_free(void *p)
-{
-    if (p) {
-        size_t *q = (size_t *)(void *)((char *)p - COUNT_HEADER);
-        counted -= *q;
-        free(q);
-    }
-}
-
-/* Everything that an idle connection holds: the stream and what mbedTLS has allocated for it. Both
- * ends live here, so both are counted, with certificates on both sides. */
-static void test_idle_memory(void **state)
-{
-    struct fixture *x = *state;
-    struct rig r;
-    struct tls_creds_conf sc = server_conf(x), cc = client_conf(x);
-    sc.ca_text = kit_cert_pem(&x->ca);
-    cc.cert_text = kit_cert_pem(&x->client);
-    cc.key_text = kit_key_pem(&x->client);
-    mbedtls_platform_set_calloc_free(count_calloc, count_free);
-    rig_new(&r, &sc, &cc);
-    size_t before = counted;
-    rig_connect(&r, "srv.test", WIDE, WIDE);
-    assert_true(kit_run(r.app, both_connected, &r));
-    kit_peer_send(&r.server, "hello", 5);
-    kit_peer_send(&r.client, "hello", 5);
-    assert_true(kit_run(r.app, got_both, &r));
-    for (int i = 0; i < 5; i++) {
-        nk_app_turn(r.app, 0);
-    }
-    struct tls_stream *s = (struct tls_stream *)r.server.s, *c = (struct tls_stream *)r.client.s;
-    assert_true(s->park.parked && c->park.parked);
-    assert_null(s->in.p);
-    assert_null(s->out.p);
-    assert_null(s->attempt);
-    tls_park_pool_clear(tls_io_parking(s->io)); /* spares belong to the app, not to a connection */
-    size_t both = counted - before + 2 * sizeof(struct tls_stream);
-    print_message("idle: %zu bytes for both ends, of which the streams %zu each\n", both,
-                  sizeof(struct tls_stream));
-    assert_true(both <= IDLE_LIMIT + IDLE_LIMIT);
-    size_t client_side = counted;
-    nk_stream_close(r.server.s);
-    r.server.s = NULL;
-    size_t server = client_side - counted + sizeof(struct tls_stream);
-    print_message("idle: server end %zu bytes, client end %zu\n", server, both - server);
-    assert_true(server <= IDLE_LIMIT);
-    assert_true(both - server <= IDLE_LIMIT);
-    rig_disconnect(&r);
-    rig_free(&r);
-    mbedtls_platform_set_calloc_free(calloc, free);
 }
 
 int nk_test_tls_filter(void)
@@ -717,7 +544,6 @@ int nk_test_tls_filter(void)
         cmocka_unit_test(test_batching),
         cmocka_unit_test(test_resumption),
         cmocka_unit_test(test_unverified),
-        cmocka_unit_test(test_idle_memory),
     };
-    return cmocka_run_group_tests_name("tls/filter", tests, set_up, tear_down);
+    return cmocka_run_group_tests_name("tls/filter", tests, kit_set_up, kit_tear_down);
 }

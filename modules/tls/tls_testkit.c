@@ -307,3 +307,102 @@ bool kit_run(struct nk_app *app, bool (*done)(void *arg), void *arg)
     }
     return true;
 }
+
+/* --- both ends --- */
+
+int kit_set_up(void **state)
+{
+    struct kit_fixture *x = calloc(1, sizeof(*x));
+    kit_cert_make(&x->ca, "test CA", NULL, -KIT_DAY, KIT_DAY, NULL, true);
+    kit_cert_make(&x->other_ca, "other CA", NULL, -KIT_DAY, KIT_DAY, NULL, true);
+    kit_cert_make(&x->leaf, "server", "DNS:srv.test,IP:127.0.0.1", -KIT_DAY, KIT_DAY, &x->ca,
+                  false);
+    kit_cert_make(&x->old_leaf, "server", "DNS:srv.test", -2 * KIT_DAY, -KIT_DAY, &x->ca, false);
+    kit_cert_make(&x->client, "alice", "EMAIL:alice@test", -KIT_DAY, KIT_DAY, &x->ca, false);
+    kit_cert_make(&x->old_client, "alice", NULL, -2 * KIT_DAY, -KIT_DAY, &x->ca, false);
+    kit_cert_make(&x->stranger, "mallory", NULL, -KIT_DAY, KIT_DAY, &x->other_ca, false);
+    *state = x;
+    return 0;
+}
+
+int kit_tear_down(void **state)
+{
+    struct kit_fixture *x = *state;
+    struct kit_cert *all[] = {&x->ca,     &x->other_ca,   &x->leaf,    &x->old_leaf,
+                              &x->client, &x->old_client, &x->stranger};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        kit_cert_clear(all[i]);
+    }
+    free(x);
+    return 0;
+}
+
+struct tls_creds_conf kit_server_conf(struct kit_fixture *x)
+{
+    return (struct tls_creds_conf){
+        .role = TLS_SERVER, .cert_text = kit_cert_pem(&x->leaf), .key_text = kit_key_pem(&x->leaf)};
+}
+
+struct tls_creds_conf kit_client_conf(struct kit_fixture *x)
+{
+    return (struct tls_creds_conf){.role = TLS_CLIENT, .ca_text = kit_cert_pem(&x->ca)};
+}
+
+void kit_rig_new(struct kit_rig *r, const struct tls_creds_conf *sc,
+                 const struct tls_creds_conf *cc)
+{
+    struct nk_diag diag;
+    struct nk_app_conf conf = {0};
+    memset(r, 0, sizeof(*r));
+    assert_int_equal(nk_app_new(&r->app, &conf, NULL), 0);
+    if (tls_creds_new(&r->sc, sc, &diag) < 0 || tls_creds_new(&r->cc, cc, &diag) < 0) {
+        fail_msg("%s", diag.text);
+    }
+}
+
+void kit_rig_connect(struct kit_rig *r, const char *host, size_t window, size_t chunk)
+{
+    struct nk_stream *a, *b, *ts, *tc;
+    kit_pipe_open(r->app, &r->pipe, window, chunk, &a, &b);
+    assert_int_equal(tls_wrap_server(r->app, r->sc, a, &ts, NULL), 0);
+    assert_int_equal(tls_wrap_client(r->app, r->cc, host, b, &tc, NULL), 0);
+    kit_peer_init(&r->server, ts);
+    kit_peer_init(&r->client, tc);
+}
+
+void kit_rig_disconnect(struct kit_rig *r)
+{
+    kit_peer_clear(&r->server);
+    kit_peer_clear(&r->client);
+    nk_app_turn(r->app, 0);
+}
+
+void kit_rig_free(struct kit_rig *r)
+{
+    tls_creds_unref(r->sc);
+    tls_creds_unref(r->cc);
+    nk_app_free(r->app);
+}
+
+bool kit_both_settled(void *arg)
+{
+    struct kit_rig *r = arg;
+    return (r->server.connected || r->server.closed) && (r->client.connected || r->client.closed);
+}
+
+bool kit_both_connected(void *arg)
+{
+    struct kit_rig *r = arg;
+    return r->server.connected && r->client.connected;
+}
+
+bool kit_both_ended(void *arg)
+{
+    struct kit_rig *r = arg;
+    return (r->server.ended || r->server.error) && (r->client.ended || r->client.error);
+}
+bool kit_got_both(void *arg)
+{
+    struct kit_rig *r = arg;
+    return nk_buf_len(&r->server.got) >= 5 && nk_buf_len(&r->client.got) >= 5;
+}

@@ -63,4 +63,43 @@ void kit_peer_clear(struct kit_peer *p);
 /* kit_run - turn the loop until `done` or for at most 10 seconds; returns whether it was. */
 bool kit_run(struct nk_app *app, bool (*done)(void *arg), void *arg);
 
+/* --- both ends of a TLS connection over memory --- */
+
+enum { KIT_DAY = 86400, KIT_WIDE = 1 << 20 };
+
+/* Certificates are made once. */
+struct kit_fixture {
+    struct kit_cert ca, other_ca, leaf, old_leaf, client, old_client, stranger;
+};
+
+struct kit_rig {
+    struct nk_app *app;
+    struct tls_creds *sc, *cc;
+    struct kit_pipe pipe;
+    struct kit_peer server, client;
+};
+
+/* kit_set_up, kit_tear_down - of a group of tests, whose state is the struct kit_fixture. */
+int kit_set_up(void **state);
+int kit_tear_down(void **state);
+
+/* kit_server_conf, kit_client_conf - that trust each other; valid as long as the fixture. */
+struct tls_creds_conf kit_server_conf(struct kit_fixture *x);
+struct tls_creds_conf kit_client_conf(struct kit_fixture *x);
+
+/* kit_rig_new - credentials of both ends. kit_rig_connect - a connection to `host`, whose pipe has
+ * this window and chunk. kit_rig_disconnect - end it. kit_rig_free - the rest. */
+void kit_rig_new(struct kit_rig *r, const struct tls_creds_conf *sc,
+                 const struct tls_creds_conf *cc);
+void kit_rig_connect(struct kit_rig *r, const char *host, size_t window, size_t chunk);
+void kit_rig_disconnect(struct kit_rig *r);
+void kit_rig_free(struct kit_rig *r);
+
+/* For kit_run with a struct kit_rig: both are connected or closed; both are connected; both have
+ * ended or failed; both have got five bytes. */
+bool kit_both_settled(void *arg);
+bool kit_both_connected(void *arg);
+bool kit_both_ended(void *arg);
+bool kit_got_both(void *arg);
+
 #endif
