@@ -12,6 +12,7 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/control.h"
+#include "core/files.h"
 #include "core/notify.h"
 #include "core/service.h"
 #include "core/service_changes.h"
@@ -555,6 +556,7 @@ static int group_open(struct nk_service_group *g)
     nk_timer_init(&g->drain, app, on_drain_over, g);
     nk_timer_init(&g->alive, app, on_alive, g);
     g->advance = (struct nk_defer){.fn = advance, .owner = g};
+    (void)nk_files_raise();
     for (size_t i = 0; i < WATCHED; i++) {
         int rc = nk_signal_watch(app, watched[i], on_signal, g, &g->signals[i]);
         if (rc < 0) {

@@ -8,6 +8,7 @@
 
 #include "base/codec.h"
 #include "core/app.h"
+#include "core/files.h"
 #include "core/clock.h"
 #include "core/pump.h"
 #include "core/registry.h"
@@ -231,6 +232,8 @@ static void on_ready(void *owner)
         snprintf(local, sizeof(local), "%s", f->conf->listen);
     }
     nk_info(log_of(f), "forward", "listening on %s, forwarding to %s", local, f->conf->connect);
+    (void)nk_files_tell(log_of(f), NK_LOG_INFO, "forward", "max_connections",
+                        (uint64_t)f->conf->max_connections, 2);
     f->args.on_ready(f->args.owner);
 }
 

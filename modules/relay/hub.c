@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "core/files.h"
 #include "relay/conn.h"
 #include "relay/identity.h"
 
@@ -347,6 +348,8 @@ void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
     relay_groups_each(h->conf.groups, sum_group, &sum);
     nk_json_kv_str(out, "engine", h->conf.engine->ops->name);
     nk_json_kv_u64(out, "connections", h->nconns);
+    nk_json_kv_u64(out, "max_connections", h->limits.max_connections);
+    nk_json_kv_u64(out, "max_files", nk_files_limit());
     nk_json_kv_u64(out, "groups", relay_groups_count(h->conf.groups));
     nk_json_kv_u64(out, "queued", sum.queued);
     nk_json_kv_u64(out, "in_flight", sum.leased);

@@ -6,6 +6,7 @@
 
 #include "core/app.h"
 #include "core/control.h"
+#include "core/files.h"
 #include "core/listener.h"
 #include "core/registry.h"
 #include "core/resolve.h"
@@ -504,6 +505,8 @@ static void relay_close(struct nk_service *s)
 static void on_ready(void *owner)
 {
     struct nk_service *s = owner;
+    (void)nk_files_tell(log_of(s), NK_LOG_WARN, "relay", "max_connections",
+                        (uint64_t)s->conf->max_connections, 1);
     s->args.on_ready(s->args.owner);
 }
 
