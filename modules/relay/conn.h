@@ -182,6 +182,12 @@ void relay_conn_output(struct relay_conn *c);
  * changed. */
 void relay_conn_stall(struct relay_conn *c);
 
+/* For conn.c (conn_read.c): relay_conn_readable - read and take what is there. relay_conn_unwait -
+ * it waits for nothing any more. relay_conn_use_wire - speak this one from now on. */
+void relay_conn_readable(struct relay_conn *c);
+void relay_conn_unwait(struct relay_conn *c);
+void relay_conn_use_wire(struct relay_conn *c, const struct relay_wire *w);
+
 /* relay_conn_established - the wire's greeting is complete: the deadline turns into liveness. */
 void relay_conn_established(struct relay_conn *c);
 

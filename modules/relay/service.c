@@ -17,6 +17,7 @@
 #include "relay/credentials.h"
 #include "relay/hub.h"
 #include "relay/service_engine.h"
+#include "relay/service_groups.h"
 #include "tls/tls.h"
 
 enum { ADDRESS_TEXT = 256 };
@@ -226,112 +227,9 @@ static int open_credentials(struct nk_service *s, struct nk_diag *diag)
     return rc;
 }
 
-static struct relay_groups_conf groups_conf(const struct relay_conf *conf,
-                                            const struct nk_conf *ini)
+static struct relay_service_groups groups_now(const struct nk_service *s)
 {
-    bool any = nk_conf_name_at(ini, relay_group_section.name, 0) != NULL;
-    return (struct relay_groups_conf){
-        .max_groups = (size_t)conf->max_groups,
-        .listed_only = conf->accept_groups == RELAY_GROUPS_LISTED ||
-                       (conf->accept_groups == RELAY_GROUPS_AUTO && any),
-    };
-}
-
-/* Empty is none. */
-static const char *dead_letter_of(const struct relay_group_conf *g)
-{
-    return g->dead_letter && *g->dead_letter ? g->dead_letter : NULL;
-}
-
-static int configure_group(struct nk_service *s, const struct nk_conf *ini, const char *name,
-                           struct nk_diag *diag)
-{
-    const struct relay_group_conf *g = nk_conf_get(ini, relay_group_section.name, name);
-    const char *real = g->match ? g->match : name;
-    const struct relay_group_settings set = {.max_count = g->max_count,
-                                             .max_consumables = g->max_consumables,
-                                             .max_bytes = g->max_bytes,
-                                             .policy = (enum relay_policy)g->policy,
-                                             .backlog_count = (uint64_t)g->backlog_count,
-                                             .backlog_bytes = g->backlog_bytes,
-                                             .ttl_ms = g->ttl,
-                                             .lease_ms = g->lease,
-                                             .max_deliveries = (uint32_t)g->max_deliveries,
-                                             .dead_letter = dead_letter_of(g)};
-    if (set.dead_letter && strcmp(set.dead_letter, real) == 0) {
-        return nk_fail(diag, NK_ECONFIG, "[group %s]: dead_letter is the group itself", name);
-    }
-    int rc = relay_groups_configure(s->groups, real, strlen(real), &set);
-    if (rc == -EEXIST) {
-        return nk_fail(diag, NK_ECONFIG, "[group %s]: another section is about '%s' too", name,
-                       real);
-    }
-    return rc < 0 ? nk_fail_sys(diag, rc, "[group %s]", name) : 0;
-}
-
-/* Dead letters need a group that may exist. */
-static int check_dead_letter(struct nk_service *s, const struct nk_conf *ini, const char *name,
-                             struct nk_diag *diag)
-{
-    const struct relay_group_conf *g = nk_conf_get(ini, relay_group_section.name, name);
-    struct relay_group *to = NULL;
-    const char *dead = dead_letter_of(g);
-    int rc = dead ? relay_groups_get(s->groups, dead, strlen(dead), &to) : 0;
-    relay_group_unref(to);
-    if (rc == NK_EAUTH) {
-        nk_fail(diag, NK_ECONFIG, "[group %s]: there is no group '%s' for dead letters", name,
-                dead);
-        return nk_hint(diag, "add a section for it, or say accept_groups = any"), NK_ECONFIG;
-    }
-    return rc < 0 ? nk_fail_sys(diag, rc, "[group %s]", name) : 0;
-}
-
-static int configure_groups(struct nk_service *s, const struct nk_conf *ini, struct nk_diag *diag)
-{
-    const char *name;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && (name = nk_conf_name_at(ini, relay_group_section.name, i)); i++) {
-        rc = configure_group(s, ini, name, diag);
-    }
-    for (size_t i = 0; rc == 0 && (name = nk_conf_name_at(ini, relay_group_section.name, i)); i++) {
-        rc = check_dead_letter(s, ini, name, diag);
-    }
-    return rc;
-}
-
-static int open_groups(struct nk_service *s, struct nk_diag *diag)
-{
-    const struct relay_groups_conf conf = groups_conf(s->conf, s->ini);
-    s->groups = relay_groups_new(&conf);
-    if (!s->groups) {
-        return nk_fail_sys(diag, -ENOMEM, "relay");
-    }
-    int rc = configure_groups(s, s->ini, diag);
-    if (rc == 0 && conf.listed_only && !nk_conf_name_at(s->ini, relay_group_section.name, 0)) {
-        nk_warn(log_of(s), "relay",
-                "accept_groups = listed, but there is no [group NAME]: nobody can "
-                "join or send anything");
-    }
-    return rc;
-}
-
-/* New sections, limits and names; or the old ones again, which have been in force and fit. */
-static int reload_groups(struct nk_service *s, const struct relay_conf *conf,
-                         const struct nk_conf *ini, struct nk_diag *diag)
-{
-    struct relay_groups_conf next = groups_conf(conf, ini);
-    relay_groups_renew(s->groups, &next);
-    int rc = configure_groups(s, ini, diag);
-    if (rc < 0) {
-        next = groups_conf(s->conf, s->ini);
-        relay_groups_renew(s->groups, &next);
-        int old = configure_groups(s, s->ini, NULL);
-        if (old < 0) {
-            nk_error(log_of(s), "relay", "going back to the old groups: %s", nk_strerror(old));
-        }
-    }
-    relay_groups_sweep(s->groups);
-    return rc;
+    return (struct relay_service_groups){.conf = s->conf, .ini = s->ini, .log = log_of(s)};
 }
 
 static void on_drained(void *owner)
@@ -524,7 +422,8 @@ static int relay_start(const struct nk_service_args *args, struct nk_service **o
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     struct nk_listener **listeners = NULL;
     int rc = check_conf(s->conf, diag);
-    rc = rc < 0 ? rc : open_groups(s, diag);
+    const struct relay_service_groups groups = groups_now(s);
+    rc = rc < 0 ? rc : relay_service_groups_open(&groups, &s->groups, diag);
     rc = rc < 0 ? rc : open_credentials(s, diag);
     rc = rc < 0 ? rc : open_hub(s, diag);
     rc = rc < 0 ? rc : open_listeners(s, &s->conf->listen, &listeners, diag);
@@ -628,7 +527,8 @@ static int relay_reload(struct nk_service *s, const void *conf, const struct nk_
     struct nk_listener **listeners = NULL;
     rc = rc < 0 ? rc : load_login(s, new_conf, ini, creds, &password, &login, diag);
     rc = rc < 0 ? rc : reload_listeners(s, new_conf, &listeners, diag);
-    rc = rc < 0 ? rc : reload_groups(s, new_conf, ini, diag);
+    const struct relay_service_groups old = groups_now(s);
+    rc = rc < 0 ? rc : relay_service_groups_reload(&old, s->groups, new_conf, ini, diag);
     if (rc == 0 && (rc = change_login(s, login)) < 0) {
         nk_fail_sys(diag, rc, "relay");
     }
