@@ -13,6 +13,18 @@
 
 #define READ_STEP (64 * 1024) /* bytes asked for per read(2) */
 
+int nk_file_dir(char *out, size_t max, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    size_t n = slash > path ? (size_t)(slash - path) : 1;
+    if (n >= max) {
+        return -ENAMETOOLONG;
+    }
+    memcpy(out, slash ? path : ".", n);
+    out[n] = '\0';
+    return 0;
+}
+
 static void drop_appended(struct nk_buf *out, size_t len)
 {
     if (out->secret && out->data && out->len > len)

@@ -57,6 +57,10 @@ int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, str
  * returns the error without a text. */
 int nk_file_write_at(int dir, const char *name, unsigned flags, const void *p, size_t n);
 
+/* nk_file_dir - the directory that path names something in: all before its last slash, "." when it
+ * has none. 0 or -ENAMETOOLONG. */
+int nk_file_dir(char *out, size_t max, const char *path);
+
 /* nk_mkdirs - create path and missing parents with mode 0700; an existing directory is fine. */
 int nk_mkdirs(const char *path, struct nk_diag *diag);
 

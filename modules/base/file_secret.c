@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/file_secret.h"
 
+#include "base/file.h"
+
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -139,17 +141,14 @@ static int check_link(const char *link, struct nk_diag *diag)
 {
     char dir[PATH_MAX], real[PATH_MAX];
     struct walk w;
-    snprintf(dir, sizeof(dir), "%s", link);
-    char *slash = strrchr(dir, '/');
-    if (!slash) {
-        snprintf(dir, sizeof(dir), ".");
-    } else {
-        slash[slash == dir] = '\0';
+    int rc = nk_file_dir(dir, sizeof(dir), link);
+    if (rc == 0 && !realpath(dir, real)) {
+        rc = -errno;
     }
-    if (!realpath(dir, real)) {
-        return nk_fail_sys(diag, -errno, "cannot check %s", dir);
+    if (rc < 0) {
+        return nk_fail_sys(diag, rc, "cannot check the directory of %s", link);
     }
-    int rc = walk_to(&w, real, true, diag);
+    rc = walk_to(&w, real, true, diag);
     if (rc == 0 && w.below_shared) {
         rc = refuse_volume(&w, diag);
     }

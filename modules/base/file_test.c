@@ -531,6 +531,19 @@ static void joining_paths(void **state)
     assert_int_equal(nk_path_join(out, sizeof out, "/1234", "7890"), NK_ETOOBIG);
 }
 
+static void directories_of_paths(void **state)
+{
+    static const char *const rows[][2] = {{"a", "."},     {"a/b", "a"}, {"/a", "/"},
+                                          {"/a/b", "/a"}, {"a/", "a"},  {"", "."}};
+    char out[3], full[2];
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+        assert_int_equal(nk_file_dir(out, sizeof(out), rows[i][0]), 0);
+        assert_string_equal(out, rows[i][1]);
+    }
+    assert_int_equal(nk_file_dir(full, sizeof(full), "ab/c"), -ENAMETOOLONG);
+}
+
 #define WITH_PLACE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int nk_test_base_file(void)
@@ -557,6 +570,7 @@ int nk_test_base_file(void)
         WITH_PLACE(making_directories),
         WITH_PLACE(locks),
         cmocka_unit_test(joining_paths),
+        cmocka_unit_test(directories_of_paths),
     };
     return cmocka_run_group_tests_name("base/file", tests, NULL, NULL);
 }

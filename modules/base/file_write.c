@@ -43,20 +43,14 @@ int nk_path_join(char *out, size_t max, const char *dir, const char *name)
 /* Open the directory of path; name becomes its last part. */
 static int open_dir(struct draft *d, const char *path, struct nk_diag *diag)
 {
-    char dir[NK_PATH_MAX] = ".";
+    char dir[NK_PATH_MAX];
     const char *slash = strrchr(path, '/');
-    size_t n = slash ? (size_t)(slash - path) : 0;
-    if (n >= sizeof dir)
-        return nk_fail_sys(diag, -ENAMETOOLONG, "cannot write %s", path);
+    int rc = nk_file_dir(dir, sizeof(dir), path);
+    if (rc < 0)
+        return nk_fail_sys(diag, rc, "cannot write %s", path);
     d->name = slash ? slash + 1 : path;
     if (!*d->name)
         return nk_fail(diag, -EINVAL, "cannot write '%s': no file name", path);
-    if (slash) {
-        memcpy(dir, path, n);
-        dir[n] = '\0';
-        if (n == 0)
-            memcpy(dir, "/", 2);
-    }
     d->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->dir < 0)
         return nk_fail_sys(diag, -errno, "cannot write %s: directory %s", path, dir);

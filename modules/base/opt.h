@@ -21,6 +21,12 @@ struct nk_strlist {
     size_t n;
 };
 
+/* nk_strlist_add - append a copy of len characters. 0 or -ENOMEM. */
+int nk_strlist_add(struct nk_strlist *l, const char *text, size_t len);
+
+/* nk_strlist_clear - free the strings and the list, which is empty then. */
+void nk_strlist_clear(struct nk_strlist *l);
+
 enum nk_opt_type {              /* field in the configuration struct */
                    NK_OPT_FLAG, /* bool; on the command line without argument; "yes"/"no" in INI */
                    NK_OPT_BOOL, /* bool; yes|no|true|false|on|off|1|0 */

@@ -59,6 +59,20 @@ static void refuse(struct conf *c, const char *name, const char *text)
     assert_memory_equal(&before, c, sizeof(before));
 }
 
+static void lists(void **state)
+{
+    struct nk_strlist l = {0};
+    (void)state;
+    assert_int_equal(nk_strlist_add(&l, "one", 3), 0);
+    assert_int_equal(nk_strlist_add(&l, "twofold", 3), 0);
+    assert_int_equal(l.n, 2);
+    assert_string_equal(l.v[0], "one");
+    assert_string_equal(l.v[1], "two");
+    nk_strlist_clear(&l);
+    assert_null(l.v);
+    assert_int_equal(l.n, 0);
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -192,9 +206,13 @@ int nk_test_base_opt(void);
 int nk_test_base_opt(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(names),    cmocka_unit_test(scalars),
-        cmocka_unit_test(texts),    cmocka_unit_test(repeats_are_bounded),
-        cmocka_unit_test(defaults), cmocka_unit_test(hints_and_secrets),
+        cmocka_unit_test(lists),
+        cmocka_unit_test(names),
+        cmocka_unit_test(scalars),
+        cmocka_unit_test(texts),
+        cmocka_unit_test(repeats_are_bounded),
+        cmocka_unit_test(defaults),
+        cmocka_unit_test(hints_and_secrets),
         cmocka_unit_test(formats),
     };
     return cmocka_run_group_tests_name("base/opt", tests, NULL, NULL);

@@ -150,19 +150,50 @@ static void free_text(const struct nk_opt *row, char *text)
     free(text);
 }
 
+/* Makes the list one longer; the caller sets the string. NULL without memory. */
+static char **grow(struct nk_strlist *l)
+{
+    char **v = realloc(l->v, (l->n + 1) * sizeof(*v));
+    if (!v) {
+        return NULL;
+    }
+    l->v = v;
+    return &v[l->n++];
+}
+
+int nk_strlist_add(struct nk_strlist *l, const char *text, size_t len)
+{
+    char *copy = strndup(text, len);
+    char **slot = copy ? grow(l) : NULL;
+    if (!slot) {
+        free(copy);
+        return -ENOMEM;
+    }
+    *slot = copy;
+    return 0;
+}
+
+void nk_strlist_clear(struct nk_strlist *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->v[i]);
+    }
+    free(l->v);
+    *l = (struct nk_strlist){0};
+}
+
 static int append(struct nk_strlist *list, char *take_text, struct nk_diag *diag)
 {
     if (list->n >= NK_OPT_MAX_REPEAT) {
         free(take_text);
         return nk_fail(diag, NK_ECONFIG, "more than %d values", NK_OPT_MAX_REPEAT);
     }
-    char **v = realloc(list->v, (list->n + 1) * sizeof(*v));
-    if (!v) {
+    char **slot = grow(list);
+    if (!slot) {
         free(take_text);
         return nk_fail(diag, -ENOMEM, "out of memory");
     }
-    v[list->n++] = take_text;
-    list->v = v;
+    *slot = take_text;
     return 0;
 }
 

@@ -255,19 +255,6 @@ static void on_end(void *owner)
                                           x->found, x->state.wanted));
 }
 
-static int add_pattern(struct nk_strlist *l, const char *text, size_t n)
-{
-    char *copy = strndup(text, n);
-    char **v = copy ? realloc(l->v, (l->n + 1) * sizeof(*v)) : NULL;
-    if (!v) {
-        free(copy);
-        return -ENOMEM;
-    }
-    l->v = v;
-    l->v[l->n++] = copy;
-    return 0;
-}
-
 static int add_words(struct job *x, const char *path)
 {
     struct nk_buf text;
@@ -279,7 +266,7 @@ static int add_words(struct job *x, const char *path)
     }
     while (rc == 0 && *s) {
         const size_t line = strcspn(s, "\n"), word = strcspn(s, "\r\n");
-        if (word > 0 && *s != '#' && add_pattern(&x->state.patterns, s, word) < 0) {
+        if (word > 0 && *s != '#' && nk_strlist_add(&x->state.patterns, s, word) < 0) {
             rc = nk_fail_sys(&x->ctx->diag, -ENOMEM, "%s", path);
         }
         s += line + (s[line] == '\n');
@@ -291,7 +278,7 @@ static int add_words(struct job *x, const char *path)
 static int read_patterns(struct job *x)
 {
     for (int i = 0; i < x->ctx->argc; i++) {
-        if (add_pattern(&x->state.patterns, x->ctx->argv[i], strlen(x->ctx->argv[i])) < 0) {
+        if (nk_strlist_add(&x->state.patterns, x->ctx->argv[i], strlen(x->ctx->argv[i])) < 0) {
             return nk_fail_sys(&x->ctx->diag, -ENOMEM, "beginnings of addresses");
         }
     }

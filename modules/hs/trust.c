@@ -203,14 +203,7 @@ static void judge_way(const struct hs_trust *t, const char *real, bool itself,
 static void judge_link(const struct hs_trust *t, const char *link, struct hs_findings *l)
 {
     char dir[PATH_MAX], real[PATH_MAX];
-    snprintf(dir, sizeof(dir), "%s", link);
-    char *slash = strrchr(dir, '/');
-    if (!slash) {
-        snprintf(dir, sizeof(dir), ".");
-    } else {
-        slash[slash == dir] = '\0';
-    }
-    if (realpath(dir, real)) {
+    if (nk_file_dir(dir, sizeof(dir), link) == 0 && realpath(dir, real)) {
         judge_way(t, real, true, l);
     }
 }

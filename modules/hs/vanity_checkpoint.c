@@ -11,43 +11,16 @@
 
 static const char kind[] = "netkit-vanity"; /* the member that has the version */
 
-static void list_clear(struct nk_strlist *l)
-{
-    for (size_t i = 0; i < l->n; i++) {
-        free(l->v[i]);
-    }
-    free(l->v);
-    *l = (struct nk_strlist){0};
-}
-
 void hs_vanity_checkpoint_clear(struct hs_vanity_checkpoint *c)
 {
-    list_clear(&c->patterns);
-    list_clear(&c->found);
+    nk_strlist_clear(&c->patterns);
+    nk_strlist_clear(&c->found);
     *c = (struct hs_vanity_checkpoint){0};
-}
-
-static int list_add(struct nk_strlist *l, const char *text)
-{
-    char *copy = strdup(text);
-    if (!copy) {
-        return -ENOMEM;
-    }
-    if ((l->n & (l->n - 1)) == 0) { /* full at every power of two */
-        char **v = realloc(l->v, (l->n ? 2 * l->n : 1) * sizeof(*v));
-        if (!v) {
-            free(copy);
-            return -ENOMEM;
-        }
-        l->v = v;
-    }
-    l->v[l->n++] = copy;
-    return 0;
 }
 
 int hs_vanity_checkpoint_found(struct hs_vanity_checkpoint *c, const char *address)
 {
-    return list_add(&c->found, address);
+    return nk_strlist_add(&c->found, address, strlen(address));
 }
 
 static int wrong(struct nk_diag *diag, const char *field, const char *why)
@@ -90,7 +63,7 @@ static int get_list(const struct nk_json_value *root, const char *name, size_t m
         if (!text || strlen(text) != n) {
             return wrong(diag, name, "has something that is no text");
         }
-        if (list_add(out, text) < 0) {
+        if (nk_strlist_add(out, text, strlen(text)) < 0) {
             return nk_fail_sys(diag, -ENOMEM, "checkpoint");
         }
     }
