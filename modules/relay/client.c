@@ -13,6 +13,8 @@
 #include "relay/client_wire.h"
 
 #define LOGIN_MS 15000       /* default of conf->login_ms */
+#define GREETING_MS 3000     /* for the greeting of a relay without TLS, which speaks at once, */
+#define GREETING_DIALS 4     /* and so many times as long as connecting took: slow networks */
 #define BACKOFF_FIRST_MS 250 /* first pause before another attempt, doubled each time */
 #define BACKOFF_MAX_MS 30000
 #define BACKOFF_JITTER 4      /* +- 1/4, so that many endpoints do not come back at once */
@@ -369,7 +371,7 @@ static void read_more(struct relay_client *c)
             return;
         }
         c->heard_ms = nk_now_ms(c->app);
-        c->probing = false;
+        c->probing = c->silent = false;
         nk_buf_commit(&c->in, (size_t)n);
         if (c->state == CLIENT_BYE) {
             nk_buf_reset(&c->in); /* nothing is of interest any more but the end */
@@ -412,6 +414,21 @@ static bool may_use(struct relay_client *c, const struct client_wire *wire)
     return false;
 }
 
+/* When this attempt is over without a login. */
+static uint64_t login_end(const struct relay_client *c)
+{
+    return c->dialled_ms + (c->conf->login_ms ? c->conf->login_ms : LOGIN_MS);
+}
+
+/* A relay with TLS waits for our ClientHello as we wait for its greeting: nobody would say anything
+ * before the end of the login's time. */
+static void await_greeting(struct relay_client *c)
+{
+    uint64_t now = nk_now_ms(c->app), left = login_end(c) > now ? login_end(c) - now : 0;
+    uint64_t limit = GREETING_MS + GREETING_DIALS * (now - c->dialled_ms);
+    nk_timer_start(&c->timer, limit < left ? limit : left);
+}
+
 static void connected(struct relay_client *c)
 {
     const struct client_wire *wire = client_choose_wire(c);
@@ -421,8 +438,12 @@ static void connected(struct relay_client *c)
     c->asked = c->probing = false;
     c->probe_ms = IDLE_PROBE_MS;
     c->heard_ms = nk_now_ms(c->app);
+    c->silent = true;
     if (may_use(c, wire) && client_use_wire(c, wire) == 0 && c->stream) {
         client_set_interest(c);
+        if (!c->conf->secure && wire == &client_wire_tlspyo) {
+            await_greeting(c);
+        }
     }
 }
 
@@ -483,6 +504,25 @@ static void no_login(struct relay_client *c)
     client_fail(c, &why, false);
 }
 
+/* The time for the greeting is over, or that for the whole login. */
+static void still_no_login(struct relay_client *c)
+{
+    struct nk_diag why = {0};
+    uint64_t now = nk_now_ms(c->app), end_ms = login_end(c);
+    if (now >= end_ms) {
+        no_login(c);
+    } else if (c->state == CLIENT_GREETING && c->silent) {
+        (void)nk_fail(&why, NK_ECLOSED,
+                      "%s: connected, but it does not greet as a relay without "
+                      "TLS does at once",
+                      c->conf->where);
+        nk_hint(&why, "is it a relay with TLS? Then leave --connection TCP out (or say TLS)");
+        client_fail(c, &why, false);
+    } else {
+        nk_timer_start(&c->timer, end_ms - now);
+    }
+}
+
 static void on_timer(void *owner)
 {
     struct relay_client *c = owner;
@@ -492,7 +532,7 @@ static void on_timer(void *owner)
     case CLIENT_GREETING:
     case CLIENT_LOGIN:
     case CLIENT_PROBE:
-        no_login(c);
+        still_no_login(c);
         break;
     case CLIENT_ALIVE:
     case CLIENT_FINISH:
@@ -514,6 +554,7 @@ static void dial(struct relay_client *c)
 {
     struct nk_diag why = {0};
     client_set_state(c, CLIENT_DIAL);
+    c->dialled_ms = nk_now_ms(c->app);
     nk_timer_start(&c->timer, c->conf->login_ms ? c->conf->login_ms : LOGIN_MS);
     int status = nk_dial(c->app, c->conf->connect, on_stream, c, &c->stream, &why);
     if (status == 0 && c->conf->secure) {

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "core/clock.h"
 #include "relay/client_testkit.h"
 
 static const char *const two_groups[] = {"g", "h"};
@@ -101,6 +102,30 @@ static void test_login_holds_everything_back(void **state)
     }
     client_kit_hang_up(k);
     assert_int_equal(client_kit_expect(k, 'E')->status, 0);
+}
+
+/* Without TLS a relay greets at once; one that is silent has TLS, or is no relay. */
+static void test_nobody_greets(void **state)
+{
+    struct client_kit *k = *state;
+    client_kit_client(k);
+    client_kit_accept(k);
+    uint64_t begin = nk_now_ms(k->app);
+    assert_int_equal(client_kit_expect(k, 'E')->status, NK_ECLOSED);
+    uint64_t took = nk_now_ms(k->app) - begin;
+    assert_true(took >= 2500 && took < 10000);
+}
+
+/* One that has begun to speak gets all of the time for the login. */
+static void test_slow_greeting(void **state)
+{
+    struct client_kit *k = *state;
+    client_kit_client(k);
+    client_kit_accept(k);
+    uint64_t begin = nk_now_ms(k->app);
+    client_kit_send(k, "2", 1);
+    assert_int_equal(client_kit_expect(k, 'E')->status, -ETIMEDOUT);
+    assert_true(nk_now_ms(k->app) - begin >= 14000);
 }
 
 static void test_wrong_password_and_refused_group(void **state)
@@ -389,6 +414,8 @@ int nk_test_relay_client(void)
 #define ROW(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         ROW(test_login_holds_everything_back),
+        ROW(test_nobody_greets),
+        ROW(test_slow_greeting),
         ROW(test_wrong_password_and_refused_group),
         ROW(test_retry_before_the_first_login),
         ROW(test_no_retry),

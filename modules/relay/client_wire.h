@@ -129,9 +129,11 @@ struct relay_client {
     uint64_t heard_ms;   /* when the relay last sent something */
     uint64_t probe_ms;   /* silence after which a sign of life is asked for */
     uint64_t finish_ms;  /* when relay_client_finish was called */
+    uint64_t dialled_ms; /* when this attempt began */
     uint64_t refused, sent, received, logins;
     unsigned depth; /* callbacks we are inside of */
     bool been_alive;
+    bool silent;  /* the relay has said nothing on this connection */
     bool asked;   /* asked for objects on this connection */
     bool probing; /* a sign of life was asked for */
     bool finishing;

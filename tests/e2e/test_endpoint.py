@@ -8,6 +8,7 @@ import os
 import pickle
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -538,6 +539,17 @@ def test_nobody_listens(work):
     done = support.run("endpoint", "broadcast", "--to", "g", "--text", "x", "--connect",
                        "tcp:127.0.0.1:1", "--connection", "TCP", "--password-file", pw)
     check_error(done, 69, "127.0.0.1:1")
+
+
+@pytest.mark.parametrize("wire", ["auto", "native", "tlspyo"])
+def test_plain_tcp_towards_tls(netkit_relay, wire):
+    """Neither side would speak; it is noticed long before the time for the login is over."""
+    begin = time.monotonic()
+    done = support.run("endpoint", "broadcast", "--to", "g", "--text", "x", "--connect",
+                       f"tcp:{netkit_relay.address}", "--connection", "TCP", "--wire", wire,
+                       "--password-file", netkit_relay.password_file)
+    check_error(done, 69, "TLS", "--connection")
+    assert time.monotonic() - begin < 8
 
 
 def test_retry_until_the_relay_is_there(work, running):
