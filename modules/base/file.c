@@ -16,11 +16,12 @@
 int nk_file_dir(char *out, size_t max, const char *path)
 {
     const char *slash = strrchr(path, '/');
-    size_t n = slash > path ? (size_t)(slash - path) : 1;
+    const char *from = slash ? path : ".";
+    size_t n = slash && slash != path ? (size_t)(slash - path) : 1;
     if (n >= max) {
         return -ENAMETOOLONG;
     }
-    memcpy(out, slash ? path : ".", n);
+    memcpy(out, from, n);
     out[n] = '\0';
     return 0;
 }
