@@ -50,6 +50,17 @@ static int open_parts(struct hs_auth *a, enum hs_auth_intent intent, struct nk_d
     return rc;
 }
 
+/* Below the base; service is NULL or arti's. */
+static void name_parts(struct hs_auth *a, const char *service)
+{
+    char head[HS_SLUG_MAX + 8] = "";
+    if (service) {
+        snprintf(head, sizeof(head), "hss/%s/", service);
+    }
+    snprintf(a->on_name, sizeof(a->on_name), "%s%s", head, HS_AUTH_DIR);
+    snprintf(a->off_name, sizeof(a->off_name), "%s%s", head, HS_AUTH_DISABLED_DIR);
+}
+
 static int open_base(struct hs_auth *a, enum hs_auth_kind kind, const char *dir,
                      enum hs_auth_intent intent, struct nk_diag *diag)
 {
@@ -77,8 +88,7 @@ int hs_auth_open_ctor(struct hs_auth *a, const char *dir, enum hs_auth_intent in
                 dir);
         return refuse(a, NK_EUSAGE);
     }
-    snprintf(a->on_name, sizeof(a->on_name), "%s", HS_AUTH_DIR);
-    snprintf(a->off_name, sizeof(a->off_name), "%s", HS_AUTH_DISABLED_DIR);
+    name_parts(a, NULL);
     return open_parts(a, intent, diag);
 }
 
@@ -104,7 +114,6 @@ static int check_service(const struct hs_auth *a, const char *service, struct nk
 int hs_auth_open_arti(struct hs_auth *a, const char *state, const char *service,
                       enum hs_auth_intent intent, struct nk_diag *diag)
 {
-    char head[HS_SLUG_MAX + 8] = "";
     int rc = open_base(a, HS_AUTH_ARTI, state, intent, diag);
     if (rc < 0) {
         return rc;
@@ -117,12 +126,22 @@ int hs_auth_open_arti(struct hs_auth *a, const char *state, const char *service,
     if (service && (rc = check_service(a, service, diag)) < 0) {
         return refuse(a, rc);
     }
-    if (service) {
-        snprintf(head, sizeof(head), "hss/%s/", service);
-    }
-    snprintf(a->on_name, sizeof(a->on_name), "%s%s", head, HS_AUTH_DIR);
-    snprintf(a->off_name, sizeof(a->off_name), "%s%s", head, HS_AUTH_DISABLED_DIR);
+    name_parts(a, service);
     return open_parts(a, intent, diag);
+}
+
+int hs_auth_open_any(struct hs_auth *a, enum hs_auth_kind kind, const char *dir,
+                     const char *service, unsigned flags, struct nk_diag *diag)
+{
+    *a = closed;
+    a->kind = kind;
+    int rc = service ? hs_slug_check("service", service, diag) : 0;
+    rc = rc < 0 ? rc : hs_place_open(&a->base, dir, flags, diag);
+    if (rc < 0) {
+        return rc;
+    }
+    name_parts(a, service);
+    return open_parts(a, HS_AUTH_READ, diag);
 }
 
 int hs_auth_open_key_dir(struct hs_auth *a, const char *dir, enum hs_auth_intent intent,

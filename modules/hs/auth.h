@@ -69,6 +69,12 @@ int hs_auth_open_arti(struct hs_auth *a, const char *state, const char *service,
 int hs_auth_open_key_dir(struct hs_auth *a, const char *dir, enum hs_auth_intent intent,
                          struct nk_diag *diag);
 
+/* hs_auth_open_any - the same for a directory that need not look like one yet: a HiddenServiceDir
+ * (service is NULL), or arti's state directory. flags: as of hs_place_open; of the two directories
+ * in it those are opened that exist. */
+int hs_auth_open_any(struct hs_auth *a, enum hs_auth_kind kind, const char *dir,
+                     const char *service, unsigned flags, struct nk_diag *diag);
+
 /* hs_auth_close - close all and release the lock; safe twice. */
 void hs_auth_close(struct hs_auth *a);
 

@@ -9,8 +9,7 @@
 #include "hs/client_dir.h"
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
-
-#define KEYSTORE_DIR "keystore" /* in arti's state directory */
+#include "hs/keystore.h"
 
 const char *hs_place_kind_name(enum hs_place_kind kind)
 {
@@ -149,7 +148,7 @@ static int detect(const struct hs_place *p, enum hs_place_kind *out, struct nk_d
         hs_place_has(p, HS_CTOR_HOSTNAME_FILE) || hs_place_has(p, HS_CTOR_CLIENTS_DIR)) {
         *out = HS_PLACE_SERVICE;
     } else if (hs_place_has(p, "hss") || hs_place_has(p, "client") ||
-               hs_place_has(p, KEYSTORE_DIR)) {
+               hs_place_has(p, HS_KEYSTORE_DIR)) {
         *out = HS_PLACE_KEYSTORE;
     } else if (has_suffix(&names, HS_CLIENT_DIR_SUFFIX)) {
         *out = HS_PLACE_CLIENTS;
@@ -185,9 +184,8 @@ static int check_dir(struct hs_check *c, struct hs_place *p, enum hs_place_kind 
 {
     struct hs_place sub = {.fd = -1};
     int rc = 0;
-    if (kind == HS_PLACE_KEYSTORE && hs_place_has(p, KEYSTORE_DIR) && !hs_place_has(p, "hss") &&
-        !hs_place_has(p, "client")) {
-        rc = hs_place_sub(&sub, p, KEYSTORE_DIR, 0, diag);
+    if (kind == HS_PLACE_KEYSTORE && hs_place_has(p, HS_KEYSTORE_DIR)) {
+        rc = hs_place_sub(&sub, p, HS_KEYSTORE_DIR, 0, diag);
         if (rc < 0) {
             return rc;
         }

@@ -12,11 +12,13 @@
 #include "hs/backup.h"
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
+#include "hs/keystore.h"
 #include "hs/password.h"
+#include "hs/where.h"
 
 struct backup_conf {
     struct hs_password_conf password;
-    char *output;
+    char *output, *nickname;
     uint64_t memory;
 };
 
@@ -28,6 +30,12 @@ static const struct nk_opt opts[] = {
      .arg = "FILE",
      .flags = NK_OPT_REQUIRED | NK_OPT_MAY_MISS,
      .help = "File to write; an existing one is never replaced"},
+    {.name = "nickname",
+     .short_name = 'n',
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct backup_conf, nickname),
+     .arg = "NAME",
+     .help = "Of arti's services only this one"},
     HS_PASSWORD_ROWS(struct backup_conf, password),
     {.name = "memory",
      .type = NK_OPT_SIZE,
@@ -53,52 +61,67 @@ static int added(int rc, const char *path, struct nk_diag *diag)
     }
 }
 
-/* A service by the last part of its path; by its address when another one is called so. */
-static int add_service(struct hs_backup *b, const char *path, const struct hs_identity *k,
-                       bool by_name, struct nk_diag *diag)
+/* A service by its name; by its address without one, and when another one is called so. */
+static int add_service(struct hs_backup *b, const char *path, const char *name, size_t len,
+                       const struct hs_identity *k, struct nk_diag *diag)
 {
-    size_t end = strlen(path);
     char address[NK_ONION_SIZE];
-    while (end > 1 && path[end - 1] == '/') {
-        end--;
+    if (!k->has_secret) {
+        return nk_fail(diag, NK_EUSAGE, "%s: the secret key is not there", path);
     }
-    size_t begin = end;
-    while (begin > 0 && path[begin - 1] != '/') {
-        begin--;
-    }
-    nk_onion_format(address, k->pub);
     for (size_t i = 0; i < b->n; i++) {
         if (hs_identity_same(&b->services[i].identity, k)) {
             return added(-EEXIST, path, diag);
         }
     }
-    if (by_name && hs_backup_name_ok(path + begin, end - begin) &&
-        hs_backup_add_service(b, path + begin, end - begin, k) == 0) {
+    if (hs_backup_name_ok(name, len) && hs_backup_add_service(b, name, len, k) == 0) {
         return 0;
     }
+    nk_onion_format(address, k->pub);
     return added(hs_backup_add_service(b, address, strlen(address), k), path, diag);
 }
 
-/* A file that cannot be read would be missing after a restore: somebody's access, or the lock. */
-static int add_clients(struct hs_backup *b, const char *path, struct nk_diag *diag)
+/* Is a client of the last service there already, with this very key? (arti reads NAME.auth and a
+ * directory NAME.) */
+static bool has_client(const struct hs_backup *b, const struct hs_auth_client *c)
+{
+    const struct hs_backup_service *s = &b->services[b->n - 1];
+    for (size_t i = 0; i < s->nclients; i++) {
+        const struct hs_backup_client *have = &s->clients[i];
+        if (strcmp(have->name, c->name) == 0 && have->enabled == c->enabled &&
+            memcmp(have->pub, c->pub, sizeof(c->pub)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A file that cannot be used would be missing after a restore, or would be used then: somebody's
+ * access, or the lock. */
+static int add_client(struct hs_backup *b, const struct hs_auth_client *c, struct nk_diag *diag)
+{
+    if (!c->readable || c->problem) {
+        return nk_fail(diag, NK_EFORMAT, "%s: %s; correct or remove it first", c->path,
+                       c->problem ? c->problem : "it cannot be read");
+    }
+    int rc = hs_backup_add_client(b, c->name, strlen(c->name), c->pub, c->enabled);
+    if (rc == -EEXIST && !has_client(b, c)) {
+        return nk_fail(diag, NK_EFORMAT, "%s: another file has another key for '%s'", c->path,
+                       c->name);
+    }
+    return rc == -EEXIST ? 0 : added(rc, c->path, diag);
+}
+
+static int add_clients(struct hs_backup *b, enum hs_auth_kind kind, const char *dir,
+                       const char *service, struct nk_diag *diag)
 {
     struct hs_auth auth;
     struct hs_auth_list list = {0};
     struct hs_findings findings = {0};
-    int rc = hs_auth_open_ctor(&auth, path, HS_AUTH_READ, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = hs_auth_list_read(&list, &auth, &findings, diag);
+    int rc = hs_auth_open_any(&auth, kind, dir, service, 0, diag);
+    rc = rc < 0 ? rc : hs_auth_list_read(&list, &auth, &findings, diag);
     for (size_t i = 0; i < list.n && rc == 0; i++) {
-        const struct hs_auth_client *c = &list.v[i];
-        if (!c->readable) {
-            rc = nk_fail(diag, NK_EFORMAT, "%s: %s; correct or remove it first", c->path,
-                         c->problem ? c->problem : "it cannot be read");
-        } else {
-            rc = added(hs_backup_add_client(b, c->name, strlen(c->name), c->pub, c->enabled),
-                       c->path, diag);
-        }
+        rc = add_client(b, &list.v[i], diag);
     }
     hs_findings_clear(&findings);
     hs_auth_list_clear(&list);
@@ -106,21 +129,92 @@ static int add_clients(struct hs_backup *b, const char *path, struct nk_diag *di
     return rc;
 }
 
-static int add(struct hs_backup *b, const char *path, struct nk_diag *diag)
+static int add_ctor(struct hs_backup *b, const char *dir, struct nk_diag *diag)
 {
-    struct hs_item item = {.kind = HS_IDENTITY};
-    struct stat st;
-    const struct hs_hints hints = {.format = HS_DETECT, .kind = HS_IDENTITY};
-    const bool dir = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
-    int rc = dir ? hs_ctor_dir_read(path, &item.identity, diag)
-                 : hs_format_load(path, &hints, &item, diag);
-    if (rc == 0 && !item.identity.has_secret) {
-        rc = nk_fail(diag, NK_EUSAGE, "%s: the secret key is not there", path);
+    struct hs_identity k;
+    int rc = hs_ctor_dir_read(dir, &k, diag);
+    if (rc < 0) {
+        return rc;
     }
-    rc = rc < 0 ? rc : add_service(b, path, &item.identity, dir, diag);
-    rc = rc < 0 || !dir ? rc : add_clients(b, path, diag);
-    hs_item_wipe(&item);
+    size_t end = strlen(dir);
+    while (end > 1 && dir[end - 1] == '/') {
+        end--;
+    }
+    size_t begin = end;
+    while (begin > 0 && dir[begin - 1] != '/') {
+        begin--;
+    }
+    rc = add_service(b, dir, dir + begin, end - begin, &k, diag);
+    hs_identity_wipe(&k);
+    return rc < 0 ? rc : add_clients(b, HS_AUTH_CTOR, dir, NULL, diag);
+}
+
+static int add_arti(struct hs_backup *b, const char *dir, const char *service, struct nk_diag *diag)
+{
+    struct hs_identity k;
+    char state[NK_PATH_MAX];
+    int rc = hs_keystore_identity_read(dir, service, &k, diag);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = add_service(b, dir, service, strlen(service), &k, diag);
+    hs_identity_wipe(&k);
+    int has_state = rc < 0 ? rc : hs_keystore_state_dir(state, dir);
+    if (has_state == -ENOENT) {
+        return 0;
+    }
+    return has_state < 0 ? nk_fail_sys(diag, has_state, "%s", dir)
+                         : add_clients(b, HS_AUTH_ARTI, state, service, diag);
+}
+
+/* One service of arti, or all of them. */
+static int add_keystore(struct hs_backup *b, const char *dir, const char *only,
+                        struct nk_diag *diag)
+{
+    struct hs_store s;
+    struct hs_names services = {0};
+    if (only) {
+        return add_arti(b, dir, only, diag);
+    }
+    int rc = hs_store_open(&s, HS_STORE_ARTI, dir, HS_STORE_READ, diag);
+    rc = rc < 0 ? rc : hs_keystore_services(&s.place, &services, diag);
+    hs_store_close(&s);
+    if (rc == 0 && services.n == 0) {
+        rc = nk_fail(diag, -ENOENT, "%s has no key of a service", dir);
+    }
+    for (size_t i = 0; i < services.n && rc == 0; i++) {
+        rc = add_arti(b, dir, services.v[i], diag);
+    }
+    hs_names_clear(&services);
     return rc;
+}
+
+static int add_file(struct hs_backup *b, const char *path, struct nk_diag *diag)
+{
+    struct hs_item item;
+    const struct hs_hints hints = {.format = HS_DETECT, .kind = HS_IDENTITY};
+    int rc = hs_format_load(path, &hints, &item, diag);
+    if (rc == 0) {
+        rc = add_service(b, path, "", 0, &item.identity, diag);
+        hs_item_wipe(&item);
+    }
+    return rc;
+}
+
+static int add(struct nk_cmd_ctx *ctx, struct hs_backup *b, const char *what)
+{
+    const struct backup_conf *c = ctx->conf;
+    struct hs_where where;
+    struct stat st;
+    if (strcmp(what, "-") == 0 || (stat(what, &st) == 0 && !S_ISDIR(st.st_mode))) {
+        return add_file(b, what, &ctx->diag);
+    }
+    int rc = hs_where_find(&where, what, ctx->ini, ctx->globals->state_dir, &ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    return where.kind == HS_STORE_CTOR ? add_ctor(b, where.dir, &ctx->diag)
+                                       : add_keystore(b, where.dir, c->nickname, &ctx->diag);
 }
 
 static int seal(struct nk_cmd_ctx *ctx, const struct hs_backup *b)
@@ -174,7 +268,7 @@ static int run(struct nk_cmd_ctx *ctx)
     struct hs_backup b = {0};
     int rc = 0;
     for (int i = 0; i < ctx->argc && rc == 0; i++) {
-        rc = add(&b, ctx->argv[i], &ctx->diag);
+        rc = add(ctx, &b, ctx->argv[i]);
     }
     rc = rc < 0 ? rc : seal(ctx, &b);
     rc = rc < 0 ? rc : print(ctx, &b);
@@ -184,19 +278,22 @@ static int run(struct nk_cmd_ctx *ctx)
 
 extern const struct nk_cmd nk_cmd_hs_backup;
 const struct nk_cmd nk_cmd_hs_backup = {
-    .synopsis = "-o FILE [--password-file FILE] DIR|KEYFILE..",
+    .synopsis = "-o FILE [--password-file FILE] [-n NAME] DIR|ID|KEYFILE..",
     .summary = "Save services' keys and clients in one encrypted file",
     .description =
         "Takes the identity of each HiddenServiceDir, and its clients' public keys, those that are "
-        "disabled too; or the identity in a key file of any form that 'hs convert' reads. Nothing "
+        "disabled too; the same of arti's services, all or the one called NAME, in its state "
+        "directory, its keystore or a [keystore ID]; or the identity in a key file of any form "
+        "that 'hs convert' reads. Clients of arti are those in STATE/hss/NAME/authorized_clients; "
+        "other directories that arti.toml names are not known here. Nothing "
         "else is needed to have a service again: tor and arti make all other keys anew.\n\n"
         "The file is encrypted with XSalsa20-Poly1305 under a key that Argon2id makes of a "
         "password. Without the password nobody opens it, you neither.",
-    .examples = "netkit hs backup -o services.backup /var/lib/tor/web /var/lib/tor/ssh",
+    .examples = "netkit hs backup -o services.backup /var/lib/tor/web /var/lib/tor/ssh\n"
+                "netkit hs backup -o wiki.backup -n wiki /var/lib/arti",
     .opts = opts,
     .conf_size = sizeof(struct backup_conf),
     .min_args = 1,
     .max_args = -1,
-    .flags = NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -31,6 +31,28 @@ bool hs_keystore_in_use(const struct hs_place *p)
     return held;
 }
 
+int hs_keystore_state_dir(char out[NK_PATH_MAX], const char *dir)
+{
+    char *real = realpath(dir, NULL); /* "." has no name to look at */
+    const char *path = real ? real : dir;
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') {
+        n--;
+    }
+    const size_t tail = strlen(HS_KEYSTORE_DIR);
+    int rc = n < tail || strncmp(path + n - tail, HS_KEYSTORE_DIR, tail) != 0 ||
+                     (n > tail && path[n - tail - 1] != '/')
+                 ? -ENOENT
+                 : 0;
+    if (rc == 0) {
+        int len = snprintf(out, NK_PATH_MAX, "%.*s", n > tail ? (int)(n - tail) : 1,
+                           n > tail ? path : ".");
+        rc = len < 0 || len >= NK_PATH_MAX ? NK_ETOOBIG : 0;
+    }
+    free(real);
+    return rc;
+}
+
 /* --- what is in it ---------------------------------------------------------------------------- */
 
 /* On the way through the directories. */

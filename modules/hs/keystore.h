@@ -13,6 +13,8 @@
 #include "hs/place.h"
 #include "hs/store.h"
 
+#define HS_KEYSTORE_DIR "keystore" /* its name in the state directory, ours and arti's */
+
 /* hs_keystore_in_use - does an arti run on the state directory that this keystore is in? (It holds
  * the lock of ../state.lock then.) */
 bool hs_keystore_in_use(const struct hs_place *p);
@@ -49,6 +51,11 @@ int hs_keystore_identity_read(const char *dir, const char *service, struct hs_id
  * -EEXIST when the service has a key, with a hint how to show it. */
 int hs_keystore_identity_write(const char *dir, const char *service, const struct hs_identity *k,
                                struct nk_diag *diag);
+
+/* hs_keystore_state_dir - arti's state directory that the keystore in dir, which need not exist, is
+ * in; where the clients of services are. -ENOENT: its name is not "keystore", so there is none.
+ * NK_ETOOBIG. */
+int hs_keystore_state_dir(char out[NK_PATH_MAX], const char *dir);
 
 /* hs_keystore_services - names of the services that have a directory in the keystore. */
 int hs_keystore_services(const struct hs_place *p, struct hs_names *out, struct nk_diag *diag);

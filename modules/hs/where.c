@@ -6,10 +6,9 @@
 
 #include "hs/client_dir.h"
 #include "hs/ctor_dir.h"
+#include "hs/keystore.h"
 
 enum { LIST_MAX = 160 }; /* characters of the IDs in a message */
-
-#define KEYSTORE_DIR "keystore" /* in the state directory, ours and arti's */
 
 #define HS_STORE_CHOICE(constant, name) name,
 static const char *const formats[] = {HS_STORES(HS_STORE_CHOICE) NULL};
@@ -85,13 +84,14 @@ int hs_where_look(struct hs_where *out, const char *dir, struct nk_diag *diag)
     if (rc < 0) {
         return rc;
     }
-    bool arti = hs_place_has(&p, "client") || hs_place_has(&p, "hss");
-    if (!arti && hs_place_has(&p, KEYSTORE_DIR)) {
+    if (hs_place_has(&p,
+                     HS_KEYSTORE_DIR)) { /* first: arti's state directory has a folder hss, too */
         char sub[NK_PATH_MAX];
-        rc = nk_path_join(sub, sizeof(sub), dir, KEYSTORE_DIR) < 0
+        rc = nk_path_join(sub, sizeof(sub), dir, HS_KEYSTORE_DIR) < 0
                  ? nk_fail(diag, NK_ETOOBIG, "the path %.64s.. is too long", dir)
                  : set(out, HS_STORE_ARTI, sub, diag);
     } else {
+        bool arti = hs_place_has(&p, "client") || hs_place_has(&p, "hss");
         bool ctor =
             !arti && (hs_place_has(&p, HS_CTOR_SECRET_FILE) ||
                       hs_place_has(&p, HS_CTOR_PUBLIC_FILE) || has_client_keys(&p, &rc, diag));
@@ -133,7 +133,7 @@ int hs_where_find(struct hs_where *out, const char *given, const struct nk_conf 
         return from_section(out, c, diag);
     }
     if (!given) {
-        return nk_path_join(dir, sizeof(dir), state_dir, KEYSTORE_DIR) < 0
+        return nk_path_join(dir, sizeof(dir), state_dir, HS_KEYSTORE_DIR) < 0
                    ? nk_fail(diag, NK_ETOOBIG, "the state directory's path is too long")
                    : set(out, HS_STORE_ARTI, dir, diag);
     }

@@ -72,6 +72,7 @@ static void directories_show_what_they_are(void **state)
     hs_testdir_put(d, "svc/" HS_CTOR_SECRET_FILE, "x", 1, 0600);
     expect(ini, hs_testdir_at(d, "svc", path), HS_STORE_CTOR, path);
     hs_testdir_put(d, "arti/keystore/hss/web/x", "x", 1, 0600);
+    hs_testdir_put(d, "arti/hss/web/x", "x", 1, 0600); /* what arti keeps beside its keystore */
     hs_testdir_at(d, "arti/keystore", sub);
     expect(ini, sub, HS_STORE_ARTI, sub);
     expect(ini, hs_testdir_at(d, "arti", path), HS_STORE_ARTI, sub);

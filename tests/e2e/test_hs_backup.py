@@ -194,3 +194,173 @@ def test_what_is_missing(tmp_path, password):
     check_error(backup(tmp_path / "saved", password, tmp_path / "none"), 1, "none")
     check_error(run("hs", "restore", tmp_path / "none", "--password-file", password, "--list"), 1, "none")
     check_error(run("hs", "restore", tmp_path / "none", "--password-file", password), 2, "--output")
+
+
+# --- arti ---------------------------------------------------------------------------------------
+
+TWO_LEVEL = "authorized_clients/carol/kp_hsc_desc_enc.x25519_public"
+
+
+def arti_service(state, name="web"):
+    done = run("hs", "new", "--keystore", state / "keystore", "--nickname", name)
+    assert done.returncode == 0, done.stderr
+    for path in (state / "hss", state / "hss" / name):
+        path.mkdir(mode=0o700, exist_ok=True)
+    return address(state, name)
+
+
+def address(state, name="web"):
+    done = run("hss", "-n", name, "onion-address", "--keystore", state)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_tor_to_arti_and_back(tmp_path, password):
+    old, state, new = tmp_path / "old", tmp_path / "arti", tmp_path / "new"
+    old.mkdir(mode=0o700)
+    web = service(old / "web")
+    clients(old / "web", "authorized_clients/alice.auth", CLIENT)
+    clients(old / "web", "disabled_clients/bob.auth", OTHER)
+    assert backup(tmp_path / "1", password, old / "web").returncode == 0
+
+    done = restore(tmp_path / "1", password, "-k", state / "keystore", "--dry-run")
+    assert done.returncode == 0 and not state.exists(), done.stderr
+    done = restore(tmp_path / "1", password, "-k", state / "keystore", "-n", "wiki")
+    assert done.returncode == 0 and "restored" in done.stdout, done.stderr
+    assert address(state, "wiki") == web
+    assert sorted(p for p, v in tree(state).items() if not isinstance(v, int)) == [
+        "hss/wiki/authorized_clients/alice.auth", "hss/wiki/disabled_clients/bob.auth",
+        "keystore/hss/wiki/ks_hs_id.ed25519_expanded_private"]
+    before = tree(state)
+    done = restore(tmp_path / "1", password, "-k", state, "-n", "wiki", "--json")
+    assert json.loads(done.stdout)[0]["outcome"] == "already there"
+    assert tree(state) == before
+
+    done = backup(tmp_path / "2", password, state)  # all services: this one
+    assert done.returncode == 0 and "2 client(s)" in done.stdout, done.stderr
+    assert restore(tmp_path / "2", password, "-o", new, "-n", "web").returncode == 0
+    assert tree(new / "web").keys() == tree(old / "web").keys()
+    assert (new / "web/hostname").read_bytes() == (old / "web/hostname").read_bytes()
+    shown = [json.loads(run("hs", "check", path / "web", "--json").stdout) for path in (old, new)]
+    assert str(shown[0]).replace(str(old), "") == str(shown[1]).replace(str(new), "")
+
+
+def test_both_layouts_of_arti(tmp_path, password):
+    state, new, saved = tmp_path / "arti", tmp_path / "new", tmp_path / "saved"
+    web = arti_service(state)
+    ssh = arti_service(state, "ssh")
+    clients(state / "hss/web", "authorized_clients/alice.auth", CLIENT)
+    (state / "hss/web" / TWO_LEVEL).parent.mkdir(mode=0o700)
+    done = run("hs", "convert", "-", "--from", "auth", "--to", "arti-public", input=OTHER + "\n")
+    assert done.returncode == 0 and done.stdout.startswith("x25519@spec.torproject.org "), done.stderr
+    (state / "hss/web" / TWO_LEVEL).write_text(done.stdout, encoding="ascii")
+    (state / "hss/web" / TWO_LEVEL).chmod(0o600)
+    assert backup(saved, password, state).returncode == 0
+    listed = {s["name"]: s for s in json.loads(restore(saved, password, "--list", "--json").stdout)}
+    assert {n: s["address"] for n, s in listed.items()} == {"web": web, "ssh": ssh}
+    assert [c["name"] for c in listed["web"]["clients"]] == ["alice", "carol"]
+
+    done = restore(saved, password, "-k", new / "keystore")
+    assert done.returncode == 0, done.stderr
+    assert sorted(os.listdir(new / "hss/web/authorized_clients")) == ["alice.auth", "carol.auth"]
+    assert OTHER.upper() in (new / "hss/web/authorized_clients/carol.auth").read_text(encoding="ascii").upper()
+    assert address(new) == web and address(new, "ssh") == ssh
+    before = tree(state)
+    done = restore(saved, password, "-k", state)  # where they are, in the other layout too
+    assert done.returncode == 0 and done.stdout.count("already there") == 2, done.stderr
+    assert tree(state) == before
+
+    assert backup(tmp_path / "one", password, "-n", "ssh", state / "keystore").returncode == 0
+    listed = json.loads(restore(tmp_path / "one", password, "--list", "--json").stdout)
+    assert [s["name"] for s in listed] == ["ssh"]
+
+
+def test_keystore_of_the_configuration(tmp_path, password):
+    ini = tmp_path / "netkit.ini"
+    ini.write_text(f"[keystore one]\ndir = {tmp_path}/one/keystore\n[keystore two]\ndir = {tmp_path}/two/keystore\n",
+                   encoding="utf-8")
+    web = arti_service(tmp_path / "one")
+    clients(tmp_path / "one/hss/web", "authorized_clients/alice.auth", CLIENT)
+    done = backup(tmp_path / "saved", password, "--config", ini, "one")
+    assert done.returncode == 0 and "1 client(s)" in done.stdout, done.stderr
+    done = restore(tmp_path / "saved", password, "--config", ini, "-k", "two")
+    assert done.returncode == 0, done.stderr
+    assert address(tmp_path / "two") == web
+    assert tree(tmp_path / "two/hss") == tree(tmp_path / "one/hss")
+    check_error(restore(tmp_path / "saved", password, "--config", ini, "-k", "three"), 2, "one, two")
+
+
+@pytest.mark.parametrize("there", ["key", "client", "folder", "disabled"])
+def test_nothing_of_arti_is_replaced(tmp_path, password, there):
+    old, state, saved = tmp_path / "old", tmp_path / "arti", tmp_path / "saved"
+    old.mkdir(mode=0o700)
+    service(old / "aaa")
+    service(old / "web")
+    clients(old / "web", "authorized_clients/carol.auth", CLIENT)
+    assert backup(saved, password, old / "aaa", old / "web").returncode == 0
+    place = state / "hss/web"
+    if there == "key":
+        arti_service(state)
+        words = ["another service's key", "web"]
+    else:
+        for path in (state, state / "keystore", state / "hss", place):
+            path.mkdir(mode=0o700)
+        words = ["carol", "another key"]
+    if there == "client":
+        clients(place, "authorized_clients/carol.auth", OTHER)
+    elif there == "folder":
+        (place / "authorized_clients").mkdir(mode=0o700)
+        clients(place, "authorized_clients/carol/carol.auth", OTHER)
+    elif there == "disabled":
+        clients(place, "disabled_clients/carol.auth", CLIENT)
+        words = ["carol", "disabled"]
+    before = tree(state)
+    check_error(restore(saved, password, "-k", state), 73, *words)
+    assert tree(state) == before  # not even the first service
+
+
+def test_a_client_that_was_shut_out_stays_out(tmp_path, password):
+    old, saved = tmp_path / "old", tmp_path / "saved"
+    old.mkdir(mode=0o700)
+    service(old / "web")
+    clients(old / "web", "authorized_clients/alice.auth", CLIENT)
+    assert backup(saved, password, old / "web").returncode == 0
+    (old / "web/disabled_clients").mkdir(mode=0o700)
+    os.rename(old / "web/authorized_clients/alice.auth", old / "web/disabled_clients/alice.auth")
+    before = tree(old)
+    check_error(restore(saved, password, "-o", old), 73, "alice.auth", "disabled")
+    assert tree(old) == before
+
+
+def test_closed_service_of_arti_stays_closed_with_tor(tmp_path, password):
+    state, saved, new = tmp_path / "arti", tmp_path / "saved", tmp_path / "new"
+    arti_service(state)
+    clients(state / "hss/web", "disabled_clients/alice.auth", CLIENT)
+    assert backup(saved, password, state).returncode == 0
+    done = restore(saved, password, "-o", new)
+    assert done.returncode == 0, done.stderr
+    assert os.listdir(new / "web/authorized_clients") == ["zz-netkit-lock.auth"]
+    assert os.listdir(new / "web/disabled_clients") == ["alice.auth"]
+
+
+def test_what_arti_cannot_have(tmp_path, password):
+    old, saved = tmp_path / "old", tmp_path / "saved"
+    old.mkdir(mode=0o700)
+    service(old / "my web")
+    service(old / "ssh")
+    clients(old / "ssh", "authorized_clients/alice.auth", CLIENT)
+    assert backup(saved, password, old / "my web", old / "ssh").returncode == 0
+    state = tmp_path / "arti"
+    check_error(restore(saved, password, "-k", state / "keystore"), 2, "my web", "--nickname")
+    check_error(restore(saved, password, "-k", state / "keystore", "-n", "x"), 2, "for one service")
+    check_error(restore(saved, password, "-k", state / "keys", "ssh"), 2, "has clients", "called 'keystore'")
+    check_error(restore(saved, password, "-k", f"ctor:{state}", "ssh"), 2, "is tor's")
+    check_error(restore(saved, password, "-k", state, "-o", state), 2, "one of --output")
+    check_error(restore(saved, password, "-o", state, "-n", "../x", "ssh"), 2, "no directory")
+    assert not state.exists()
+    assert restore(saved, password, "-k", state / "keystore", "-n", "web", "my web").returncode == 0
+    check_error(backup(tmp_path / "none", password, "-n", "mail", state), 1, "mail")
+    (state / "hss/web").mkdir(mode=0o700, parents=True)
+    clients(state / "hss/web", "authorized_clients/bob.auth", "descriptor:x25519:tooshort")
+    check_error(backup(tmp_path / "none", password, state), 1, "bob.auth")
+    assert not (tmp_path / "none").exists()
