@@ -136,6 +136,8 @@ struct relay_client_ops {
     /* An item that was to be extended is not ours any more: its time had passed, and the relay has
      * given it to somebody else, or will. May be NULL. */
     void (*on_lease_lost)(void *owner, const struct relay_client_lease *l);
+    /* The answer to relay_client_purge: 0, or why not (NK_EAUTH: not allowed). May be NULL. */
+    void (*on_purged)(void *owner, uint32_t group, int status);
     /* Something was sent, received or settled; at most once per turn. May be NULL. */
     void (*on_progress)(void *owner);
     /* The connection was lost or refused; another attempt follows in `again_ms`. May be NULL. */
@@ -240,6 +242,11 @@ int relay_client_extend(struct relay_client *c, const struct relay_client_lease 
 /* relay_client_holds - does the relay still hold this lease for us, as far as we know? False when
  * the session that it belongs to is over: then somebody else gets the item, or we, once more. */
 bool relay_client_holds(const struct relay_client *c, const struct relay_client_lease *l);
+
+/* relay_client_purge - drop what waits in the group's queue and what is retained (the right
+ * `admin`); on_purged follows, unless the connection is lost before. 0; NK_EUNSUPPORTED on tlspyo's
+ * wire; NK_ECLOSED without a session; -ENOMEM. */
+int relay_client_purge(struct relay_client *c, uint32_t group);
 
 /* relay_client_pause - stop (true) or go on (false) reading from the relay. */
 void relay_client_pause(struct relay_client *c, bool paused);

@@ -294,6 +294,14 @@ bool relay_client_holds(const struct relay_client *c, const struct relay_client_
     return w && w->holds(c, l);
 }
 
+int relay_client_purge(struct relay_client *c, uint32_t group)
+{
+    if (!client_in_session(c) || group >= c->ngroups) {
+        return NK_ECLOSED;
+    }
+    return c->wire->purge ? c->wire->purge(c, c->groups[group]) : NK_EUNSUPPORTED;
+}
+
 void relay_client_pause(struct relay_client *c, bool paused)
 {
     if (c->paused == paused) {

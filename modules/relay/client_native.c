@@ -83,7 +83,7 @@ static void forget_groups(struct relay_client *c)
             ng->open = ng->opening = ng->blocked = ng->drain_asked = ng->reopen = false;
             ng->refusal = 0;
             ng->window = ng->used = ng->items = ng->credit = 0;
-            ng->claiming = false;
+            ng->claiming = ng->purge = false;
             ng->id = 0;
         }
     }
@@ -141,11 +141,14 @@ void client_native_todo(struct relay_client *c)
         if (g->native && g->native->reopen && g->native->open && c->stream) {
             reopen(c, g);
         }
+        if (g->native && c->stream && !c->closed) {
+            client_native_purge_due(c, g);
+        }
     }
     t->todo = false;
 }
 
-static void do_later(struct relay_client *c)
+void client_native_todo_later(struct relay_client *c)
 {
     client_native_of(c)->todo = true;
     client_flush_later(c);
@@ -166,7 +169,7 @@ static void open_refused(struct relay_client *c, struct client_group *g,
     } else {
         nk_warn(nk_app_log(c->app), "relay", "%s", why.text);
         g->native->refusal = status;
-        do_later(c);
+        client_native_todo_later(c);
     }
 }
 
@@ -185,7 +188,7 @@ static void become_alive(struct relay_client *c)
             }
         } else if (g->member && !g->native->member) {
             g->native->reopen = true;
-            do_later(c);
+            client_native_todo_later(c);
         }
     }
     client_become_alive(c);
@@ -220,8 +223,8 @@ void client_native_opened(struct relay_client *c, const struct relay_native_head
         if (client_native_find(t, v.group) != g) {
             table_put(t, g);
         }
-        if (ng->reopen) {
-            do_later(c);
+        if (ng->reopen || ng->purge) {
+            client_native_todo_later(c);
         }
         if (t->resumed && ng->member && c->state == CLIENT_PROBE) {
             client_native_claim(c, g);
@@ -580,14 +583,14 @@ static int joined(struct relay_client *c, struct client_group *g)
         return open_group(c, g);
     }
     ng->reopen = true; /* at once, or when OPENED has come */
-    do_later(c);
+    client_native_todo_later(c);
     return 0;
 }
 
 static void published(struct relay_client *c, struct client_group *g)
 {
     if (g->native && g->native->refusal < 0) {
-        do_later(c);
+        client_native_todo_later(c);
     }
 }
 
@@ -629,4 +632,5 @@ const struct client_wire client_wire_native = {.name = "native",
                                                .ack = ack,
                                                .holds = holds,
                                                .nack = nack,
-                                               .extend = client_native_extend};
+                                               .extend = client_native_extend,
+                                               .purge = client_native_purge};

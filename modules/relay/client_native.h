@@ -30,10 +30,11 @@ struct client_ack {
     struct relay_native_range range[];
 };
 
-/* An EXTEND that the relay has not answered. */
+/* An EXTEND or PURGE that the relay has not answered. */
 struct client_extend {
     struct client_extend *next;
     uint64_t request;
+    bool purge; /* of lease.group; no EXTEND */
     struct relay_client_lease lease;
 };
 
@@ -53,6 +54,7 @@ struct client_native_group {
     bool open, opening;
     bool member;           /* as OPEN said */
     bool reopen;           /* membership changed: CLOSE and OPEN are due */
+    bool purge;            /* PURGE is to be sent when it is open */
     int refusal;           /* why the relay does not open it; 0: it did not refuse */
     bool blocked;          /* the next frame does not fit into the window */
     bool drain_asked;      /* on this connection */
@@ -118,8 +120,12 @@ void client_native_handshake(struct relay_client *c, const struct relay_native_h
 void client_native_opened(struct relay_client *c, const struct relay_native_head *h,
                           const uint8_t *payload);
 
-/* client_native_todo - act upon refusals and changes of membership; nothing is being written. */
+/* client_native_todo - act upon refusals, changes of membership and purges; nothing is being
+ * written. */
 void client_native_todo(struct relay_client *c);
+
+/* client_native_todo_later - there is something of that kind: before the next write. */
+void client_native_todo_later(struct relay_client *c);
 
 /* --- client_native_in.c --- */
 
@@ -146,6 +152,11 @@ void client_native_demanded(struct relay_client *c, struct client_group *g);
 int client_native_settle(struct relay_client *c, const struct relay_client_lease *l,
                          enum relay_native_type type, uint32_t ms);
 int client_native_extend(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
+
+/* client_native_purge - PURGE, as soon as the group is open. client_native_purge_due - that is now,
+ * or it was refused. */
+int client_native_purge(struct relay_client *c, struct client_group *g);
+void client_native_purge_due(struct relay_client *c, struct client_group *g);
 
 /* client_native_claim - a resumed session: which leases of the group we hold. CREDIT follows, and
  * what we have not named goes back to the queue (it was on its way to us when the connection

@@ -132,6 +132,35 @@ static void test_close_says_goodbye(void **state)
     (void)cn_expect(t, RELAY_N_GOAWAY);
 }
 
+static void expect_purged(struct cn_native *t, int status)
+{
+    const struct client_note *n = client_kit_expect(&t->k, 'P');
+    assert_int_equal(n->group, 0);
+    assert_int_equal(n->status, status);
+}
+
+static void test_purge(void **state)
+{
+    struct cn_native *t = *state;
+    cn_login(t);
+    assert_int_equal(relay_client_purge(t->k.client, 9), NK_ECLOSED);
+    assert_int_equal(relay_client_purge(t->k.client, 0), 0);
+    (void)cn_expect(t, RELAY_N_PURGE);
+    assert_int_equal(t->h.group, 5);
+    cn_settled(t, t->h.seq);
+    expect_purged(t, 0);
+    assert_int_equal(relay_client_purge(t->k.client, 0), 0);
+    (void)cn_expect(t, RELAY_N_PURGE);
+    cn_send(t, relay_native_put_u32(t->frame, RELAY_N_SETTLED, 5, t->h.seq,
+                                    (uint32_t)RELAY_STATUS_DENIED));
+    expect_purged(t, NK_EAUTH);
+    assert_int_equal(relay_client_purge(t->k.client, 0), 0);
+    (void)cn_expect(t, RELAY_N_PURGE);
+    cn_hang_up_and_return(t, true); /* no answer, and it is not said again */
+    (void)cn_expect(t, RELAY_N_CREDIT);
+    client_kit_quiet(&t->k);
+}
+
 int nk_test_relay_client_native_lease(void);
 int nk_test_relay_client_native_lease(void)
 {
@@ -140,6 +169,7 @@ int nk_test_relay_client_native_lease(void)
         ROW(test_acknowledgements_are_batched_and_said_again),
         ROW(test_claims_of_a_resumed_session),
         ROW(test_lease_is_gone),
+        ROW(test_purge),
         ROW(test_close_says_goodbye),
     };
 #undef ROW

@@ -175,13 +175,13 @@ int client_native_settle(struct relay_client *c, const struct relay_client_lease
 }
 
 /* Remember what SETTLED will be about. 0 or -ENOMEM. */
-static int note_extend(struct client_native *t, const struct relay_client_lease *l)
+static int note_request(struct client_native *t, const struct relay_client_lease *l, bool purge)
 {
     struct client_extend *e = malloc(sizeof(*e));
     if (!e) {
         return -ENOMEM;
     }
-    *e = (struct client_extend){.request = ++t->requests, .lease = *l};
+    *e = (struct client_extend){.request = ++t->requests, .purge = purge, .lease = *l};
     *t->extends_last = e;
     t->extends_last = &e->next;
     return 0;
@@ -207,13 +207,42 @@ int client_native_extend(struct relay_client *c, const struct relay_client_lease
         return NK_ECLOSED;
     }
     if (l->seq > 0 && g->native->open) {
-        if (note_extend(t, l) < 0) {
+        if (note_request(t, l, false) < 0) {
             return -ENOMEM;
         }
         client_native_control(c, frame,
                               relay_native_put_ranges(frame, RELAY_N_EXTEND, true, g->native->id,
                                                       t->requests, ms, &one, 1));
     }
+    return 0;
+}
+
+void client_native_purge_due(struct relay_client *c, struct client_group *g)
+{
+    const struct relay_client_lease l = {.wire = RELAY_CLIENT_NATIVE, .group = g->handle};
+    struct client_native *t = client_native_of(c);
+    struct client_native_group *ng = g->native;
+    uint8_t frame[RELAY_NATIVE_HEAD];
+    if (!ng->purge || !(ng->open || ng->refusal < 0)) {
+        return;
+    }
+    ng->purge = false;
+    int status = ng->open ? note_request(t, &l, true) : ng->refusal;
+    if (status == 0) {
+        client_native_control(c, frame,
+                              relay_native_put_plain(frame, RELAY_N_PURGE, ng->id, t->requests));
+    } else if (c->ops->on_purged) {
+        c->ops->on_purged(c->owner, g->handle, status);
+    }
+}
+
+int client_native_purge(struct relay_client *c, struct client_group *g)
+{
+    if (!g->native) {
+        return NK_ECLOSED; /* a session opens every group, or has failed to */
+    }
+    g->native->purge = true;
+    client_native_todo_later(c);
     return 0;
 }
 
@@ -307,7 +336,14 @@ static void extend_answered(struct relay_client *c, uint64_t request, int status
         t->extends_last = at;
     }
     struct relay_client_lease lease = e->lease;
+    bool purge = e->purge;
     free(e);
+    if (purge) {
+        if (c->ops->on_purged) {
+            c->ops->on_purged(c->owner, lease.group, status);
+        }
+        return;
+    }
     if (status < 0 && lease.connection == t->generation) {
         client_ranges_remove(&c->groups[lease.group]->native->held, lease.seq);
         if (c->ops->on_lease_lost) {

@@ -63,6 +63,13 @@ static void on_lease_lost(void *owner, const struct relay_client_lease *l)
     n->first = n->last = l->seq;
 }
 
+static void on_purged(void *owner, uint32_t group, int status)
+{
+    struct client_note *n = note(owner, 'P');
+    n->group = group;
+    n->status = status;
+}
+
 static void on_drained(void *owner, uint32_t group)
 {
     note(owner, 'D')->group = group;
@@ -90,6 +97,7 @@ static const struct relay_client_ops ops = {.on_alive = on_alive,
                                             .on_settled = on_settled,
                                             .on_drained = on_drained,
                                             .on_lease_lost = on_lease_lost,
+                                            .on_purged = on_purged,
                                             .on_lost = on_lost,
                                             .on_end = on_end};
 

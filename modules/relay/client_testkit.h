@@ -24,7 +24,7 @@
 
 /* What a client told its owner, in order. */
 struct client_note {
-    char what; /* Alive, Object, Settled, Drained, Gone (a lease), Lost, End */
+    char what; /* Alive, Object, Settled, Drained, Gone (a lease), Purged, Lost, End */
     uint32_t group;
     uint64_t first, last; /* Settled; Gone: the lease's number, twice */
     int status;

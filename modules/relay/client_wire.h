@@ -83,6 +83,7 @@ struct client_wire {
     bool (*holds)(const struct relay_client *c, const struct relay_client_lease *l);
     int (*nack)(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
     int (*extend)(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms);
+    int (*purge)(struct relay_client *c, struct client_group *g); /* NULL: the wire cannot */
 };
 
 extern const struct client_wire client_wire_tlspyo, client_wire_native;

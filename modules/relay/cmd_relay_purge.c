@@ -6,28 +6,47 @@
 #include "base/cli.h"
 #include "core/control.h"
 #include "relay/admin_ask.h"
+#include "relay/endpoint_purge.h"
+
+static const struct nk_opt opts[] = {RELAY_ENDPOINT_NAME_ROW, RELAY_ENDPOINT_ROWS, NK_OPT_END};
+
+/* Whether nobody has to be asked (1), or may be (0), or it is refused (NK_EUSAGE). */
+static int asked_already(struct nk_cmd_ctx *ctx)
+{
+    if (ctx->globals->yes) {
+        return 1;
+    }
+    if (ctx->globals->no_input || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "what is purged is gone: say --yes if you mean it");
+    }
+    return 0;
+}
+
+/* Read the answer to a question that has been printed. 0 or NK_EUSAGE. */
+static int read_answer(struct nk_cmd_ctx *ctx)
+{
+    char answer[8] = "";
+    if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y')) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "nothing was purged");
+    }
+    return 0;
+}
 
 /* Somebody at a terminal is asked; scripts have to say --yes. 0 or NK_EUSAGE. */
 static int confirm(struct nk_cmd_ctx *ctx, const char *const *words, size_t n)
 {
     struct nk_buf out;
-    char answer[8] = "";
-    if (ctx->globals->yes) {
-        return 0;
-    }
-    if (ctx->globals->no_input || !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-        int rc = nk_fail(&ctx->diag, NK_EUSAGE, "what is purged is gone: say --yes if you mean it");
+    int known = asked_already(ctx);
+    if (known != 0) {
         nk_hint(&ctx->diag, "--dry-run tells how much it is");
-        return rc;
+        return known < 0 ? known : 0;
     }
     nk_buf_init(&out, NK_CONTROL_ANSWER);
     int rc = relay_admin_ask(ctx, words, n, &out);
     const char *text = rc == 0 ? nk_buf_str(&out) : NULL;
     if (rc == 0 && text) {
         fprintf(stderr, "purge %.*s: sure? [y/N] ", (int)strcspn(text, "\n"), text);
-        if (!fgets(answer, sizeof(answer), stdin) || (answer[0] != 'y' && answer[0] != 'Y')) {
-            rc = nk_fail(&ctx->diag, NK_EUSAGE, "nothing was purged");
-        }
+        rc = read_answer(ctx);
     } else if (rc > 0) {
         nk_cli_report(ctx->self->name, &ctx->diag, ctx->globals->json);
     }
@@ -35,10 +54,36 @@ static int confirm(struct nk_cmd_ctx *ctx, const char *const *words, size_t n)
     return rc;
 }
 
+/* Over the network. Only the relay's own machine can tell how much it is. */
+static int run_remote(struct nk_cmd_ctx *ctx, const struct relay_endpoint_conf *conf)
+{
+    const struct nk_strlist list = {.v = ctx->argv, .n = (size_t)ctx->argc};
+    int rc = relay_endpoint_groups_check(&list, &ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    if (ctx->globals->dry_run) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "--dry-run works on the relay's own machine only");
+    }
+    rc = asked_already(ctx);
+    if (rc == 0) {
+        fprintf(stderr, "purge %d group(s) of %s: sure? [y/N] ", ctx->argc,
+                conf->connect ? conf->connect : conf->endpoint);
+        rc = read_answer(ctx);
+    }
+    return rc < 0
+               ? rc
+               : relay_endpoint_purge(ctx, conf, (const char *const *)ctx->argv, (size_t)ctx->argc);
+}
+
 static int run(struct nk_cmd_ctx *ctx)
 {
+    const struct relay_endpoint_conf *conf = ctx->conf;
     const char *words[NK_CONTROL_WORDS] = {"purge", "dry"};
     size_t n = 2;
+    if (conf->connect || conf->endpoint) {
+        return run_remote(ctx, conf);
+    }
     if ((size_t)ctx->argc + n > NK_CONTROL_WORDS) {
         return nk_fail(&ctx->diag, NK_EUSAGE, "more than %d groups at once", NK_CONTROL_WORDS - 2);
     }
@@ -56,18 +101,24 @@ static int run(struct nk_cmd_ctx *ctx)
 }
 
 const struct nk_cmd nk_cmd_relay_purge = {
-    .synopsis = "GROUP.. [--yes] [--dry-run]",
-    .summary = "Drop what waits in groups of the relay that runs in the state directory",
+    .synopsis = "GROUP.. [--yes] [--dry-run] [--connect CONNECT]",
+    .summary = "Drop what waits in groups of a relay",
     .description =
         "Drops the produced objects that wait in the queues of these groups, and their retained "
         "broadcasts; not what consumers hold and did not acknowledge. Prints how many that were: "
         "{\"groups\":N,\"objects\":N}. On a terminal it asks first, otherwise it needs --yes; "
         "--dry-run only counts. When one of the groups does not exist nothing is purged, with exit "
-        "status 2.",
+        "status 2.\n"
+        "\n"
+        "Without --connect the relay is the one that runs in the state directory. With it (or "
+        "--name) the command logs in to that relay as endpoint commands do, and needs the right "
+        "admin in each group (status 77 without it); then it prints {\"groups\":N}.",
     .examples = "netkit relay purge jobs --yes\n"
-                "netkit relay purge jobs results --dry-run",
+                "netkit relay purge jobs results --dry-run\n"
+                "netkit relay purge jobs --yes --connect tcp:relay.example.org:3000",
     .min_args = 1,
     .max_args = -1,
-    .flags = NK_CMD_NO_CONFIG,
+    .opts = opts,
+    .conf_size = sizeof(struct relay_endpoint_conf),
     .run = run,
 };

@@ -179,6 +179,34 @@ def test_who_may_purge(world):
     assert peer.closed() == native.PROTOCOL
 
 
+def test_purge_command(world):
+    """`netkit relay purge --connect` may do what its identity may."""
+    def purge(*args):
+        return support.run("relay", "purge", *args, "--connect", f"tcp:{world.relay.address}",
+                           "--state-dir", world.dir / "none", "--ca", world.relay.ca)
+
+    def produce():
+        for name in ("jobs.a", "jobs.mine"):
+            succeeded(world.run("produce", "--to", name, "--text", "x", *world.password("alice")))
+
+    def taken(name):
+        return len(lines(world.run("notify", name, "--no-wait", *world.certificate("worker"))))
+
+    produce()
+    worker = world.certificate("worker")
+    support.check_error(purge("jobs.mine", *worker), 2, "--yes")
+    support.check_error(purge("jobs.mine", "--dry-run", *worker), 2, "--dry-run")
+    support.check_error(purge("jobs.mine", "jobs.mine", "--yes", *worker), 2)
+    support.check_error(purge("jobs.a", "--yes", *worker), 77, "jobs.a", "admin")
+    support.check_error(purge("jobs.mine", "--yes", *world.password("bob")), 77, "jobs.mine")
+    done = succeeded(purge("jobs.mine", "--yes", *worker))
+    assert done.stdout == '{"groups":1}\n'
+    world.relay.program.wait_line(r"'worker' purges group 'jobs\.mine'.*event=admin\.purge")
+    assert (taken("jobs.a"), taken("jobs.mine")) == (1, 0)
+    support.check_error(purge("jobs.mine", "--yes", "--wire", "tlspyo", *world.password("alice")), 1,
+                        "native")
+
+
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_login_over_foreign_tls(world, version):
     peer = native.Peer(world.tls("worker", version))
