@@ -49,8 +49,8 @@ static void on_idle(uv_idle_t *t)
 /* Real milliseconds of libuv's clock at which scaled time reaches due_ms, rounded up. */
 static uint64_t real_ms(const struct nk_app *app, uint64_t due_ms)
 {
-    uint64_t due_ns = due_ms * NS_PER_MS;
-    uint64_t ahead = due_ns > app->origin_ns ? due_ns - app->origin_ns : 0;
+    uint64_t due_ns = due_ms * NS_PER_MS, zero_ns = app->origin_ns + app->skipped_ns;
+    uint64_t ahead = due_ns > zero_ns ? due_ns - zero_ns : 0;
     return (app->origin_ns + (ahead + app->scale - 1) / app->scale + NS_PER_MS - 1) / NS_PER_MS;
 }
 

@@ -42,8 +42,10 @@ struct nk_app {
     bool stopping;
     int exit_code;
     uint64_t turn;
-    uint64_t origin_ns; /* monotonic real time at birth; scaled time runs from here */
-    uint64_t now_ns;    /* scaled, sampled */
+    uint64_t origin_ns;  /* monotonic real time at birth; scaled time runs from here */
+    uint64_t now_ns;     /* scaled, sampled */
+    uint64_t skipped_ns; /* scaled; see nk_clock_skip */
+    int64_t wall_set_ms; /* see nk_clock_set_wall */
     uint64_t handshake_ns;
 
     struct nk_timer *timers; /* root of the pairing heap */

@@ -20,4 +20,12 @@ uint64_t nk_now_ns(const struct nk_app *app);
 int64_t nk_wall_s(const struct nk_app *app);
 int64_t nk_wall_ms(const struct nk_app *app);
 
+/* For tests; nothing else calls them, so that a release program does not even contain them.
+ * nk_clock_set_wall - the wall clock of this app alone is set by_ms forward, or back when negative,
+ * as an administrator or NTP would; monotonic time does not notice.
+ * nk_clock_skip - so many scaled milliseconds have passed, on the monotonic clock alone, as after a
+ * pause of the program. What is due fires in the next turn. Not within a turn. */
+void nk_clock_set_wall(struct nk_app *app, int64_t by_ms);
+void nk_clock_skip(struct nk_app *app, uint64_t ms);
+
 #endif

@@ -388,8 +388,8 @@ static void rotated(struct relay_log *log, const struct relay_log_job *j)
     log->state.part[log->state.nparts - 1].bytes = log->size;
     relay_log_chore(log, RELAY_LOG_CHORE_INDEX, sealed);
     relay_log_scrub_start(log);
-    relay_log_state_forget_producers(&log->state,
-                                     (uint64_t)nk_wall_ms(log->conf.app) - log->conf.producer_ms);
+    uint64_t wall = (uint64_t)nk_wall_ms(log->conf.app), age = log->conf.producer_ms;
+    relay_log_state_forget_producers(&log->state, wall > age ? wall - age : 0); /* no clock yet */
 }
 
 static void measure(struct relay_log *log, const struct relay_log_job *j)

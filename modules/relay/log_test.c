@@ -13,9 +13,12 @@
 #include <cmocka.h>
 
 #include "core/app.h"
+#include "core/clock.h"
 #include "relay/log_testkit.h"
 
 int nk_test_relay_log(void);
+
+enum { TEN_MINUTES = 600 * 1000 };
 
 static void put_retained(struct lt_world *w, const char *name, uint64_t version, const char *text)
 {
@@ -187,6 +190,35 @@ static void test_rotation_and_dropping(void **state)
     lt_reopen(w);
     assert_int_equal(lt_group(w, "g")->items.n, 0);
     assert_true(lt_group(w, "g")->last >= 200);
+    lt_world_free(w);
+}
+
+/* A machine without a clock of its own starts in 1970: nobody's numbers are an hour old then. */
+static void test_producers_without_a_clock(void **state)
+{
+    (void)state;
+    struct lt_world *w = lt_world_new();
+    struct relay_log_stats before, after;
+    uint64_t ticket;
+    nk_clock_set_wall(w->app, TEN_MINUTES - nk_wall_ms(w->app));
+    struct relay_object *o = relay_object_copy(&w->memory, "x", 1);
+    struct relay_log_entry e = {.type = RELAY_LOG_ENQUEUE,
+                                .group = lt_group(w, "g"),
+                                .seq = 1,
+                                .object = {.copies = 1, .producer = 9, .producer_seq = 70},
+                                .obj = o};
+    assert_int_equal(relay_log_put(w->log, &e, &ticket), 0);
+    relay_object_unref(o);
+    relay_log_stats(w->log, &before);
+    fill(w, "g", 2, 100);
+    relay_log_stats(w->log, &after);
+    assert_true(after.segments > before.segments);
+    struct relay_log_producer *p =
+        relay_log_state_producer_find(relay_log_state(w->log), lt_group(w, "g"), 9);
+    assert_true(p && p->seq == 70);
+    nk_clock_set_wall(w->app, 7 * (int64_t)TEN_MINUTES); /* now they are */
+    fill(w, "g", 200, 100);
+    assert_null(relay_log_state_producer_find(relay_log_state(w->log), lt_group(w, "g"), 9));
     lt_world_free(w);
 }
 
@@ -450,7 +482,7 @@ int nk_test_relay_log(void)
         cmocka_unit_test(test_full),          cmocka_unit_test(test_failed_sync),
         cmocka_unit_test(test_sync_modes),    cmocka_unit_test(test_torn_tail),
         cmocka_unit_test(test_damage),        cmocka_unit_test(test_damage_in_newest),
-        cmocka_unit_test(test_newer_version),
+        cmocka_unit_test(test_newer_version), cmocka_unit_test(test_producers_without_a_clock),
     };
     return cmocka_run_group_tests_name("relay/log", tests, NULL, NULL);
 }
