@@ -30,6 +30,7 @@ enum nk_file_flags {
 /* What the names of temporary files begin and end with. */
 #define NK_FILE_TEMP_PREFIX ".netkit-"
 #define NK_FILE_TEMP_SUFFIX ".tmp"
+#define NK_FILE_TEMP_SIZE 40 /* bytes of such a name, with its end */
 
 /* nk_file_read - append the whole regular file at path to out (whose max bounds it). "-" is stdin.
  * Symbolic links are followed (Kubernetes secrets are links); with NK_FILE_SECRET the checks above
@@ -52,6 +53,26 @@ int nk_file_read_secret(const char *path, bool line, struct nk_secret *out, stru
  * existing path is -EEXIST and untouched; with it a symbolic link is replaced, not followed. On any
  * failure before the rename nothing is left behind. Needs nk_crypto_init (the name is random). */
 int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, struct nk_diag *diag);
+
+/* A file whose bytes are on the disk and that has no name yet; .dir is -1 when there is none. */
+struct nk_file_draft {
+    int dir;
+    unsigned flags;
+    const char *name, *path; /* within what was given */
+    char temp[NK_FILE_TEMP_SIZE];
+};
+
+/* nk_file_draft - the first half of nk_file_write, for a file that must not appear before something
+ * else has succeeded: everything that can fail but the rename. path has to stay. Errors as above;
+ * -EISDIR for a directory, too. End it with one of the next two. */
+int nk_file_draft(struct nk_file_draft *d, const char *path, unsigned flags, const void *p,
+                  size_t n, struct nk_diag *diag);
+
+/* nk_file_publish - give it its name. On failure nothing is left behind. */
+int nk_file_publish(struct nk_file_draft *d, struct nk_diag *diag);
+
+/* nk_file_discard - remove it; safe when there is none. */
+void nk_file_discard(struct nk_file_draft *d);
 
 /* nk_file_write_at - the same for a file `name` in the directory that dir is a descriptor of;
  * returns the error without a text. */

@@ -400,6 +400,32 @@ static void writing(void **state)
     assert_int_equal(entries(w->dir), 1);
 }
 
+static void drafts(void **state)
+{
+    struct place *w = *state;
+    struct nk_file_draft d = {.dir = -1};
+    const char *path = at(w, 0, "f");
+    nk_file_discard(&d);
+    assert_int_equal(nk_file_draft(&d, path, 0, "one", 3, &w->diag), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    nk_file_discard(&d);
+    nk_file_discard(&d);
+    assert_int_equal(entries(w->dir), 0);
+    assert_int_equal(nk_file_draft(&d, path, 0, "one", 3, &w->diag), 0);
+    put(w, 0, "f", "keep", 0600); /* somebody was quicker */
+    assert_int_equal(nk_file_publish(&d, &w->diag), -EEXIST);
+    assert_int_equal(entries(w->dir), 1);
+    assert_int_equal(nk_file_draft(&d, path, NK_FILE_OVERWRITE, "two", 3, &w->diag), 0);
+    assert_int_equal(nk_file_read(path, 0, &w->buf, NULL), 0);
+    assert_string_equal(nk_buf_str(&w->buf), "keep");
+    assert_int_equal(nk_file_publish(&d, &w->diag), 0);
+    assert_int_equal(d.dir, -1);
+    nk_buf_clear(&w->buf);
+    assert_int_equal(nk_file_read(path, 0, &w->buf, NULL), 0);
+    assert_string_equal(nk_buf_str(&w->buf), "two");
+    assert_int_equal(entries(w->dir), 1);
+}
+
 static void writing_never_follows(void **state)
 {
     struct place *w = *state;
@@ -563,6 +589,7 @@ int nk_test_base_file(void)
         WITH_PLACE(secret_behind_links),
         WITH_PLACE(credentials_directory),
         WITH_PLACE(writing),
+        WITH_PLACE(drafts),
         WITH_PLACE(writing_never_follows),
         WITH_PLACE(bad_targets),
         WITH_PLACE(relative_paths),

@@ -19,14 +19,8 @@
 
 #define RANDOM_BYTES 8
 #define TEMP_FORM NK_FILE_TEMP_PREFIX "%s" NK_FILE_TEMP_SUFFIX
-#define TEMP_SIZE (sizeof TEMP_FORM + NK_HEX_SIZE(RANDOM_BYTES))
 
-/* A file being written: its directory and its two names there. */
-struct draft {
-    int dir;
-    const char *name;
-    char temp[TEMP_SIZE];
-};
+_Static_assert(NK_FILE_TEMP_SIZE >= sizeof TEMP_FORM + NK_HEX_SIZE(RANDOM_BYTES), "names fit");
 
 int nk_path_join(char *out, size_t max, const char *dir, const char *name)
 {
@@ -41,7 +35,7 @@ int nk_path_join(char *out, size_t max, const char *dir, const char *name)
 }
 
 /* Open the directory of path; name becomes its last part. */
-static int open_dir(struct draft *d, const char *path, struct nk_diag *diag)
+static int open_dir(struct nk_file_draft *d, const char *path, struct nk_diag *diag)
 {
     char dir[NK_PATH_MAX];
     const char *slash = strrchr(path, '/');
@@ -80,8 +74,9 @@ static int set_owner(int dir, int fd, unsigned flags)
 }
 
 /* The temporary file, whole and on disk; removed again on failure. */
-static int write_temp(struct draft *d, unsigned flags, const void *p, size_t n)
+static int write_temp(struct nk_file_draft *d, const void *p, size_t n)
 {
+    unsigned flags = d->flags;
     mode_t mode = flags & NK_FILE_PUBLIC ? 0644 : 0600;
     uint8_t random[RANDOM_BYTES];
     char hex[NK_HEX_SIZE(RANDOM_BYTES)];
@@ -106,9 +101,9 @@ static int write_temp(struct draft *d, unsigned flags, const void *p, size_t n)
 }
 
 /* Give the temporary file its name. */
-static int publish(const struct draft *d, bool overwrite)
+static int take_name(const struct nk_file_draft *d)
 {
-    if (overwrite)
+    if (d->flags & NK_FILE_OVERWRITE)
         return renameat(d->dir, d->temp, d->dir, d->name) < 0 ? -errno : 0;
     if (syscall(SYS_renameat2, d->dir, d->temp, d->dir, d->name, RENAME_NOREPLACE) == 0)
         return 0;
@@ -128,16 +123,21 @@ static int sync_dir(int dir)
     return -errno;
 }
 
-static int write_draft(struct draft *d, unsigned flags, const void *p, size_t n)
+static int write_draft(struct nk_file_draft *d, const void *p, size_t n)
 {
-    bool overwrite = (flags & NK_FILE_OVERWRITE) != 0;
     struct stat st;
-    if (!overwrite && fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return -EEXIST;
-    int r = write_temp(d, flags, p, n);
-    if (r < 0)
-        return r;
-    r = publish(d, overwrite);
+    if (fstatat(d->dir, d->name, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        if ((d->flags & NK_FILE_OVERWRITE) == 0)
+            return -EEXIST;
+        if (S_ISDIR(st.st_mode))
+            return -EISDIR;
+    }
+    return write_temp(d, p, n);
+}
+
+static int publish(const struct nk_file_draft *d)
+{
+    int r = take_name(d);
     if (r < 0) {
         unlinkat(d->dir, d->temp, 0);
         return r;
@@ -145,21 +145,54 @@ static int write_draft(struct draft *d, unsigned flags, const void *p, size_t n)
     return sync_dir(d->dir);
 }
 
-int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, struct nk_diag *diag)
+static void close_draft(struct nk_file_draft *d)
 {
-    struct draft d = {.dir = -1, .name = ""};
-    int r = open_dir(&d, path, diag);
+    close(d->dir);
+    d->dir = -1;
+}
+
+int nk_file_draft(struct nk_file_draft *d, const char *path, unsigned flags, const void *p,
+                  size_t n, struct nk_diag *diag)
+{
+    *d = (struct nk_file_draft){.dir = -1, .flags = flags, .name = "", .path = path};
+    int r = open_dir(d, path, diag);
     if (r < 0)
         return r;
-    r = write_draft(&d, flags, p, n);
-    close(d.dir);
-    return r < 0 ? nk_fail_sys(diag, r, "cannot write %s", path) : 0;
+    r = write_draft(d, p, n);
+    if (r < 0) {
+        close_draft(d);
+        return nk_fail_sys(diag, r, "cannot write %s", path);
+    }
+    return 0;
+}
+
+int nk_file_publish(struct nk_file_draft *d, struct nk_diag *diag)
+{
+    int r = publish(d);
+    close_draft(d);
+    return r < 0 ? nk_fail_sys(diag, r, "cannot write %s", d->path) : 0;
+}
+
+void nk_file_discard(struct nk_file_draft *d)
+{
+    if (d->dir >= 0) {
+        unlinkat(d->dir, d->temp, 0);
+        close_draft(d);
+    }
+}
+
+int nk_file_write(const char *path, unsigned flags, const void *p, size_t n, struct nk_diag *diag)
+{
+    struct nk_file_draft d;
+    int r = nk_file_draft(&d, path, flags, p, n, diag);
+    return r < 0 ? r : nk_file_publish(&d, diag);
 }
 
 int nk_file_write_at(int dir, const char *name, unsigned flags, const void *p, size_t n)
 {
-    struct draft d = {.dir = dir, .name = name};
-    return write_draft(&d, flags, p, n);
+    struct nk_file_draft d = {.dir = dir, .flags = flags, .name = name};
+    int r = write_draft(&d, p, n);
+    return r < 0 ? r : publish(&d);
 }
 
 static int make_dir(const char *path)

@@ -229,6 +229,11 @@ static int write_public(const struct hsc *h, struct nk_buf *out)
     return hs_format_write(&item, format, out, &h->ctx->diag);
 }
 
+static unsigned output_flags(const struct hsc *h)
+{
+    return NK_FILE_PUBLIC | (h->conf->overwrite ? NK_FILE_OVERWRITE : 0u);
+}
+
 int hsc_export(struct hsc *h)
 {
     struct nk_buf b;
@@ -242,9 +247,21 @@ int hsc_export(struct hsc *h)
             nk_cli_print(&b);
         }
     } else if (rc == 0 && !g->dry_run) {
-        unsigned flags = NK_FILE_PUBLIC | (h->conf->overwrite ? NK_FILE_OVERWRITE : 0u);
-        rc = nk_file_write(h->output, flags, nk_buf_ptr(&b), nk_buf_len(&b), &h->ctx->diag);
+        rc = nk_file_write(h->output, output_flags(h), nk_buf_ptr(&b), nk_buf_len(&b),
+                           &h->ctx->diag);
     }
+    nk_buf_clear(&b);
+    return rc;
+}
+
+static int draft_public(const struct hsc *h, struct nk_file_draft *draft)
+{
+    struct nk_buf b;
+    nk_buf_init(&b, HS_FORMAT_MAX);
+    int rc = write_public(h, &b);
+    rc = rc < 0 ? rc
+                : nk_file_draft(draft, h->output, output_flags(h), nk_buf_ptr(&b), nk_buf_len(&b),
+                                &h->ctx->diag);
     nk_buf_clear(&b);
     return rc;
 }
@@ -267,22 +284,24 @@ static int store_key(struct hsc *h, char *kept)
 
 int hsc_new(struct hsc *h, char *kept)
 {
-    bool had_output = !to_stdout(h) && access(h->output, F_OK) == 0;
-    bool dry = h->ctx->globals->dry_run;
+    struct nk_file_draft draft = {.dir = -1};
+    const bool dry = h->ctx->globals->dry_run, file = !to_stdout(h);
     int rc = hs_client_new(&h->key);
     if (rc < 0) {
         return nk_fail_sys(&h->ctx->diag, rc, "new key");
     }
-    if (!to_stdout(h)) { /* what goes to stdout counts once the key is kept */
-        rc = hsc_export(h);
-    }
-    if (rc == 0 && !dry) {
-        rc = store_key(h, kept);
-        if (rc < 0 && !had_output && !to_stdout(h)) {
-            unlink(h->output);
+    rc = file && !dry ? draft_public(h, &draft) : 0;
+    rc = rc < 0 || dry ? rc : store_key(h, kept);
+    if (rc < 0) {
+        nk_file_discard(&draft);
+    } else if (draft.dir >= 0) {
+        rc = nk_file_publish(&draft, &h->ctx->diag);
+        if (rc < 0) {
+            nk_hint(&h->ctx->diag, "the key is kept; 'netkit hsc export-pubkey --hsid ..' writes "
+                                   "its public half");
         }
     }
-    return rc == 0 && to_stdout(h) ? hsc_export(h) : rc;
+    return rc < 0 || file ? rc : hsc_export(h);
 }
 
 /* --- what is said ----------------------------------------------------------------------------- */

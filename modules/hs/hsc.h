@@ -110,9 +110,11 @@ int hsc_load(struct hsc *h);
 int hsc_missing(struct hsc *h);
 
 /*
- * hsc_new - make a key and store it, the public half written first. Replaces that of h->name when
- * there is one; kept (may be NULL) as of hs_store_replace. With --dry-run nothing is written. When
- * the secret half cannot be stored, a new output file is removed again.
+ * hsc_new - make a key and store it. Replaces that of h->name when there is one; kept (may be NULL)
+ * as of hs_store_replace. The order: the public half goes to the disk without a name, then the
+ * secret one is stored, then the public file gets its name. So when the secret half cannot be
+ * stored, the output file is what it was before, whether there was one or not; and a key is never
+ * stored before its public half could be written. With --dry-run nothing is written.
  */
 int hsc_new(struct hsc *h, char *kept);
 

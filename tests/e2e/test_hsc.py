@@ -132,6 +132,32 @@ def test_existing_output_is_kept(keys):
     assert (keys.out / "a.auth").read_text().startswith("descriptor:x25519:")
 
 
+@pytest.mark.parametrize("old", [None, "mine"])
+@pytest.mark.parametrize("command", [("generate-key", "stealth"), ("key", "get"), ("key", "rotate", "--yes")])
+def test_public_file_is_as_it_was_when_the_key_cannot_be_stored(keys, command, old):
+    keys.ok("hsc", "generate-key", "stealth", "--hsid", B, "-o", "-")
+    (keys.keystore / "client" / A).write_text("a file where arti has a directory")
+    if old:
+        (keys.out / "a.auth").write_text(old)
+        (keys.out / "a.auth").chmod(0o640)
+    keys.refused(1, A, args=("hsc", *command, "--hsid", A, "-o", "a.auth", "--overwrite"))
+
+
+def test_rotate_that_cannot_keep_the_old_key_changes_nothing(keys):
+    keys.ok("hsc", "generate-key", "stealth", "--hsid", A, "--nickname", "a")
+    (keys.state / "keystore.replaced").write_text("a file")
+    rotate = ("hsc", "key", "rotate", A, "--yes", "--keep-old", "--overwrite", "-o")
+    keys.refused(1, "keystore.replaced", args=(*rotate, "a.auth"))
+    (keys.state / "keystore.replaced").unlink()
+    (keys.out / "folder").mkdir()
+    keys.refused(1, "folder", args=(*rotate, "folder"))  # known before the key is replaced
+    line = (keys.out / "a.auth").read_text()
+    keys.ok(*rotate, "a.auth")
+    assert (keys.out / "a.auth").read_text() != line
+    assert keys.ok("hsc", "export-pubkey", "--hsid", A).stdout == (keys.out / "a.auth").read_text()
+    assert os.listdir(keys.out) in (["a.auth", "folder"], ["folder", "a.auth"])
+
+
 def test_dry_run_writes_nothing(keys):
     keys.ok("hsc", "--dry-run", "generate-key", "stealth", "--hsid", A, "--nickname", "a")
     assert not keys.state.exists()
