@@ -602,7 +602,9 @@ static void ack(struct relay_client *c, const struct relay_client_lease *l)
 /* While there is no connection the session may still be resumed. */
 static bool holds(const struct relay_client *c, const struct relay_client_lease *l)
 {
-    return l->connection == client_native_of(c)->generation;
+    const struct client_group *g = l->group < c->ngroups ? c->groups[l->group] : NULL;
+    return l->connection == client_native_of(c)->generation &&
+           (l->seq == 0 || !g || !g->native || client_ranges_has(&g->native->held, l->seq));
 }
 
 static int nack(struct relay_client *c, const struct relay_client_lease *l, uint32_t ms)

@@ -4,6 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/clock.h"
+
+#define LEASE_MS 60000 /* of an item that waits here, renewed after a third of it */
+#define RENEW_MS (LEASE_MS / 3)
+#define RENEW_TICK_MS 250           /* how often it is looked what is due; new ones are at once */
+#define RENEW_MOST 2048             /* of one look, so that it stays short */
+#define KEEP_MS ((uint64_t)3600000) /* who waited so long goes to others: nobody takes it here */
+
 /* Items asked for and not arrived, at most: others shall get some, too, and room is finite. */
 #define ASKED_MAX 1024
 
@@ -119,9 +127,15 @@ void daemon_settle(void *arg, const struct relay_local_item *it)
     }
 }
 
+static void sweep(struct relay_daemon *d);
+
 static void on_serve(void *owner)
 {
     struct relay_daemon *d = owner;
+    if (d->stale) {
+        d->stale = false;
+        sweep(d);
+    }
     daemon_conn_serve(d);
     daemon_ask(d);
 }
@@ -136,6 +150,65 @@ void daemon_serve_later(struct relay_daemon *d)
     nk_app_defer(d->conf.app, &d->serve);
 }
 
+/* --- leases of what waits --------------------------------------------------------------------- */
+
+/* Has it waited for too long? Then it goes back, and is not asked for again. */
+static bool overdue(void *arg, const struct relay_local_item *it)
+{
+    struct relay_daemon *d = arg;
+    return it->kind == RELAY_KIND_ITEM && nk_now_ms(d->conf.app) - it->came_ms >= KEEP_MS &&
+           relay_client_nack(d->client, &it->lease, 0) == 0;
+}
+
+static void renew_leases(struct relay_daemon *d)
+{
+    uint64_t now = nk_now_ms(d->conf.app);
+    unsigned n = 0;
+    for (struct relay_local_item *it = d->queue.waiting.first; it && n < RENEW_MOST;
+         it = it->next) {
+        if (it->kind == RELAY_KIND_ITEM && it->renew_ms <= now &&
+            relay_client_extend(d->client, &it->lease, LEASE_MS) == 0) {
+            it->renew_ms = now + RENEW_MS;
+            n++;
+        }
+    }
+}
+
+static void on_renew(void *owner)
+{
+    struct relay_daemon *d = owner;
+    const struct relay_local_item *oldest = d->queue.waiting.first;
+    d->renewing = oldest && d->client && !d->draining;
+    if (!d->renewing) {
+        return;
+    }
+    if (nk_now_ms(d->conf.app) - oldest->came_ms >= KEEP_MS) {
+        uint64_t n = relay_local_sweep(&d->queue, overdue, d);
+        if (n > 0) {
+            nk_warn(d->log, "relay", "endpoint %s: %llu objects that nobody took go to others",
+                    d->conf.name, (unsigned long long)n);
+        }
+    }
+    renew_leases(d);
+    nk_timer_start(&d->renew, RENEW_TICK_MS);
+}
+
+static void renew_from_now_on(struct relay_daemon *d)
+{
+    if (!d->renewing) {
+        d->renewing = true;
+        nk_timer_start(&d->renew, RENEW_TICK_MS);
+    }
+}
+
+static void on_lease_lost(void *owner, const struct relay_client_lease *l)
+{
+    struct relay_daemon *d = owner;
+    (void)l; /* the client holds it no more: the sweep asks for all of them */
+    d->stale = true;
+    daemon_serve_later(d);
+}
+
 static void on_object(void *owner, const struct relay_client_object *delivery)
 {
     struct relay_daemon *d = owner;
@@ -145,6 +218,8 @@ static void on_object(void *owner, const struct relay_client_object *delivery)
                  delivery->len);
         return;
     }
+    d->queue.waiting.last->came_ms = d->queue.waiting.last->renew_ms = nk_now_ms(d->conf.app);
+    renew_from_now_on(d);
     daemon_serve_later(d);
 }
 
@@ -217,6 +292,7 @@ static void on_end(void *owner, int status, const struct nk_diag *why)
 static const struct relay_client_ops client_ops = {.on_alive = on_alive,
                                                    .on_object = on_object,
                                                    .on_settled = on_settled,
+                                                   .on_lease_lost = on_lease_lost,
                                                    .on_progress = on_progress,
                                                    .on_lost = on_lost,
                                                    .on_end = on_end};
@@ -229,6 +305,7 @@ int relay_daemon_open(struct relay_daemon *d, const struct relay_daemon_conf *co
     d->log = nk_app_log(conf->app);
     d->serve = (struct nk_defer){.fn = on_serve, .owner = d};
     d->reap = (struct nk_defer){.fn = on_reap, .owner = d};
+    nk_timer_init(&d->renew, conf->app, on_renew, d);
     relay_local_init(&d->queue, &conf->limits);
     size_t n = conf->client->ngroups; /* their handles are 0 .. n-1 */
     int rc = n > 0 ? want_more(d, (uint32_t)(n - 1), 0) : 0;
@@ -274,6 +351,7 @@ void relay_daemon_close(struct relay_daemon *d)
     daemon_conn_close_all(d);
     nk_app_defer_cancel(d->conf.app, &d->serve);
     nk_app_defer_cancel(d->conf.app, &d->reap);
+    nk_timer_stop(&d->renew);
     relay_client_close(d->client);
     relay_local_clear(&d->queue);
     free(d->want);

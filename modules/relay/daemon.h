@@ -16,6 +16,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "core/app.h"
+#include "core/timer.h"
 #include "relay/client.h"
 #include "relay/daemon_queue.h"
 #include "relay/daemon_wire.h"
@@ -45,6 +46,9 @@ struct relay_daemon {
     uint64_t turn;         /* readers wait in the order of these */
     struct nk_defer serve; /* something arrived, or came back */
     struct nk_defer reap;  /* connections that were closed */
+    struct nk_timer renew; /* of the leases; runs while objects wait */
+    bool renewing;         /* it does */
+    bool stale;            /* a lease was lost: sweep */
     bool draining;
     bool ended;
 };

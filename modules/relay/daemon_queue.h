@@ -27,10 +27,11 @@ struct relay_local_item {
     enum relay_content content;
     uint64_t seq;
     uint32_t tries;
-    bool lost;       /* on loan, and the relay has given it to somebody else meanwhile */
-    size_t meta_len; /* of its metadata's block, which stands before the data; 0: none */
-    size_t len;      /* of the object */
-    uint8_t data[];  /* the block, then the object */
+    uint64_t came_ms, renew_ms; /* the daemon's: when it came, when its lease is to be renewed */
+    bool lost;                  /* on loan, and the relay has given it to somebody else meanwhile */
+    size_t meta_len;            /* of its metadata's block, which stands before the data; 0: none */
+    size_t len;                 /* of the object */
+    uint8_t data[];             /* the block, then the object */
 };
 
 struct relay_local_list {

@@ -64,6 +64,32 @@ def queued(relay, group):
     return 0
 
 
+def test_lease_is_renewed_while_an_object_waits(programs, work):
+    relay = relay_support.NetkitRelay(programs, work, groups={"jobs": {"lease": "1s"}})
+    d = Daemon(programs, relay, "keeps", "--notify", "jobs=1").connected()
+    relay_support.succeeded(relay_support.endpoint(relay, "produce", "--to", "jobs", "--text", "work"))
+    support.wait_until(lambda: d.status()["waiting"] == 1)
+    done = relay_support.endpoint(relay, "notify", "jobs", "--timeout", "4")
+    assert done.returncode == 75, done  # nobody else gets it, for much longer than the lease
+    assert (d.status()["waiting"], d.status()["lost"]) == (1, 0)
+
+
+def test_lost_lease_leaves_the_queue(programs, work):
+    """The daemon stands still until somebody else has the object."""
+    relay = relay_support.NetkitRelay(programs, work, groups={"jobs": {"lease": "1s"}})
+    d = Daemon(programs, relay, "stands", "--notify", "jobs=1").connected()
+    d.program.proc.send_signal(signal.SIGSTOP)
+    try:
+        relay_support.succeeded(relay_support.endpoint(relay, "produce", "--to", "jobs", "--text", "work"))
+        got = relay_support.lines(relay_support.endpoint(relay, "notify", "jobs"))
+        assert [o["value"] for o in got] == ["work"]
+    finally:
+        d.program.proc.send_signal(signal.SIGCONT)
+    support.wait_until(lambda: d.status()["lost"] == 1)
+    assert d.status()["waiting"] == 0
+    assert d.status()["groups"][0]["wanted"] == 1
+
+
 def test_reads(programs, relay):
     """tlspyo's pop, get_last and receive_all; an empty list is no error."""
     d = Daemon(programs, relay, "d1", "--group", "news").connected()
