@@ -5,6 +5,7 @@ identities, rotation; what a login is bound to."""
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 
 import pytest
@@ -162,6 +163,90 @@ def test_rotation(world, programs):
     alice.proc.stdin.write(b"after\n")
     alice.proc.stdin.close()
     assert alice.wait() == 0, alice.stderr()
+
+
+def test_rotation_of_keys(programs, work):
+    """Two keys of one identity are valid at once, then only the new one; who is in stays in, and is
+    refused when it comes again."""
+    keygen = support.need_command("ssh-keygen")
+    for name in ("old", "new"):
+        subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", work / name], check=True)
+    public = {name: (work / f"{name}.pub").read_text(encoding="utf-8").strip()
+              for name in ("old", "new")}
+
+    def text(*names):
+        return "[identity robot]\n" + "".join(f"key = {public[name]}\n" for name in names)
+
+    (work / "relay").mkdir()
+    relay = NetkitRelay(programs, work / "relay", ini=text("old"))
+    common = ["--to", "g", "--connect", f"tcp:{relay.address}", "--state-dir", work / "none", "--ca",
+              relay.ca]
+
+    def produce(name):
+        return support.run("endpoint", "produce", *common, "--text", "x", "--login-key",
+                           work / name)
+
+    def reload(*names):
+        start = relay.program.mark()
+        relay.config.write_text(text(*names), encoding="utf-8")
+        relay.program.proc.send_signal(signal.SIGHUP)
+        relay.program.wait_line("reload", start)
+
+    resident = programs([support.NETKIT, "endpoint", "produce", *common, "--lines", "--login-key",
+                         work / "old"], stdin=subprocess.PIPE)
+    resident.proc.stdin.write(b"before\n")
+    resident.proc.stdin.flush()
+    relay.program.wait_line(r"key as 'robot'")
+    assert produce("new").returncode == 77
+    reload("old", "new")
+    support.wait_until(lambda: produce("new").returncode == 0)
+    succeeded(produce("old"))
+    reload("new")
+    start = relay.program.mark()
+    support.wait_until(lambda: produce("old").returncode == 77)
+    relay.program.wait_line(r"an unknown key.*event=auth\.fail", start)
+    succeeded(produce("new"))
+    resident.proc.stdin.write(b"after\n")
+    resident.proc.stdin.close()
+    assert resident.wait() == 0, resident.stderr()
+    assert "'robot' was removed" not in "\n".join(relay.program.lines)
+
+
+@pytest.mark.parametrize("no_ems", [0, 1])
+def test_client_without_extended_master_secret(work, no_ems):
+    """A relay of TLS 1.2 without it: the client leaves before it says anything about its password."""
+    succeeded(support.run("cert", "new", "--cn", "relay", "--san", "DNS:default", "-o",
+                          work / "relay.tls"))
+    certificate = work / "relay.tls" / "certificate.pem"
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= no_ems  # SSL_OP_NO_EXTENDED_MASTER_SECRET, which Python has no name for
+    context.set_alpn_protocols(["netkit-relay/1"])
+    context.load_cert_chain(certificate, work / "relay.tls" / "key.pem")
+    relay_support.write_secret(work / "pw", relay_support.PASSWORD + "\n")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(support.PATIENCE)
+        client = subprocess.Popen(
+            [support.NETKIT, "endpoint", "produce", "--to", "g", "--text", "x", "--tls12",
+             "--connect", f"tcp:127.0.0.1:{listener.getsockname()[1]}",
+             "--state-dir", work / "none", "--ca", certificate, "--password-file", work / "pw"],
+            stderr=subprocess.PIPE, text=True)
+        sock = context.wrap_socket(listener.accept()[0], server_side=True)
+        peer = native.Peer(sock, hello=False)
+        assert peer.receive().type == native.HELLO
+        peer.send(native.CHALLENGE, bytes([1, 8, 0, 0]) + bytes(4) + b"n" * 32 + b"s" * 16
+                  + struct.pack("<II", 8192, 1) + bytes([1, 0]))
+        if no_ems:
+            assert peer.closed() in (native.LOGIN, None)
+            assert not [f for f in peer.unread if f.type == native.AUTH]
+        else:
+            assert peer.receive().type == native.AUTH
+            peer.close()
+            client.terminate()
+        _, err = client.communicate(timeout=support.PATIENCE)
+        assert ("extended master secret" in err) == bool(no_ems), err
+        if no_ems:
+            assert client.returncode == 77, err
 
 
 def test_who_may_purge(world):
