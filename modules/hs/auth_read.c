@@ -13,6 +13,7 @@
 #include "hs/auth.h"
 #include "hs/format.h"
 #include "hs/slug.h"
+#include "hs/twins.h"
 
 /* One reading of both directories. */
 struct reading {
@@ -289,22 +290,32 @@ static int by_name(const void *a, const void *b)
     return names ? names : (int)y->enabled - (int)x->enabled;
 }
 
-static void find_doubles(const struct reading *r)
+static int find_doubles(const struct reading *r)
 {
-    for (size_t i = 0; i < r->l->n; i++) {
-        const struct hs_auth_client *c = &r->l->v[i];
-        for (size_t j = i + 1; c->readable && c->enabled && j < r->l->n; j++) {
-            const struct hs_auth_client *d = &r->l->v[j];
-            if (d->readable && d->enabled && memcmp(c->pub, d->pub, sizeof(c->pub)) == 0) {
-                hs_find(r->findings, HS_WARNING, d->path, "key",
-                        "it is the same as that of '%s': taking one away does not shut it out",
-                        c->name);
-            }
+    const struct hs_auth_list *l = r->l;
+    struct hs_twin *v = calloc(l->n + 1, sizeof(*v));
+    size_t n = 0;
+    if (!v) {
+        return nk_fail_sys(r->diag, -ENOMEM, "clients of %s", r->a->base.path);
+    }
+    for (size_t i = 0; i < l->n; i++) {
+        if (l->v[i].readable && l->v[i].enabled) {
+            v[n++] = (struct hs_twin){.key = l->v[i].pub, .index = i};
         }
     }
+    hs_twins_find(v, n);
+    for (size_t i = 0; i < n; i++) {
+        if (v[i].first != v[i].index) {
+            hs_find(r->findings, HS_WARNING, l->v[v[i].index].path, "key",
+                    "it is the same as that of '%s': taking one away does not shut it out",
+                    l->v[v[i].first].name);
+        }
+    }
+    free(v);
+    return 0;
 }
 
-static void judge(const struct reading *r)
+static int judge(const struct reading *r)
 {
     struct hs_auth_list *l = r->l;
     bool ctor = r->a->kind == HS_AUTH_CTOR;
@@ -314,11 +325,12 @@ static void judge(const struct reading *r)
         l->restricted = l->restricted || (c->enabled && c->readable && !c->problem);
         l->counted += hs_auth_counts(c);
     }
-    find_doubles(r);
+    int rc = find_doubles(r);
     if (l->counted > HS_AUTH_MANY) {
         hs_find(r->findings, HS_WARNING, r->a->on.path, NULL,
                 "%zu clients: a descriptor has room for about %d", l->counted, HS_AUTH_MANY);
     }
+    return rc;
 }
 
 void hs_auth_judge_open(const struct hs_auth_list *l, const struct hs_auth *a,
@@ -364,8 +376,11 @@ int hs_auth_list_read(struct hs_auth_list *l, const struct hs_auth *a, struct hs
     if (l->n > 1) {
         qsort(l->v, l->n, sizeof(*l->v), by_name);
     }
-    judge(&r);
-    return 0;
+    rc = judge(&r);
+    if (rc < 0) {
+        hs_auth_list_clear(l);
+    }
+    return rc;
 }
 
 const struct hs_auth_client *hs_auth_find(const struct hs_auth_list *l, const char *name, size_t i)

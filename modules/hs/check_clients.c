@@ -8,6 +8,7 @@
 #include "hs/check_impl.h"
 #include "hs/client_dir.h"
 #include "hs/format.h"
+#include "hs/twins.h"
 
 /* A file that tor would load. */
 struct loaded {
@@ -88,24 +89,30 @@ static bool judge_file(struct hs_check *c, const struct hs_place *p, const char 
     return loads;
 }
 
-static void judge_twins(struct hs_check *c, const struct hs_place *p, const struct loaded *v,
-                        size_t n)
+static int judge_twins(struct hs_check *c, const struct hs_place *p, const struct loaded *v,
+                       size_t n, struct nk_diag *diag)
 {
     char path[NK_PATH_MAX];
+    struct hs_twin *twins = calloc(n + 1, sizeof(*twins));
+    if (!twins) {
+        return nk_fail_sys(diag, -ENOMEM, "check of %s", p->path);
+    }
     for (size_t i = 0; i < n; i++) {
-        for (size_t k = 0; k < i; k++) {
-            if (memcmp(v[i].address, v[k].address, HS_PUBLIC_KEY) == 0) {
-                hs_check_path(path, p, v[i].name);
-                hs_find(
-                    c->l, HS_ERROR, path, "address",
+        twins[i] = (struct hs_twin){.key = v[i].address, .index = i};
+    }
+    hs_twins_find(twins, n);
+    for (size_t i = 0; i < n; i++) {
+        if (twins[i].first != i) {
+            hs_check_path(path, p, v[i].name);
+            hs_find(c->l, HS_ERROR, path, "address",
                     "is for the same service as %s: tor does not start with both, and a running "
                     "one ends at SIGHUP",
-                    v[k].name);
-                hs_find_remedy(c->l, "remove one of the two");
-                break;
-            }
+                    v[twins[i].first].name);
+            hs_find_remedy(c->l, "remove one of the two");
         }
     }
+    free(twins);
+    return 0;
 }
 
 int hs_check_clients(struct hs_check *c, const struct hs_place *p, struct nk_diag *diag)
@@ -125,9 +132,7 @@ int hs_check_clients(struct hs_check *c, const struct hs_place *p, struct nk_dia
             v[n++].name = names.v[i];
         }
     }
-    if (rc == 0) {
-        judge_twins(c, p, v, n);
-    }
+    rc = rc < 0 ? rc : judge_twins(c, p, v, n, diag);
     free(v);
     hs_names_clear(&names);
     return rc;

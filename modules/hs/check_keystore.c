@@ -9,6 +9,7 @@
 #include "base/openssh_key.h"
 #include "hs/check_impl.h"
 #include "hs/keystore.h"
+#include "hs/twins.h"
 
 enum {
     COLUMNS = 70, /* of base64 in a line; arti reads no other width */
@@ -133,71 +134,131 @@ static void judge_file(struct hs_check *c, const struct hs_place *p, const char 
 
 /* --- several ---------------------------------------------------------------------------------- */
 
-/* The public half of a pair, and its secret one. */
-static bool is_pair(const struct seen *a, const struct seen *b)
+static bool is_public(const struct seen *s)
 {
-    bool id = a->path.role == HS_ROLE_ID && b->path.role == HS_ROLE_ID_PUBLIC;
-    bool blind = a->path.role == HS_ROLE_BLIND && b->path.role == HS_ROLE_BLIND_PUBLIC &&
-                 a->path.period == b->path.period &&
-                 a->path.period_minutes == b->path.period_minutes &&
-                 a->path.period_offset == b->path.period_offset;
-    return (id || blind) && strcmp(a->path.service, b->path.service) == 0;
+    return s->path.role == HS_ROLE_ID_PUBLIC || s->path.role == HS_ROLE_BLIND_PUBLIC;
 }
 
-static void compare(struct hs_check *c, const struct hs_place *p, const struct seen *a,
-                    const struct seen *b)
+static bool is_blind(const struct seen *s)
+{
+    return s->path.role == HS_ROLE_BLIND || s->path.role == HS_ROLE_BLIND_PUBLIC;
+}
+
+static int order(uint64_t a, uint64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+/* Equal for the two halves of a pair. */
+static int by_pair(const struct seen *a, const struct seen *b)
+{
+    int services = strcmp(a->path.service, b->path.service);
+    int kinds = (int)is_blind(a) - (int)is_blind(b);
+    int periods = order(a->path.period, b->path.period);
+    int minutes = order(a->path.period_minutes, b->path.period_minutes);
+    return services  ? services
+           : kinds   ? kinds
+           : periods ? periods
+           : minutes ? minutes
+                     : order(a->path.period_offset, b->path.period_offset);
+}
+
+/* The secret half first. */
+static int by_half(const void *a, const void *b)
+{
+    const struct seen *const *x = a, *const *y = b;
+    int pairs = by_pair(*x, *y);
+    return pairs ? pairs : (int)is_public(*x) - (int)is_public(*y);
+}
+
+/* v has the identities, blinded ones too. */
+static void judge_pairs(struct hs_check *c, const struct hs_place *p, const struct seen **v,
+                        size_t n)
 {
     char path[NK_PATH_MAX];
-    bool same = memcmp(a->pub, b->pub, sizeof(a->pub)) == 0;
-    hs_check_path(path, p, b->name);
-    if (is_pair(a, b) && !same) {
-        hs_find(c->l, HS_ERROR, path, "key", "is not the public half of %s", a->name);
+    if (n > 0) {
+        qsort((void *)v, n, sizeof(*v), by_half);
     }
-    if (a->path.role == HS_ROLE_ID && b->path.role == HS_ROLE_ID && same && a < b) {
-        hs_find(c->l, HS_WARNING, path, "key",
-                "is the same identity as %s: two services with one address disturb each other",
-                a->name);
-    }
-    if (a->path.role == HS_ROLE_CLIENT && b->path.role == HS_ROLE_CLIENT && a < b &&
-        memcmp(a->path.address, b->path.address, HS_PUBLIC_KEY) == 0) {
-        hs_find(c->l, HS_WARNING, path, "address", "is the same service as of %s", a->name);
-    }
-}
-
-/* Only identities, blinded identities and client keys have something to be compared with. */
-static bool is_comparable(const struct seen *s)
-{
-    return s->path.role <= HS_ROLE_BLIND_PUBLIC;
-}
-
-static void judge_all(struct hs_check *c, const struct hs_place *p, const struct keys *keys)
-{
-    for (const struct seen *a = keys->v; a < keys->v + keys->n; a++) {
-        for (const struct seen *b = keys->v; is_comparable(a) && b < keys->v + keys->n; b++) {
-            if (a != b) {
-                compare(c, p, a, b);
-            }
+    for (size_t i = 1; i < n; i++) {
+        const struct seen *secret = v[i - 1], *public = v[i];
+        if (!is_public(secret) && is_public(public) && by_pair(secret, public) == 0 &&
+            memcmp(secret->pub, public->pub, HS_PUBLIC_KEY) != 0) {
+            hs_check_path(path, p, public->name);
+            hs_find(c->l, HS_ERROR, path, "key", "is not the public half of %s", secret->name);
         }
     }
 }
 
-/* Blinded keys and introduction points of a service whose identity is nowhere. */
+/* Keys of one role that should all be different. */
+static void judge_twins(struct hs_check *c, const struct hs_place *p, const struct keys *keys,
+                        enum hs_role role, struct hs_twin *v)
+{
+    char path[NK_PATH_MAX];
+    const bool client = role == HS_ROLE_CLIENT;
+    size_t n = 0;
+    for (size_t i = 0; i < keys->n; i++) {
+        const struct seen *s = &keys->v[i];
+        if (s->path.role == role) {
+            v[n++] = (struct hs_twin){.key = client ? s->path.address : s->pub, .index = i};
+        }
+    }
+    hs_twins_find(v, n);
+    for (size_t i = 0; i < n; i++) {
+        const char *other = keys->v[v[i].first].name;
+        if (v[i].first == v[i].index) {
+            continue;
+        }
+        hs_check_path(path, p, keys->v[v[i].index].name);
+        if (client) {
+            hs_find(c->l, HS_WARNING, path, "address", "is the same service as of %s", other);
+        } else {
+            hs_find(c->l, HS_WARNING, path, "key",
+                    "is the same identity as %s: two services with one address disturb each other",
+                    other);
+        }
+    }
+}
+
+static int judge_all(struct hs_check *c, const struct hs_place *p, const struct keys *keys,
+                     struct nk_diag *diag)
+{
+    struct hs_twin *twins = calloc(keys->n + 1, sizeof(*twins));
+    const struct seen **halves = calloc(keys->n + 1, sizeof(*halves));
+    int rc = twins && halves ? 0 : nk_fail_sys(diag, -ENOMEM, "check of %s", p->path);
+    size_t n = 0;
+    for (size_t i = 0; rc == 0 && i < keys->n; i++) {
+        const struct seen *s = &keys->v[i];
+        if (s->path.role == HS_ROLE_ID || is_blind(s) || is_public(s)) {
+            halves[n++] = s;
+        }
+    }
+    if (rc == 0) {
+        judge_pairs(c, p, halves, n);
+        judge_twins(c, p, keys, HS_ROLE_ID, twins);
+        judge_twins(c, p, keys, HS_ROLE_CLIENT, twins);
+    }
+    free((void *)halves);
+    free(twins);
+    return rc;
+}
+
+/* Blinded keys and introduction points of a service whose identity is nowhere. The keys of a
+ * service stand together. */
 static void judge_services(struct hs_check *c, const struct hs_place *p, const struct keys *keys)
 {
     char path[NK_PATH_MAX], name[HS_SLUG_MAX + sizeof("hss/")];
-    const char *last = "";
-    for (const struct seen *a = keys->v; a < keys->v + keys->n; a++) {
-        bool has_identity = a->path.service[0] == '\0' || strcmp(last, a->path.service) == 0;
-        for (const struct seen *b = keys->v; !has_identity && b < keys->v + keys->n; b++) {
-            has_identity = (b->path.role == HS_ROLE_ID || b->path.role == HS_ROLE_ID_PUBLIC) &&
-                           strcmp(a->path.service, b->path.service) == 0;
+    for (size_t i = 0, next; i < keys->n; i = next) {
+        const char *service = keys->v[i].path.service;
+        bool has_identity = service[0] == '\0';
+        for (next = i; next < keys->n && strcmp(keys->v[next].path.service, service) == 0; next++) {
+            enum hs_role role = keys->v[next].path.role;
+            has_identity = has_identity || role == HS_ROLE_ID || role == HS_ROLE_ID_PUBLIC;
         }
         if (!has_identity) {
-            snprintf(name, sizeof(name), "hss/%s", a->path.service);
+            snprintf(name, sizeof(name), "hss/%s", service);
             hs_check_path(path, p, name);
             hs_find(c->l, HS_WARNING, path, NULL,
                     "has keys of a service and no identity that can be read");
-            last = a->path.service;
         }
     }
 }
@@ -224,12 +285,12 @@ int hs_check_keystore(struct hs_check *c, const struct hs_place *p, struct nk_di
             judge_file(c, p, names.v[i], &keys);
         }
     }
-    judge_all(c, p, &keys);
+    rc = judge_all(c, p, &keys, diag);
     judge_services(c, p, &keys);
     if (hs_keystore_in_use(p)) {
         hs_find(c->l, HS_NOTE, p->path, NULL, "is in use by an arti that runs");
     }
     free(keys.v);
     hs_names_clear(&names);
-    return 0;
+    return rc;
 }

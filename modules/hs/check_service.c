@@ -11,6 +11,7 @@
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
 #include "hs/slug.h"
+#include "hs/twins.h"
 
 enum {
     SECRET_SIZE = 96, /* tag and expanded secret */
@@ -176,12 +177,6 @@ static void judge_client(struct hs_check *c, const struct hs_place *p, const cha
         return;
     }
     hs_check_oddities(c, path, &odd);
-    for (size_t i = 0; i < all->n; i++) {
-        if (memcmp(all->v[i].pub, pub, sizeof(pub)) == 0) {
-            hs_find(c->l, HS_WARNING, path, "key", "is the same as in %s", all->v[i].name);
-            return;
-        }
-    }
     memcpy(all->v[all->n].pub, pub, sizeof(pub));
     all->v[all->n++].name = name;
 }
@@ -206,6 +201,31 @@ static void judge_entry(struct hs_check *c, const struct hs_place *p, const char
     }
 }
 
+/* *different: how many there are, each counted once. */
+static int judge_twins(struct hs_check *c, const struct hs_place *p, const struct clients *all,
+                       size_t *different, struct nk_diag *diag)
+{
+    char path[NK_PATH_MAX];
+    struct hs_twin *v = calloc(all->n + 1, sizeof(*v));
+    if (!v) {
+        return nk_fail_sys(diag, -ENOMEM, "check of %s", p->path);
+    }
+    for (size_t i = 0; i < all->n; i++) {
+        v[i] = (struct hs_twin){.key = all->v[i].pub, .index = i};
+    }
+    hs_twins_find(v, all->n);
+    *different = 0;
+    for (size_t i = 0; i < all->n; i++) {
+        *different += v[i].first == i;
+        if (v[i].first != i) {
+            hs_check_path(path, p, all->v[i].name);
+            hs_find(c->l, HS_WARNING, path, "key", "is the same as in %s", all->v[v[i].first].name);
+        }
+    }
+    free(v);
+    return 0;
+}
+
 int hs_check_authorized(struct hs_check *c, const struct hs_place *p, struct nk_diag *diag)
 {
     struct hs_names names;
@@ -222,19 +242,21 @@ int hs_check_authorized(struct hs_check *c, const struct hs_place *p, struct nk_
     for (size_t i = 0; i < names.n; i++) {
         judge_entry(c, p, names.v[i], &all);
     }
+    size_t different = 0;
+    rc = judge_twins(c, p, &all, &different, diag);
     if (all.n == 0 && names.n > 0) {
         hs_find(c->l, all.files ? HS_ERROR : HS_WARNING, p->path, NULL,
                 "no file in it is a client's key: with tor the service is open to EVERYBODY");
         hs_find_remedy(c->l, "put a client's key there; 'netkit hs auth' keeps a service closed");
     }
-    if (all.n > HS_AUTH_MANY) {
+    if (different > HS_AUTH_MANY) {
         hs_find(c->l, HS_WARNING, p->path, NULL,
-                "%zu clients: more than %d may not fit into the service's descriptor", all.n,
+                "%zu clients: more than %d may not fit into the service's descriptor", different,
                 HS_AUTH_MANY);
     }
     free(all.v);
     hs_names_clear(&names);
-    return 0;
+    return rc;
 }
 
 /* --- the directory ---------------------------------------------------------------------------- */

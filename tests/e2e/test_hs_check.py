@@ -384,3 +384,22 @@ def test_killed_between_any_two_steps(work):
                 partial += 1
                 assert check(path, code=1)
     assert whole and partial
+
+
+def test_five_thousand_clients(tmp_path):
+    """Each is read once; the last one has the first one's key."""
+    count = 5000
+    place = tmp_path / "authorized_clients"
+    place.mkdir(mode=0o700)
+    keys = [os.urandom(31) + b"\x10" for _ in range(count - 1)]
+    for i, key in enumerate([*keys, keys[0]]):
+        fd = os.open(place / f"c{i:04}.auth", os.O_WRONLY | os.O_CREAT, 0o600)
+        os.write(fd, b"descriptor:x25519:" + base64.b32encode(key).rstrip(b"=") + b"\n")
+        os.close(fd)
+    begin = time.monotonic()
+    findings = check(place)
+    taken = time.monotonic() - begin
+    assert has(findings, "warning", "c4999.auth", "is the same as in c0000.auth")
+    assert has(findings, "warning", "authorized_clients", f"{count - 1} clients")
+    assert sum("is the same as" in f["reason"] for f in findings) == 1
+    assert taken < 5, taken
