@@ -12,6 +12,7 @@
 #include "hs/backup.h"
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
+#include "hs/key_cli.h"
 #include "hs/keystore.h"
 #include "hs/password.h"
 #include "hs/where.h"
@@ -255,12 +256,11 @@ static int print(struct nk_cmd_ctx *ctx, const struct hs_backup *b)
         nk_json_close(&j);
     }
     nk_json_close(&j);
-    int rc = nk_json_end(&j);
-    if (rc == 0 && ctx->globals->json) {
-        printf("%.*s\n", (int)nk_buf_len(&out), (const char *)nk_buf_ptr(&out));
+    if (ctx->globals->json) {
+        return hs_cli_put_json(ctx, &j);
     }
     nk_buf_clear(&out);
-    return rc < 0 ? nk_fail_sys(&ctx->diag, rc, "the result") : 0;
+    return 0;
 }
 
 static int run(struct nk_cmd_ctx *ctx)
