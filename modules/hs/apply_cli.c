@@ -3,6 +3,20 @@
 
 #include <stdlib.h>
 
+int hs_apply_check(const struct hs_apply_conf *c, struct nk_diag *diag)
+{
+    return c->restrict_it && c->allow_public
+               ? nk_fail(diag, NK_EUSAGE, "--restrict and --allow-public contradict each other")
+               : 0;
+}
+
+enum hs_empty hs_apply_empty(const struct hs_apply_conf *c, bool was_restricted)
+{
+    return c->allow_public                    ? HS_EMPTY_PUBLIC
+           : c->restrict_it || was_restricted ? HS_EMPTY_LOCK
+                                              : HS_EMPTY_REFUSE;
+}
+
 int hs_targets_init(struct hs_targets *l, char *const *paths, size_t n, struct nk_diag *diag)
 {
     *l = (struct hs_targets){.v = calloc(n, sizeof(*l->v))};

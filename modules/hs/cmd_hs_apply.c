@@ -11,33 +11,12 @@
 enum { ANSWER_MAX = 1 << 20 };
 
 struct apply_conf {
-    int64_t pid;
-    char *pid_file;
+    struct hs_apply_conf tor;
     uint64_t wait_ms;
-    bool restrict_it, allow_public;
 };
 
 static const struct nk_opt opts[] = {
-    {.name = "pid",
-     .type = NK_OPT_INT,
-     .offset = NK_FIELD(struct apply_conf, pid),
-     .arg = "N",
-     .min = 0,
-     .max = INT32_MAX,
-     .help = "tor's process"},
-    {.name = "pid-file",
-     .type = NK_OPT_PATH,
-     .offset = NK_FIELD(struct apply_conf, pid_file),
-     .arg = "FILE",
-     .help = "The PidFile of its torrc instead"},
-    {.name = "restrict",
-     .type = NK_OPT_FLAG,
-     .offset = NK_FIELD(struct apply_conf, restrict_it),
-     .help = "A service that has no client is closed to everybody: its lock is put there"},
-    {.name = "allow-public",
-     .type = NK_OPT_FLAG,
-     .offset = NK_FIELD(struct apply_conf, allow_public),
-     .help = "A service whose clients are all disabled may be open to everybody"},
+    HS_APPLY_ROWS(struct apply_conf, tor),
     {.name = "wait",
      .type = NK_OPT_DURATION,
      .offset = NK_FIELD(struct apply_conf, wait_ms),
@@ -63,9 +42,7 @@ static int look(struct job *job)
 {
     struct nk_diag *diag = &job->ctx->diag;
     bool dry = job->ctx->globals->dry_run;
-    enum hs_empty empty = job->c->restrict_it    ? HS_EMPTY_LOCK
-                          : job->c->allow_public ? HS_EMPTY_PUBLIC
-                                                 : HS_EMPTY_REFUSE;
+    enum hs_empty empty = hs_apply_empty(&job->c->tor, false);
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < job->targets.n; i++) {
         struct hs_target *t = &job->targets.v[i];
@@ -138,7 +115,7 @@ static int apply(struct job *job)
 {
     struct nk_cmd_ctx *ctx = job->ctx;
     const struct hs_tor_conf conf = {
-        .pid = job->c->pid, .pid_file = job->c->pid_file, .uid = job->targets.uid};
+        .pid = job->c->tor.pid, .pid_file = job->c->tor.pid_file, .uid = job->targets.uid};
     bool only_look = ctx->globals->dry_run && !conf.pid && !conf.pid_file;
     int rc = only_look ? 0 : hs_tor_find(&job->tor, &conf, &ctx->diag);
     rc = rc < 0 ? rc : look(job);
@@ -170,11 +147,8 @@ static int run(struct nk_cmd_ctx *ctx)
 {
     const struct apply_conf *c = ctx->conf;
     struct job job = {.ctx = ctx, .c = c, .tor = {.pidfd = -1}};
-    if (c->restrict_it && c->allow_public) {
-        return nk_fail(&ctx->diag, NK_EUSAGE,
-                       "--restrict and --allow-public contradict each other");
-    }
-    int rc = hs_targets_init(&job.targets, ctx->argv, (size_t)ctx->argc, &ctx->diag);
+    int rc = hs_apply_check(&c->tor, &ctx->diag);
+    rc = rc < 0 ? rc : hs_targets_init(&job.targets, ctx->argv, (size_t)ctx->argc, &ctx->diag);
     if (rc == 0 && !(job.sights = calloc((size_t)ctx->argc, sizeof(*job.sights)))) {
         rc = nk_fail(&ctx->diag, -ENOMEM, "out of memory");
     }

@@ -4,15 +4,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "base/cmd.h"
 #include "base/file.h"
-#include "base/json.h"
 #include "base/onion.h"
 #include "hs/auth.h"
-#include "hs/backup.h"
+#include "hs/backup_cli.h"
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
-#include "hs/key_cli.h"
 #include "hs/keystore.h"
 #include "hs/password.h"
 #include "hs/where.h"
@@ -31,12 +28,7 @@ static const struct nk_opt opts[] = {
      .arg = "FILE",
      .flags = NK_OPT_REQUIRED | NK_OPT_MAY_MISS,
      .help = "File to write; an existing one is never replaced"},
-    {.name = "nickname",
-     .short_name = 'n',
-     .type = NK_OPT_STRING,
-     .offset = NK_FIELD(struct backup_conf, nickname),
-     .arg = "NAME",
-     .help = "Of arti's services only this one"},
+    HS_BACKUP_NICKNAME(struct backup_conf, "Of arti's services only this one"),
     HS_PASSWORD_ROWS(struct backup_conf, password),
     {.name = "memory",
      .type = NK_OPT_SIZE,
@@ -237,30 +229,17 @@ static int seal(struct nk_cmd_ctx *ctx, const struct hs_backup *b)
 
 static int print(struct nk_cmd_ctx *ctx, const struct hs_backup *b)
 {
-    struct nk_buf out;
-    struct nk_json j;
-    nk_buf_init(&out, HS_BACKUP_MAX);
-    nk_json_init(&j, &out, true);
-    nk_json_array(&j);
+    struct hs_backup_rows r;
+    hs_backup_rows_begin(&r, ctx);
     for (size_t i = 0; i < b->n; i++) {
-        char address[NK_ONION_SIZE];
-        nk_onion_format(address, b->services[i].identity.pub);
-        if (!ctx->globals->json) {
-            printf("%s  %s  %zu client(s)\n", address, b->services[i].name,
-                   b->services[i].nclients);
+        if (hs_backup_row(&r, &b->services[i])) {
+            nk_json_kv_u64(&r.j, "clients", b->services[i].nclients);
+            nk_json_close(&r.j);
+        } else {
+            putchar('\n');
         }
-        nk_json_object(&j);
-        nk_json_kv_str(&j, "name", b->services[i].name);
-        nk_json_kv_str(&j, "address", address);
-        nk_json_kv_u64(&j, "clients", b->services[i].nclients);
-        nk_json_close(&j);
     }
-    nk_json_close(&j);
-    if (ctx->globals->json) {
-        return hs_cli_put_json(ctx, &j);
-    }
-    nk_buf_clear(&out);
-    return 0;
+    return hs_backup_rows_end(&r);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

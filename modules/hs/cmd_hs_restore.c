@@ -3,15 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/cmd.h"
 #include "base/file.h"
-#include "base/json.h"
-#include "base/onion.h"
 #include "hs/auth.h"
-#include "hs/backup.h"
+#include "hs/backup_cli.h"
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
-#include "hs/key_cli.h"
 #include "hs/keystore.h"
 #include "hs/password.h"
 #include "hs/where.h"
@@ -43,12 +39,7 @@ static const struct nk_opt opts[] = {
      .offset = NK_FIELD(struct restore_conf, keystore),
      .arg = "ID|DIR",
      .help = "For arti: a [keystore ID] section, or its state directory or keystore"},
-    {.name = "nickname",
-     .short_name = 'n',
-     .type = NK_OPT_STRING,
-     .offset = NK_FIELD(struct restore_conf, nickname),
-     .arg = "NAME",
-     .help = "Another name for the service; for one only"},
+    HS_BACKUP_NICKNAME(struct restore_conf, "Another name for the service; for one only"),
     {.name = "list",
      .type = NK_OPT_FLAG,
      .offset = NK_FIELD(struct restore_conf, list),
@@ -356,13 +347,8 @@ static int open_backup(struct nk_cmd_ctx *ctx, struct hs_backup *b)
     return rc;
 }
 
-static void print_json(struct nk_json *j, const struct hs_backup_service *s, const char *address,
-                       enum outcome outcome)
+static void print_clients(struct nk_json *j, const struct hs_backup_service *s)
 {
-    nk_json_object(j);
-    nk_json_kv_str(j, "name", s->name);
-    nk_json_kv_str(j, "address", address);
-    nk_json_kv_str(j, "outcome", outcomes[outcome]);
     nk_json_key(j, "clients");
     nk_json_array(j);
     for (size_t i = 0; i < s->nclients; i++) {
@@ -375,36 +361,26 @@ static void print_json(struct nk_json *j, const struct hs_backup_service *s, con
         nk_json_close(j);
     }
     nk_json_close(j);
-    nk_json_close(j);
 }
 
 static int print(struct nk_cmd_ctx *ctx, const struct hs_backup *b, const enum outcome *outcome)
 {
-    struct nk_buf out;
-    struct nk_json j;
-    nk_buf_init(&out, 4 * HS_BACKUP_MAX);
-    nk_json_init(&j, &out, true);
-    nk_json_array(&j);
+    struct hs_backup_rows r;
+    hs_backup_rows_begin(&r, ctx);
     for (size_t i = 0; i < b->n; i++) {
-        const struct hs_backup_service *s = &b->services[i];
-        char address[NK_ONION_SIZE];
-        nk_onion_format(address, s->identity.pub);
-        if (!wanted(ctx, s)) {
+        const char *became = outcomes[outcome[i]];
+        if (!wanted(ctx, &b->services[i])) {
             continue;
         }
-        if (ctx->globals->json) {
-            print_json(&j, s, address, outcome[i]);
+        if (hs_backup_row(&r, &b->services[i])) {
+            nk_json_kv_str(&r.j, "outcome", became);
+            print_clients(&r.j, &b->services[i]);
+            nk_json_close(&r.j);
         } else {
-            printf("%s  %s  %zu client(s)  %s\n", address, s->name, s->nclients,
-                   outcomes[outcome[i]]);
+            printf("  %s\n", became);
         }
     }
-    nk_json_close(&j);
-    if (ctx->globals->json) {
-        return hs_cli_put_json(ctx, &j);
-    }
-    nk_buf_clear(&out);
-    return 0;
+    return hs_backup_rows_end(&r);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

@@ -3,19 +3,7 @@
 #include "hs/watch.h"
 
 static const struct nk_opt opts[] = {
-    {.name = "pid",
-     .type = NK_OPT_INT,
-     .offset = NK_FIELD(struct hs_watch_conf, pid),
-     .arg = "N",
-     .min = 0,
-     .max = INT32_MAX,
-     .help = "tor's process"},
-    {.name = "pid-file",
-     .type = NK_OPT_PATH,
-     .offset = NK_FIELD(struct hs_watch_conf, pid_file),
-     .arg = "FILE",
-     .flags = NK_OPT_MAY_MISS,
-     .help = "The PidFile of its torrc instead; it is read at each change"},
+    HS_APPLY_ROWS(struct hs_watch_conf, tor),
     {.name = "debounce",
      .type = NK_OPT_DURATION,
      .offset = NK_FIELD(struct hs_watch_conf, debounce_ms),
@@ -24,14 +12,6 @@ static const struct nk_opt opts[] = {
      .min = 1,
      .max = 3600LL * 1000,
      .help = "How long changes must have paused; after ten times as much they need not"},
-    {.name = "restrict",
-     .type = NK_OPT_FLAG,
-     .offset = NK_FIELD(struct hs_watch_conf, restrict_it),
-     .help = "A service that has no client is closed to everybody, even if it never had one"},
-    {.name = "allow-public",
-     .type = NK_OPT_FLAG,
-     .offset = NK_FIELD(struct hs_watch_conf, allow_public),
-     .help = "A service whose last client goes becomes open to everybody"},
     NK_OPT_END};
 
 static void fill(const struct nk_cmd_ctx *ctx, void *conf)
@@ -45,11 +25,8 @@ static void fill(const struct nk_cmd_ctx *ctx, void *conf)
 static int run(struct nk_cmd_ctx *ctx)
 {
     const struct hs_watch_conf *c = ctx->conf;
-    if (c->restrict_it && c->allow_public) {
-        return nk_fail(&ctx->diag, NK_EUSAGE,
-                       "--restrict and --allow-public contradict each other");
-    }
-    return nk_service_run_cmd_with(ctx, &hs_watch_service, 0, fill);
+    int rc = hs_apply_check(&c->tor, &ctx->diag);
+    return rc < 0 ? rc : nk_service_run_cmd_with(ctx, &hs_watch_service, 0, fill);
 }
 
 extern const struct nk_cmd nk_cmd_hs_watch;
@@ -59,7 +36,8 @@ const struct nk_cmd nk_cmd_hs_watch = {
     .description =
         "Does what apply does whenever the keys in one of these directories have changed and then "
         "been left alone for a while: checks them, and sends SIGHUP to tor if nothing is wrong. "
-        "What counts is the set of keys; names and spellings do not.\n\n"
+        "What counts is the set of keys; names and spellings do not. A "
+        "PidFile is read at each change.\n\n"
         "A restricted service whose last client goes does not become public: its lock is put "
         "there, "
         "and nobody gets in.\n\n"

@@ -18,7 +18,6 @@
 #include "core/clock.h"
 #include "core/timer.h"
 #include "core/watch.h"
-#include "hs/apply_cli.h"
 #include "hs/auth_cli.h"
 
 enum {
@@ -143,10 +142,7 @@ static void remember_tor(struct nk_service *s, struct hs_tor *tor)
 /* At the start nothing is changed that tor would not be told of. */
 static enum hs_empty empty_of(const struct nk_service *s, size_t i, bool first)
 {
-    return first                                           ? HS_EMPTY_REFUSE
-           : s->conf->allow_public                         ? HS_EMPTY_PUBLIC
-           : s->conf->restrict_it || s->seen[i].restricted ? HS_EMPTY_LOCK
-                                                           : HS_EMPTY_REFUSE;
+    return first ? HS_EMPTY_REFUSE : hs_apply_empty(&s->conf->tor, s->seen[i].restricted);
 }
 
 /* Watch a directory and what is in it; again, as both may have been replaced. */
@@ -204,7 +200,7 @@ static void take(struct nk_service *s, const struct hs_sight *sights)
 static void apply(struct nk_service *s, const struct hs_sight *sights)
 {
     const struct hs_tor_conf conf = {
-        .pid = s->conf->pid, .pid_file = s->conf->pid_file, .uid = s->targets.uid};
+        .pid = s->conf->tor.pid, .pid_file = s->conf->tor.pid_file, .uid = s->targets.uid};
     struct hs_tor tor;
     struct nk_diag diag;
     int rc = hs_tor_find(&tor, &conf, &diag);
@@ -328,9 +324,9 @@ static int watch_start(const struct nk_service_args *args, struct nk_service **o
                        struct nk_diag *diag)
 {
     const struct hs_watch_conf *c = args->conf;
-    if ((c->pid != 0) == (c->pid_file != NULL)) {
+    if ((c->tor.pid != 0) == (c->tor.pid_file != NULL)) {
         return nk_fail(diag, NK_EUSAGE, "give tor's --pid or its --pid-file%s",
-                       c->pid ? ", not both" : "");
+                       c->tor.pid ? ", not both" : "");
     }
     struct nk_service *s = calloc(1, sizeof(*s));
     if (!s) {
@@ -351,7 +347,7 @@ static int watch_start(const struct nk_service_args *args, struct nk_service **o
         watch_close(s);
         return rc;
     }
-    if (c->restrict_it) { /* there may be a lock to put */
+    if (c->tor.restrict_it) { /* there may be a lock to put */
         nk_timer_start(&s->pause, c->debounce_ms);
     }
     nk_app_defer(args->app, &s->ready);

@@ -7,12 +7,11 @@
 #define NK_HS_WATCH_H
 
 #include "core/service.h"
+#include "hs/apply_cli.h"
 
 struct hs_watch_conf {
-    int64_t pid;
-    char *pid_file;
+    struct hs_apply_conf tor;
     uint64_t debounce_ms;
-    bool restrict_it, allow_public;
     /* not rows: what the command line has besides */
     char *const *dirs;
     size_t ndirs;

@@ -57,9 +57,15 @@ def restore(path, password, *args):
     return run("hs", "restore", path, "--password-file", password, *args)
 
 
-def test_there_and_back(tmp_path, password):
-    old, new, saved = tmp_path / "old", tmp_path / "new", tmp_path / "saved"
-    old.mkdir(mode=0o700)
+@pytest.fixture(name="places")
+def fixture_places(tmp_path):
+    """A directory with services, one for restored ones that is not there yet, the backup's name."""
+    (tmp_path / "old").mkdir(mode=0o700)
+    return tmp_path / "old", tmp_path / "new", tmp_path / "saved"
+
+
+def test_there_and_back(places, password):
+    old, new, saved = places
     web, ssh = service(old / "web"), service(old / "ssh")
     clients(old / "web", "authorized_clients/alice.auth", CLIENT)
     clients(old / "web", "disabled_clients/bob.auth", OTHER)
@@ -87,9 +93,8 @@ def test_there_and_back(tmp_path, password):
     assert tree(new) == tree(old)
 
 
-def test_only_what_is_named(tmp_path, password):
-    old, new, saved = tmp_path / "old", tmp_path / "new", tmp_path / "saved"
-    old.mkdir(mode=0o700)
+def test_only_what_is_named(places, password):
+    old, new, saved = places
     service(old / "web")
     service(old / "ssh")
     assert backup(saved, password, old / "web", old / "ssh").returncode == 0
@@ -98,9 +103,8 @@ def test_only_what_is_named(tmp_path, password):
     check_error(restore(saved, password, "-o", new, "mail"), 2, "no service 'mail'")
 
 
-def test_interrupted_restore_is_completed(tmp_path, password):
-    old, new, saved = tmp_path / "old", tmp_path / "new", tmp_path / "saved"
-    old.mkdir(mode=0o700)
+def test_interrupted_restore_is_completed(places, password):
+    old, new, saved = places
     service(old / "web")
     clients(old / "web", "authorized_clients/alice.auth", CLIENT)
     assert backup(saved, password, old / "web").returncode == 0
@@ -111,9 +115,8 @@ def test_interrupted_restore_is_completed(tmp_path, password):
     assert tree(new) == tree(old)
 
 
-def test_nothing_is_replaced(tmp_path, password):
-    old, new, saved = tmp_path / "old", tmp_path / "new", tmp_path / "saved"
-    old.mkdir(mode=0o700)
+def test_nothing_is_replaced(places, password):
+    old, new, saved = places
     service(old / "aaa")
     service(old / "web")
     clients(old / "web", "authorized_clients/alice.auth", CLIENT)
@@ -123,7 +126,7 @@ def test_nothing_is_replaced(tmp_path, password):
     before = tree(new)
     check_error(restore(saved, password, "-o", new), 73, "another service's key")
     assert tree(new) == before  # not even the first service
-    new2 = tmp_path / "new2"
+    new2 = new.with_name("new2")
     assert restore(saved, password, "-o", new2).returncode == 0
     clients(new2 / "web", "authorized_clients/alice.auth", OTHER)
     before = tree(new2)
