@@ -20,7 +20,7 @@ static void test_detection(void **state)
     nt_say_hello(w, 0);
     while (nk_buf_len(&w->p[0].in) < 30) {
         assert_true(nt_pull(&w->p[0]));
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     static const uint8_t hello[] = {'2', '0',  ' ', ' ', ' ', ' ', ' ', ' ', ' ',
                                     ' ', 0x80, 3,   'J', 'n', 'k', 'r', '1'};
@@ -64,7 +64,7 @@ static void stock_get(struct nt_world *w, int i, const void *want, size_t n)
         }
         assert_true(nt_pull(p));
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
 }
 
@@ -81,7 +81,7 @@ static void test_mixed(void **state)
     nt_say_hello(w, 1);
     while (nk_buf_len(&w->p[1].in) < 30) {
         assert_true(nt_pull(&w->p[1]));
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     nk_buf_consume(&w->p[1].in, 30);
     nt_expect(w, 1, RELAY_N_CHALLENGE);

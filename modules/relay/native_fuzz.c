@@ -13,9 +13,7 @@
 #include <unistd.h>
 
 #include "base/secret.h"
-#include "core/app.h"
-#include "core/stream.h"
-#include "relay/hub.h"
+#include "relay/hub_testkit.h"
 #include "relay/wire_native.h"
 
 enum {
@@ -38,12 +36,7 @@ struct peer {
 };
 
 struct world {
-    struct nk_app *app;
-    struct relay_engine *engine;
-    struct relay_groups *groups;
-    struct relay_hub *hub;
-    struct relay_login *login;
-    struct relay_memory memory;
+    struct relay_hub_testkit k;
     struct peer p[CONNECTIONS];
     bool native; /* the relay's frames are read */
 };
@@ -57,42 +50,18 @@ static void need(bool ok)
     }
 }
 
-static void on_drained(void *owner)
-{
-    (void)owner;
-}
-
 static void open_world(struct world *w, bool native)
 {
-    struct nk_app_conf app = {.clock_scale = 1};
-    struct relay_groups_conf groups = {.max_groups = 8};
-    struct nk_secret pw = {0};
+    struct relay_hub_testkit_conf conf = {.wires = native ? RELAY_WIRES_NATIVE : RELAY_WIRES_AUTO,
+                                          .limits = relay_hub_testkit_limits(),
+                                          .clock_scale = 1,
+                                          .max_groups = 8};
+    conf.limits.max_memory = MEMORY;
+    conf.limits.max_object = conf.limits.max_backlog = MEMORY / 8;
+    conf.limits.max_connections = conf.limits.max_guests = 2 * (size_t)CONNECTIONS;
     memset(w, 0, sizeof(*w));
     w->native = native;
-    need(nk_app_new(&w->app, &app, NULL) == 0);
-    w->groups = relay_groups_new(&groups);
-    need(w->groups && relay_engine_memory(w->app, &w->engine) == 0);
-    need(nk_secret_set(&pw, "pw", 2) == 0);
-    w->login = relay_login_new(&pw);
-    struct relay_hub_conf conf = {.app = w->app,
-                                  .wires = native ? RELAY_WIRES_NATIVE : RELAY_WIRES_AUTO,
-                                  .login = w->login,
-                                  .engine = w->engine,
-                                  .groups = w->groups,
-                                  .memory = &w->memory,
-                                  .on_drained = on_drained,
-                                  .limits = {.header_size = 10,
-                                             .max_object = MEMORY / 8,
-                                             .max_memory = MEMORY,
-                                             .max_backlog = MEMORY / 8,
-                                             .max_connections = 2 * CONNECTIONS,
-                                             .max_guests = 2 * CONNECTIONS,
-                                             .hello_ms = 10000,
-                                             .ping_ms = 3600000,
-                                             .dead_ms = 3 * 3600000,
-                                             .stall_ms = 10000,
-                                             .grace_ms = 30000}};
-    need(relay_hub_new(&w->hub, &conf) == 0);
+    need(relay_hub_testkit_open(&w->k, &conf) == 0);
     for (size_t i = 0; i < CONNECTIONS; i++) {
         w->p[i].fd = -1;
     }
@@ -141,7 +110,7 @@ static void hang_up(struct peer *p)
 static void turn(struct world *w)
 {
     for (int k = 0; k < TURNS; k++) {
-        nk_app_turn(w->app, 0);
+        nk_app_turn(w->k.app, 0);
     }
     for (size_t i = 0; i < CONNECTIONS; i++) {
         struct peer *p = &w->p[i];
@@ -179,16 +148,10 @@ static void say(struct world *w, struct peer *p, const uint8_t *data, size_t n)
 
 static void dial(struct world *w, struct peer *p)
 {
-    int fd[2];
-    struct nk_stream *s;
     hang_up(p);
-    need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) == 0);
-    need(nk_stream_from_fd(w->app, fd[0], "unix", &s) == 0);
-    nk_stream_raise(s, NK_CONNECTED);
-    p->fd = fd[1];
+    need(relay_hub_testkit_connect(&w->k, "unix", &p->fd) == 0);
     p->seq = 0;
     p->group = 0;
-    relay_hub_accept(w->hub, s, false);
 }
 
 /* HELLO with the session that it had, and OPEN of a group: the uid logs in. */
@@ -276,12 +239,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         hang_up(&w.p[i]);
     }
     turn(&w);
-    relay_hub_free(w.hub);
-    relay_engine_free(w.engine);
-    need(w.memory.used == 0);
-    relay_groups_free(w.groups);
-    relay_memory_trim(&w.memory);
-    relay_login_unref(w.login);
-    nk_app_free(w.app);
+    need(relay_hub_testkit_close(&w.k));
     return 0;
 }

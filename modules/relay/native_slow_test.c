@@ -19,7 +19,7 @@ static struct nt_world *world_with(const struct relay_group_settings *set)
     struct relay_limits l = nt_default_limits();
     l.stall_ms = 3600000;
     struct nt_world *w = nt_world_with(l, RELAY_WIRES_NATIVE, over);
-    assert_int_equal(relay_groups_configure(w->groups, "g", 1, set), 0);
+    assert_int_equal(relay_groups_configure(w->k.groups, "g", 1, set), 0);
     return w;
 }
 
@@ -48,7 +48,7 @@ static uint64_t publish_as(struct nt_world *w, uint8_t type, uint32_t g, uint64_
         }
         if (sent + RELAY_NATIVE_HEAD + PAYLOAD > window) {
             waited++;
-            nk_app_turn(w->app, 2);
+            nk_app_turn(w->k.app, 2);
             continue;
         }
         waited = 0;
@@ -56,7 +56,7 @@ static uint64_t publish_as(struct nt_world *w, uint8_t type, uint32_t g, uint64_
         memcpy(b, &seq, sizeof(seq));
         nt_frame(w, 0, type, 0, g, seq, b, PAYLOAD);
         sent += RELAY_NATIVE_HEAD + PAYLOAD;
-        nk_app_turn(w->app, 0);
+        nk_app_turn(w->k.app, 0);
     }
     free(b);
     return seq;
@@ -102,7 +102,7 @@ static void test_conflate(void **state)
     assert_int_equal(publish(w, g, window, 3000), 3000);
     uint64_t n = read_all(w, 3000);
     assert_true(n < 400);
-    assert_int_equal(relay_hub_counters(w->hub)->dropped_slow, 3000 - n);
+    assert_int_equal(relay_hub_counters(w->k.hub)->dropped_slow, 3000 - n);
     nt_world_free(w);
 }
 
@@ -115,7 +115,7 @@ static void test_drop_oldest(void **state)
     assert_int_equal(publish(w, g, window, 3000), 3000);
     uint64_t n = read_all(w, 3000);
     assert_true(n >= 100 && n < 500);
-    assert_int_equal(relay_hub_counters(w->hub)->dropped_slow, 3000 - n);
+    assert_int_equal(relay_hub_counters(w->k.hub)->dropped_slow, 3000 - n);
     nt_world_free(w);
 }
 
@@ -127,7 +127,7 @@ static void test_disconnect(void **state)
     uint32_t g = start(w, &window);
     assert_int_equal(publish(w, g, window, 1000), 1000);
     nt_refused(w, 1, RELAY_GOAWAY_SLOW);
-    assert_int_equal(relay_hub_counters(w->hub)->closed_slow, 1);
+    assert_int_equal(relay_hub_counters(w->k.hub)->closed_slow, 1);
     nt_world_free(w);
 }
 
@@ -146,7 +146,7 @@ static void test_block(void **state)
     do {
         nt_next_frame(w, 0); /* and it may go on */
     } while (w->p[0].h.type != RELAY_N_WINDOW || w->p[0].h.group != g);
-    assert_int_equal(relay_hub_counters(w->hub)->dropped_slow, 0);
+    assert_int_equal(relay_hub_counters(w->k.hub)->dropped_slow, 0);
     nt_world_free(w);
 }
 
@@ -156,12 +156,12 @@ static void stock_joins(struct nt_world *w, int i)
     static const char hello[] = "28        pw\x80\x03(K\x01X\x05\0\0\0HELLOX\0\0\0\0X\x01\0\0\0gt.";
     nt_connect_peer(w, i);
     nt_raw_send(w, i, hello, sizeof(hello) - 1);
-    for (int turn = 0; relay_hub_counters(w->hub)->auth_ok < 2; turn++) {
+    for (int turn = 0; relay_hub_counters(w->k.hub)->auth_ok < 2; turn++) {
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     for (int turn = 0; turn < 20; turn++) {
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
 }
 
@@ -184,7 +184,7 @@ static uint64_t count_objects(struct nt_world *w, int i)
         if (!open) {
             return n;
         }
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     return n;
 }
@@ -201,12 +201,12 @@ static void test_stock_member(void **state)
                                                  .max_consumables = RELAY_UNLIMITED,
                                                  .policy = policies[i],
                                                  .backlog_count = 100};
-        assert_int_equal(relay_groups_configure(w->groups, "g", 1, &set), 0);
+        assert_int_equal(relay_groups_configure(w->k.groups, "g", 1, &set), 0);
         nt_connect_peer(w, 0);
         nt_say_hello(w, 0);
         while (nk_buf_len(&w->p[0].in) < 30) {
             assert_true(nt_pull(&w->p[0]));
-            nk_app_turn(w->app, 1);
+            nk_app_turn(w->k.app, 1);
         }
         nk_buf_consume(&w->p[0].in, 30); /* tlspyo's HELLO */
         nt_expect(w, 0, RELAY_N_CHALLENGE);
@@ -216,7 +216,7 @@ static void test_stock_member(void **state)
         assert_int_equal(publish(w, o.group, o.window, 2000), 2000);
         uint64_t n = count_objects(w, 1);
         assert_true(n > 0 && n < 500);
-        const struct relay_counters *count = relay_hub_counters(w->hub);
+        const struct relay_counters *count = relay_hub_counters(w->k.hub);
         assert_int_equal(count->closed_slow, policies[i] == RELAY_POLICY_DISCONNECT);
         if (policies[i] != RELAY_POLICY_DISCONNECT) {
             assert_int_equal(count->dropped_slow, 2000 - n);
@@ -236,7 +236,7 @@ static void test_items_wait(void **state)
     nt_credit(w, 1, g, 1000, 0);
     for (uint64_t seq = 1; seq <= 60; seq++) {
         nt_frame(w, 0, RELAY_N_ITEM, 0, g, seq, b, 60000);
-        nk_app_turn(w->app, 0);
+        nk_app_turn(w->k.app, 0);
     }
     nt_receipt(w, 0, 60);
     nt_credit(w, 0, g, 10, 0);
@@ -263,7 +263,7 @@ static void publish_long(struct nt_world *w, uint32_t g, uint64_t seq)
         b[0] = (uint8_t)i;
         nt_frame(w, 0, RELAY_N_BROADCAST, i + 1 < LONG_FRAMES ? RELAY_N_MORE : 0, g, seq, b,
                  RELAY_NATIVE_FRAGMENT);
-        nk_app_turn(w->app, 0);
+        nk_app_turn(w->k.app, 0);
         nt_pull(&w->p[0]);
     }
     nt_receipt(w, 0, seq);
@@ -282,7 +282,7 @@ static size_t bytes_before_pong(struct nt_world *w)
     nt_raw_send(w, 1, b, relay_native_put_echo(b, RELAY_N_PING, "now", 3));
     for (int turn = 0; turn < PATIENCE; turn++) {
         uint8_t *to;
-        nk_app_turn(w->app, 0);
+        nk_app_turn(w->k.app, 0);
         assert_int_equal(nk_buf_reserve(&p->in, 16384, &to), 0);
         ssize_t n = recv(p->fd, to, 16384, 0);
         assert_true(n > 0 || (n < 0 && errno == EAGAIN));
@@ -345,7 +345,7 @@ static void test_expiry_opens_the_window(void **state)
     assert_true(publish_as(w, RELAY_N_ITEM, o.group, o.window, 20000) < 20000);
     bool opened = false;
     for (int turn = 0; turn < 2000 && !opened; turn++) {
-        nk_app_turn(w->app, 5);
+        nk_app_turn(w->k.app, 5);
         assert_true(nt_pull(&w->p[0]));
         while (nt_take_frame(&w->p[0])) {
             opened |= w->p[0].h.type == RELAY_N_WINDOW;

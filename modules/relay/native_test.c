@@ -156,7 +156,7 @@ static void test_drain_and_bytes(void **state)
         nt_get(w, 0, RELAY_N_ITEM, text);
     }
     for (int turn = 0; turn < 20; turn++) {
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     nt_pull(&w->p[0]);
     int more = 0;
@@ -357,11 +357,12 @@ static void test_window(void **state)
         fragment(w, 0, RELAY_N_ITEM, o.group, seq, 0, 20000, 1);
         sent += 20016;
         for (int i = 0; i < 6; i++) {
-            nk_app_turn(w->app, 0);
+            nk_app_turn(w->k.app, 0);
         }
     }
     assert_true(sent > 2 * MIB && sent < 5 * MIB);
-    assert_true(w->memory.used <= l.max_memory + 128 * 1024); /* and the chunk that is read into */
+    assert_true(w->k.memory.used <=
+                l.max_memory + 128 * 1024);                   /* and the chunk that is read into */
     fragment(w, 0, RELAY_N_ITEM, o.group, 1000, 0, 20000, 1); /* and who does not care is out */
     nt_refused(w, 0, RELAY_GOAWAY_LIMIT);
     /* the next one gets on as soon as there is room */
@@ -391,11 +392,11 @@ static void test_ping_close_goaway(void **state)
     nt_raw_send(w, 0, b, relay_native_put_goaway(b, RELAY_GOAWAY_DONE, ""));
     nt_receipt(w, 0, 1);
     nt_refused(w, 0, RELAY_GOAWAY_DONE);
-    relay_hub_drain(w->hub);
+    relay_hub_drain(w->k.hub);
     nt_refused(w, 1, RELAY_GOAWAY_DRAIN);
-    for (int turn = 0; !w->drained; turn++) {
+    for (int turn = 0; !w->k.drained; turn++) {
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     nt_world_free(w);
 }

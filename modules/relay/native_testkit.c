@@ -11,57 +11,21 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-static void on_drained(void *owner)
-{
-    ((struct nt_world *)owner)->drained = true;
-}
-
 struct relay_limits nt_default_limits(void)
 {
-    return (struct relay_limits){.header_size = 10,
-                                 .max_object = 4 * MIB,
-                                 .max_memory = 64 * MIB,
-                                 .max_backlog = 8 * MIB,
-                                 .max_connections = 100,
-                                 .max_guests = 50,
-                                 .hello_ms = 10000,
-                                 .ping_ms = 3600000,
-                                 .dead_ms = 3 * 3600000,
-                                 .stall_ms = 10000,
-                                 .grace_ms = 30000};
-}
-
-static void open_engine(struct nt_world *w)
-{
-    const struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
-    assert_int_equal(relay_engine_testkit_open(w->over, &chaos, w->app, w->groups, &w->memory,
-                                               w->dir, &w->engine),
-                     0);
+    return relay_hub_testkit_limits();
 }
 
 struct nt_world *nt_world_with(struct relay_limits limits, enum relay_wires wires,
                                enum relay_engine_kind over)
 {
+    const struct relay_hub_testkit_conf conf = {.over = over,
+                                                .wires = wires,
+                                                .limits = limits,
+                                                .clock_scale = CLOCK_SCALE,
+                                                .max_groups = 100};
     struct nt_world *w = calloc(1, sizeof(*w));
-    struct nk_app_conf app_conf = {.clock_scale = CLOCK_SCALE};
-    struct relay_groups_conf groups = {.max_groups = 100};
-    struct nk_secret pw = {0};
-    assert_int_equal(nk_app_new(&w->app, &app_conf, NULL), 0);
-    w->groups = relay_groups_new(&groups);
-    w->over = over;
-    open_engine(w);
-    assert_int_equal(nk_secret_set(&pw, "pw", 2), 0);
-    w->login = relay_login_new(&pw);
-    struct relay_hub_conf conf = {.app = w->app,
-                                  .limits = limits,
-                                  .wires = wires,
-                                  .login = w->login,
-                                  .engine = w->engine,
-                                  .groups = w->groups,
-                                  .memory = &w->memory,
-                                  .on_drained = on_drained,
-                                  .owner = w};
-    assert_int_equal(relay_hub_new(&w->hub, &conf), 0);
+    assert_int_equal(relay_hub_testkit_open(&w->k, &conf), 0);
     for (size_t i = 0; i < PEERS; i++) {
         w->p[i].fd = -1;
     }
@@ -81,37 +45,18 @@ void nt_peer_close(struct nt_peer *p)
 
 void nt_world_free(struct nt_world *w)
 {
-    relay_hub_free(w->hub);
-    relay_engine_free(w->engine);
-    if (w->dir[0]) {
-        while (nk_app_turn(w->app, 1000)) { /* what is under way on the disk */
-        }
-    }
-    assert_int_equal(w->memory.used, 0);
-    relay_groups_free(w->groups);
-    relay_memory_trim(&w->memory);
-    relay_login_unref(w->login);
-    if (w->dir[0]) {
-        relay_log_testkit_remove(w->dir);
-    }
+    assert_true(relay_hub_testkit_close(&w->k));
     for (size_t i = 0; i < PEERS; i++) {
         nt_peer_close(&w->p[i]);
     }
-    nk_app_free(w->app);
     free(w);
 }
 
 void nt_connect_peer(struct nt_world *w, int i)
 {
-    int fd[2];
-    struct nk_stream *s;
     struct nt_peer *p = &w->p[i];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-    assert_int_equal(nk_stream_from_fd(w->app, fd[0], "unix", &s), 0);
-    nk_stream_raise(s, NK_CONNECTED);
-    p->fd = fd[1];
+    assert_int_equal(relay_hub_testkit_connect(&w->k, "unix", &p->fd), 0);
     nk_buf_init(&p->in, 64 * MIB);
-    relay_hub_accept(w->hub, s, false);
 }
 
 /* Read what is there. Returns false at the end of the stream. */
@@ -163,7 +108,7 @@ void nt_next_frame(struct nt_world *w, int i)
         }
         assert_true(open);
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, w->over == RELAY_OVER_LOG ? 100 : 2); /* a disk takes its time */
+        nk_app_turn(w->k.app, w->k.over == RELAY_OVER_LOG ? 100 : 2); /* a disk takes its time */
     }
 }
 
@@ -195,7 +140,7 @@ void nt_raw_send(struct nt_world *w, int i, const void *data, size_t n)
             n -= (size_t)put;
         }
         if (n) {
-            nk_app_turn(w->app, 0);
+            nk_app_turn(w->k.app, 0);
         }
     }
 }
@@ -296,7 +241,7 @@ void nt_get(struct nt_world *w, int i, enum relay_native_type type, const char *
 void nt_get_nothing(struct nt_world *w, int i)
 {
     for (int turn = 0; turn < 20; turn++) {
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     assert_true(nt_pull(&w->p[i]));
     while (nt_take_frame(&w->p[i])) {
@@ -335,17 +280,17 @@ void nt_refused(struct nt_world *w, int i, enum relay_goaway code)
     }
     for (int turn = 0; nt_pull(&w->p[i]); turn++) {
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->k.app, 2);
     }
     nt_peer_close(&w->p[i]);
 }
 
 void nt_after_grace(struct nt_world *w)
 {
-    uint64_t end = nk_now_ms(w->app) + 32000;
-    for (int turn = 0; nk_now_ms(w->app) < end; turn++) {
+    uint64_t end = nk_now_ms(w->k.app) + 32000;
+    for (int turn = 0; nk_now_ms(w->k.app) < end; turn++) {
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 5);
+        nk_app_turn(w->k.app, 5);
     }
 }
 

@@ -9,9 +9,7 @@
 #include "core/clock.h"
 #include "core/stream.h"
 #include "relay/engine_log.h"
-#include "relay/engine_testkit.h"
-#include "relay/hub.h"
-#include "relay/log_testkit.h"
+#include "relay/hub_testkit.h"
 #include "relay/wire_meta.h"
 #include "relay/wire_native.h"
 
@@ -29,19 +27,9 @@ struct nt_peer {
     bool resumed;
 };
 
-/* Which engine is behind it. */
-
 struct nt_world {
-    enum relay_engine_kind over;
-    char dir[RELAY_LOG_TESTKIT_DIR]; /* of the log engine */
-    struct nk_app *app;
-    struct relay_engine *engine;
-    struct relay_groups *groups;
-    struct relay_hub *hub;
-    struct relay_login *login;
-    struct relay_memory memory;
+    struct relay_hub_testkit k;
     struct nt_peer p[PEERS];
-    bool drained;
 };
 
 /* nt_default_limits - what most tests use. */

@@ -18,7 +18,7 @@ static struct nt_world *world_new(void)
     struct nt_world *w = nt_world_with(nt_default_limits(), RELAY_WIRES_NATIVE, over);
     const struct relay_group_settings set = {
         .max_count = -1, .max_consumables = -1, .lease_ms = LEASE};
-    assert_int_equal(relay_groups_configure(w->groups, "g", 1, &set), 0);
+    assert_int_equal(relay_groups_configure(w->k.groups, "g", 1, &set), 0);
     return w;
 }
 
@@ -58,7 +58,7 @@ static void drained(struct nt_world *w, uint32_t g, uint64_t n)
 
 static uint64_t expired(const struct nt_world *w)
 {
-    struct relay_group *g = relay_groups_find(w->groups, "g", 1);
+    struct relay_group *g = relay_groups_find(w->k.groups, "g", 1);
     struct relay_queue_stats st;
     relay_queue_stats(g, &st);
     return st.drop[RELAY_DROP_EXPIRED];
@@ -72,7 +72,7 @@ static void test_forward(void **state)
     nt_join(w, 1, "g");
     put_with_life(w, g, 1, 30 * MINUTE, "short");
     put_with_life(w, g, 2, 3 * HOUR, "long");
-    nk_clock_set_wall(w->app, HOUR);
+    nk_clock_set_wall(w->k.app, HOUR);
     put_with_life(w, g, 3, 30 * MINUTE, "later"); /* by the new clock */
     nt_credit(w, 1, g, 2, 0);
     get_with_meta(w, "long");
@@ -90,11 +90,11 @@ static void test_backward(void **state)
     nt_join(w, 1, "g");
     put_with_life(w, g, 1, 30 * MINUTE, "a");
     put_with_life(w, g, 2, 30 * MINUTE, "b");
-    nk_clock_set_wall(w->app, -HOUR);
+    nk_clock_set_wall(w->k.app, -HOUR);
     put_with_life(w, g, 3, 30 * MINUTE, "c"); /* by the old clock this is half an hour ago */
     nt_credit(w, 1, g, 1, 0);
     get_with_meta(w, "a");
-    nk_clock_set_wall(w->app, HOUR); /* right again: the third one would have ended */
+    nk_clock_set_wall(w->k.app, HOUR); /* right again: the third one would have ended */
     nt_credit(w, 1, g, 2, 0);
     get_with_meta(w, "b");
     drained(w, g, 2);
@@ -109,11 +109,11 @@ static void test_unasked(void **state)
     struct nt_world *w = world_new();
     uint32_t g = nt_join(w, 0, "g");
     put_with_life(w, g, 1, 30 * MINUTE, "short");
-    nk_clock_set_wall(w->app, HOUR);
-    nk_clock_skip(w->app, MINUTE);
+    nk_clock_set_wall(w->k.app, HOUR);
+    nk_clock_skip(w->k.app, MINUTE);
     for (int turn = 0; expired(w) == 0; turn++) {
         assert_true(turn < PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->k.app, 2);
     }
     nt_world_free(w);
 }
@@ -125,9 +125,9 @@ static void one_lease(struct nt_world *w, uint32_t g, uint64_t seq, int64_t jump
     nt_credit(w, 1, g, seq, 0);
     nt_get(w, 1, RELAY_N_ITEM, "x");
     nt_credit(w, 0, g, seq, 0);
-    nk_clock_set_wall(w->app, jump);
+    nk_clock_set_wall(w->k.app, jump);
     nt_get_nothing(w, 0);
-    nk_clock_skip(w->app, LEASE);
+    nk_clock_skip(w->k.app, LEASE);
     nt_expect(w, 0, RELAY_N_DELIVERIES);
     nt_get(w, 0, RELAY_N_ITEM, "x");
     nt_settle(w, 1, RELAY_N_ACK, g, seq, 1, RELAY_STATUS_UNKNOWN); /* too late */
@@ -155,13 +155,13 @@ static void test_graces(void **state)
         nt_join(w, 0, "g");
         nt_peer_close(&w->p[0]);
         nt_join(w, 1, "g");
-        nk_clock_set_wall(w->app, jumps[i]);
+        nk_clock_set_wall(w->k.app, jumps[i]);
         nt_get_nothing(w, 1);
         nt_log_in(w, 0);
         assert_true(w->p[0].resumed);
         nt_peer_close(&w->p[0]);
         nt_get_nothing(w, 1);
-        nk_clock_skip(w->app, nt_default_limits().grace_ms);
+        nk_clock_skip(w->k.app, nt_default_limits().grace_ms);
         nt_get_nothing(w, 1);
         nt_log_in(w, 0);
         assert_false(w->p[0].resumed);

@@ -164,7 +164,7 @@ static void test_refused_groups(void **state)
     struct rt_world *w = rt_world_new(over, rt_default_limits(), true);
     static const char *const some[] = {"A", "nope"};
     assert_int_equal(relay_groups_configure(
-                         w->groups, "A", 1,
+                         w->k.groups, "A", 1,
                          &(struct relay_group_settings){.max_count = 1, .max_consumables = -1}),
                      0);
     rt_connect_peer(w, 0);
@@ -237,11 +237,11 @@ static void test_guesses_wait(void **state)
     struct rt_world *w = rt_world_new(over, rt_default_limits(), false);
     rt_connect_peer(w, 0);
     rt_expect(w, 0, RELAY_WIRE_HELLO);
-    uint64_t before = nk_now_ms(w->app);
+    uint64_t before = nk_now_ms(w->k.app);
     rt_raw_send(w, 0, "32        pX", 12);
     rt_expect_close(w, 0);
-    assert_true(nk_now_ms(w->app) - before >= RELAY_PENALTY_FIRST_MS);
-    assert_int_equal(relay_hub_counters(w->hub)->auth_fail, 1);
+    assert_true(nk_now_ms(w->k.app) - before >= RELAY_PENALTY_FIRST_MS);
+    assert_int_equal(relay_hub_counters(w->k.hub)->auth_fail, 1);
     rt_world_free(w);
 }
 
@@ -254,9 +254,9 @@ static void test_hello_deadline(void **state)
     rt_connect_peer(w, 0);
     rt_expect(w, 0, RELAY_WIRE_HELLO);
     rt_raw_send(w, 0, "32     ", 7); /* and then nothing */
-    uint64_t before = nk_now_ms(w->app);
+    uint64_t before = nk_now_ms(w->k.app);
     rt_expect_close(w, 0);
-    uint64_t took = nk_now_ms(w->app) - before;
+    uint64_t took = nk_now_ms(w->k.app) - before;
     assert_true(took >= 9000 && took < 15000);
     rt_world_free(w);
 }
@@ -273,9 +273,9 @@ static void test_liveness(void **state)
     rt_expect(w, 0, RELAY_WIRE_OTHER); /* PING */
     rt_ack(w, 0);
     rt_expect(w, 1, RELAY_WIRE_OTHER); /* which this one never answers */
-    for (int turn = 0; relay_hub_connections(w->hub) == 2; turn++) {
+    for (int turn = 0; relay_hub_connections(w->k.hub) == 2; turn++) {
         assert_true(turn < 20 * RT_PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->k.app, 2);
         if (rt_pull(&w->p[0]) && rt_take_frame(&w->p[0])) {
             rt_ack(w, 0);
         }
@@ -299,15 +299,15 @@ static void test_liveness_of_a_slow_reader(void **state)
     rt_send_bytes(w, 1, "A", -1, obj, size);
     rt_expect(w, 1, RELAY_WIRE_ACK);
     rt_expect(w, 0, RELAY_WIRE_OBJ); /* read, but not acknowledged */
-    uint64_t before = nk_now_ms(w->app);
-    while (relay_hub_connections(w->hub) == 2) {
-        nk_app_turn(w->app, 2);
+    uint64_t before = nk_now_ms(w->k.app);
+    while (relay_hub_connections(w->k.hub) == 2) {
+        nk_app_turn(w->k.app, 2);
         (void)rt_pull(&w->p[0]);
         if (rt_pull(&w->p[1]) && rt_take_frame(&w->p[1])) {
             rt_ack(w, 1);
         }
     }
-    uint64_t took = nk_now_ms(w->app) - before;
+    uint64_t took = nk_now_ms(w->k.app) - before;
     assert_true(took >= 90000 + 25000 && took < 90000 + 75000);
     free(obj);
     rt_world_free(w);
@@ -326,21 +326,21 @@ static void test_slow_member(void **state)
     rt_join(w, 0, "A");
     rt_join(w, 1, NULL);
     rt_join(w, 2, "B");
-    uint64_t before = nk_now_ms(w->app);
-    for (int i = 0; i < 20 && w->memory.used <= 2 * RT_MIB; i++) {
+    uint64_t before = nk_now_ms(w->k.app);
+    for (int i = 0; i < 20 && w->k.memory.used <= 2 * RT_MIB; i++) {
         rt_send_bytes(w, 1, "A", -1, obj, 300000);
         rt_settle(w);
-        if (relay_hub_counters(w->hub)->stalls > 4) { /* three of them are the joins */
+        if (relay_hub_counters(w->k.hub)->stalls > 4) { /* three of them are the joins */
             break;
         }
     }
-    assert_true(w->memory.used < 3 * RT_MIB);
+    assert_true(w->k.memory.used < 3 * RT_MIB);
     rt_put(w, 2, "B", -1, "other groups go on");
-    while (relay_hub_connections(w->hub) == 3) {
-        nk_app_turn(w->app, 5);
-        assert_true(nk_now_ms(w->app) - before < 60000);
+    while (relay_hub_connections(w->k.hub) == 3) {
+        nk_app_turn(w->k.app, 5);
+        assert_true(nk_now_ms(w->k.app) - before < 60000);
     }
-    assert_int_equal(relay_hub_counters(w->hub)->closed_slow, 1);
+    assert_int_equal(relay_hub_counters(w->k.hub)->closed_slow, 1);
     free(obj);
     rt_world_free(w);
 }
@@ -389,7 +389,7 @@ static void test_memory_limit(void **state)
         }
     }
     rt_settle(w);
-    assert_true(w->memory.used <= RT_MIB + 200000);
+    assert_true(w->k.memory.used <= RT_MIB + 200000);
     for (int i = 0; i < sent; i++) {
         rt_notify(w, 0, "Q", 1);
         rt_expect(w, 0, RELAY_WIRE_OBJ);
@@ -412,13 +412,13 @@ static void test_drain(void **state)
     rt_expect(w, 1, RELAY_WIRE_HELLO);
     rt_settle(w);
     rt_send_text(w, 0, "A", -1, "last");
-    nk_app_turn(w->app, 10); /* read, perhaps not stored yet */
-    relay_hub_drain(w->hub);
+    nk_app_turn(w->k.app, 10); /* read, perhaps not stored yet */
+    relay_hub_drain(w->k.hub);
     rt_expect_close(w, 0);
     rt_expect_close(w, 1);
-    for (int turn = 0; !w->drained; turn++) {
+    for (int turn = 0; !w->k.drained; turn++) {
         assert_true(turn < RT_PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->k.app, 2);
     }
     bool acked = false;
     while (rt_take_frame(&w->p[0])) {
@@ -442,7 +442,7 @@ static void test_send_and_close(void **state)
     int acks = 0;
     for (int turn = 0; rt_pull(&w->p[1]); turn++) {
         assert_true(turn < RT_PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->k.app, 2);
     }
     while (rt_take_frame(&w->p[1])) {
         acks += w->p[1].msg.cmd == RELAY_WIRE_ACK;
@@ -462,7 +462,7 @@ static void test_full_queue_blocks(void **state)
     struct rt_world *w = rt_world_new(over, rt_default_limits(), false);
     const struct relay_group_settings set = {
         .max_count = -1, .max_consumables = 2, .policy = RELAY_POLICY_BLOCK};
-    assert_int_equal(relay_groups_configure(w->groups, "Q", 1, &set), 0);
+    assert_int_equal(relay_groups_configure(w->k.groups, "Q", 1, &set), 0);
     rt_join(w, 0, NULL);
     rt_join(w, 1, "Q");
     rt_put(w, 0, "Q", 1, "a");
@@ -485,7 +485,7 @@ static void test_stock_consumer_has_no_lease_time(void **state)
     struct rt_world *w = rt_world_new(over, rt_default_limits(), false);
     const struct relay_group_settings set = {
         .max_count = -1, .max_consumables = -1, .lease_ms = 100, .max_deliveries = 9};
-    assert_int_equal(relay_groups_configure(w->groups, "Q", 1, &set), 0);
+    assert_int_equal(relay_groups_configure(w->k.groups, "Q", 1, &set), 0);
     rt_join(w, 0, NULL);
     rt_join(w, 1, "Q");
     rt_join(w, 2, "Q");
@@ -510,19 +510,19 @@ static void test_failing_engine(void **state)
     char acked[400], got[400];
     int nacked = 0, ngot = 0;
     rt_join(w, 0, "Q");
-    relay_engine_chaos_fail(w->engine, 100);
+    relay_engine_chaos_fail(w->k.engine, 100);
     for (int i = 0; i < 200; i++) {
         if (w->p[1].fd < 0) {
-            relay_engine_chaos_fail(w->engine, 0);
+            relay_engine_chaos_fail(w->k.engine, 0);
             rt_join(w, 1, NULL);
-            relay_engine_chaos_fail(w->engine, 100);
+            relay_engine_chaos_fail(w->k.engine, 100);
         }
         char text[2] = {(char)('!' + i % 90), 0};
         rt_send_text(w, 1, "Q", 1, text);
         bool open = true;
         for (int turn = 0; open && !rt_take_frame(&w->p[1]); turn++) {
             assert_true(turn < RT_PATIENCE);
-            nk_app_turn(w->app, 1);
+            nk_app_turn(w->k.app, 1);
             open = rt_pull(&w->p[1]);
         }
         if (open) {
@@ -534,7 +534,7 @@ static void test_failing_engine(void **state)
     assert_true(nacked > 100 && nacked < 200);
     rt_notify(w, 0, "Q", -1);
     for (int turn = 0; turn < 200; turn++) {
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
         assert_true(rt_pull(&w->p[0]));
         while (rt_take_frame(&w->p[0])) {
             got[ngot++] = (char)w->p[0].msg.obj[0];

@@ -16,55 +16,23 @@
 #include "relay/wire_native.h"
 #include "relay/wire_tlspyo.h"
 
-static void on_drained(void *owner)
-{
-    ((struct rt_world *)owner)->drained = true;
-}
-
 struct relay_limits rt_default_limits(void)
 {
-    return (struct relay_limits){.header_size = RT_HEADER,
-                                 .max_object = 4 * RT_MIB,
-                                 .max_memory = 64 * RT_MIB,
-                                 .max_backlog = 8 * RT_MIB,
-                                 .max_connections = 100,
-                                 .max_guests = 50,
-                                 .hello_ms = 10000,
-                                 .ping_ms = 3600000,
-                                 .dead_ms = 3 * 3600000,
-                                 .stall_ms = 10000};
-}
-
-static void open_engine(struct rt_world *w)
-{
-    const struct relay_engine_chaos chaos = {.seed = 42, .delay_percent = 50};
-    assert_int_equal(relay_engine_testkit_open(w->over, &chaos, w->app, w->groups, &w->memory,
-                                               w->dir, &w->engine),
-                     0);
+    struct relay_limits limits = relay_hub_testkit_limits();
+    limits.grace_ms = 0; /* endpoints have no sessions */
+    return limits;
 }
 
 struct rt_world *rt_world_new(enum relay_engine_kind over, struct relay_limits limits, bool listed)
 {
+    const struct relay_hub_testkit_conf conf = {.over = over,
+                                                .limits = limits,
+                                                .clock_scale = RT_CLOCK_SCALE,
+                                                .max_groups = 100,
+                                                .listed = listed};
     struct rt_world *w = calloc(1, sizeof(*w));
-    struct nk_app_conf app_conf = {.clock_scale = RT_CLOCK_SCALE};
-    struct relay_groups_conf groups = {.max_groups = 100, .listed_only = listed};
-    struct nk_secret pw = {0};
-    assert_int_equal(nk_app_new(&w->app, &app_conf, NULL), 0);
-    w->groups = relay_groups_new(&groups);
-    w->over = over;
-    open_engine(w);
-    assert_int_equal(nk_secret_set(&pw, "pw", 2), 0);
+    assert_int_equal(relay_hub_testkit_open(&w->k, &conf), 0);
     assert_int_equal(nk_secret_set(&w->pw, "pw", 2), 0);
-    w->login = relay_login_new(&pw);
-    struct relay_hub_conf conf = {.app = w->app,
-                                  .limits = limits,
-                                  .login = w->login,
-                                  .engine = w->engine,
-                                  .groups = w->groups,
-                                  .memory = &w->memory,
-                                  .on_drained = on_drained,
-                                  .owner = w};
-    assert_int_equal(relay_hub_new(&w->hub, &conf), 0);
     for (size_t i = 0; i < RT_PEERS; i++) {
         w->p[i].fd = -1;
     }
@@ -85,37 +53,20 @@ void rt_peer_close(struct rt_peer *p)
 
 void rt_world_free(struct rt_world *w)
 {
-    relay_hub_free(w->hub);
-    relay_engine_free(w->engine);
-    if (w->dir[0]) {
-        while (nk_app_turn(w->app, 1000)) { /* what is under way on the disk */
-        }
-        relay_log_testkit_remove(w->dir);
-    }
-    assert_int_equal(w->memory.used, 0);
-    relay_groups_free(w->groups);
-    relay_memory_trim(&w->memory);
-    relay_login_unref(w->login);
+    assert_true(relay_hub_testkit_close(&w->k));
     nk_secret_clear(&w->pw);
     for (size_t i = 0; i < RT_PEERS; i++) {
         rt_peer_close(&w->p[i]);
     }
-    nk_app_free(w->app);
     free(w);
 }
 
 void rt_connect_peer(struct rt_world *w, int i)
 {
-    int fd[2];
-    struct nk_stream *s;
     struct rt_peer *p = &w->p[i];
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd), 0);
-    assert_int_equal(nk_stream_from_fd(w->app, fd[0], "tcp", &s), 0);
-    nk_stream_raise(s, NK_CONNECTED);
-    p->fd = fd[1];
+    assert_int_equal(relay_hub_testkit_connect(&w->k, "tcp", &p->fd), 0);
     p->stamp = 0;
     nk_buf_init(&p->in, 32 * RT_MIB);
-    relay_hub_accept(w->hub, s, false);
 }
 
 /* Read what is there. Returns false at the end of the stream. */
@@ -165,7 +116,7 @@ void rt_next_frame(struct rt_world *w, int i)
         }
         assert_true(open);
         assert_true(turn < RT_PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->k.app, 2);
     }
 }
 
@@ -189,7 +140,7 @@ void rt_raw_send(struct rt_world *w, int i, const void *data, size_t n)
             n -= (size_t)put;
         }
         if (n) {
-            nk_app_turn(w->app, 0);
+            nk_app_turn(w->k.app, 0);
         }
     }
 }
@@ -262,7 +213,7 @@ void rt_expect_ack(struct rt_world *w, int i)
     nk_buf_init(&early, 32 * RT_MIB);
     size_t before = 0;
     for (rt_next_frame(w, i); p->msg.cmd != RELAY_WIRE_ACK; rt_next_frame(w, i)) {
-        assert_int_equal(w->over, RELAY_OVER_LOG);
+        assert_int_equal(w->k.over, RELAY_OVER_LOG);
         assert_int_equal(p->msg.cmd, RELAY_WIRE_OBJ);
         assert_int_equal(nk_buf_put(&early, p->frame, p->frame_len), 0);
         before++;
@@ -307,7 +258,7 @@ void rt_get(struct rt_world *w, int i, const char *text, bool acknowledge)
 void rt_get_nothing(struct rt_world *w, int i)
 {
     for (int turn = 0; turn < 20; turn++) {
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
     assert_true(rt_pull(&w->p[i]));
     assert_false(rt_take_frame(&w->p[i]));
@@ -318,13 +269,13 @@ void rt_expect_close(struct rt_world *w, int i)
 {
     for (int turn = 0; rt_pull(&w->p[i]); turn++) {
         assert_true(turn < RT_PATIENCE);
-        nk_app_turn(w->app, 2);
+        nk_app_turn(w->k.app, 2);
     }
 }
 
 void rt_settle(struct rt_world *w)
 {
     for (int turn = 0; turn < 30; turn++) {
-        nk_app_turn(w->app, 1);
+        nk_app_turn(w->k.app, 1);
     }
 }

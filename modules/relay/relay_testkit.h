@@ -8,12 +8,15 @@
 
 #include "base/buf.h"
 #include "core/app.h"
-#include "relay/engine_testkit.h"
-#include "relay/hub.h"
-#include "relay/log_testkit.h"
+#include "relay/hub_testkit.h"
 #include "relay/wire_client.h"
 
-enum { RT_HEADER = 10, RT_PEERS = 8, RT_PATIENCE = 2000, RT_CLOCK_SCALE = 60 };
+enum {
+    RT_HEADER = RELAY_HUB_TESTKIT_HEADER,
+    RT_PEERS = 8,
+    RT_PATIENCE = 2000,
+    RT_CLOCK_SCALE = 60
+};
 #define RT_MIB ((size_t)1024 * 1024)
 
 /* An endpoint: our end of the socket pair. */
@@ -29,17 +32,9 @@ struct rt_peer {
 };
 
 struct rt_world {
-    enum relay_engine_kind over;
-    struct nk_app *app;
-    struct relay_engine *engine;
-    struct relay_groups *groups;
-    struct relay_hub *hub;
-    struct relay_login *login;
-    struct relay_memory memory;
+    struct relay_hub_testkit k;
     struct rt_peer p[RT_PEERS];
     struct nk_secret pw;
-    bool drained;
-    char dir[RELAY_LOG_TESTKIT_DIR]; /* of the log engine */
 };
 
 /* rt_default_limits - what most tests use. */

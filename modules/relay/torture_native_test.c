@@ -16,9 +16,7 @@
 
 #include <cmocka.h>
 
-#include "core/app.h"
-#include "core/stream.h"
-#include "relay/hub.h"
+#include "relay/hub_testkit.h"
 #include "relay/wire_native.h"
 
 #define WRONG 1
@@ -44,51 +42,22 @@ struct side {
 };
 
 struct world {
-    struct nk_app *app;
-    struct relay_engine *engine;
-    struct relay_groups *groups;
-    struct relay_hub *hub;
-    struct relay_login *login;
-    struct relay_memory memory;
+    struct relay_hub_testkit k;
     struct side s[3];
     unsigned acked[ITEMS + 2], came[ITEMS + 2]; /* by number, which is 1 and up */
     bool failed[ITEMS + 2];
 };
 
-static void on_drained(void *owner)
-{
-    (void)owner;
-}
-
 static int open_world(struct world *w)
 {
-    struct nk_app_conf app = {.clock_scale = 1};
-    struct relay_groups_conf groups = {.max_groups = 8};
-    struct nk_secret pw = {0};
-    int rc = nk_app_new(&w->app, &app, NULL);
-    rc = rc < 0 ? rc : relay_engine_memory(w->app, &w->engine);
-    rc = rc < 0 ? rc : nk_secret_set(&pw, "pw", 2);
-    w->groups = relay_groups_new(&groups);
-    w->login = relay_login_new(&pw);
-    struct relay_hub_conf conf = {.app = w->app,
-                                  .wires = RELAY_WIRES_NATIVE,
-                                  .login = w->login,
-                                  .engine = w->engine,
-                                  .groups = w->groups,
-                                  .memory = &w->memory,
-                                  .on_drained = on_drained,
-                                  .limits = {.header_size = 10,
-                                             .max_object = MEMORY / 8,
-                                             .max_memory = MEMORY,
-                                             .max_backlog = MEMORY / 8,
-                                             .max_connections = 10,
-                                             .max_guests = 10,
-                                             .hello_ms = 10000,
-                                             .ping_ms = 3600000,
-                                             .dead_ms = 3 * 3600000,
-                                             .stall_ms = 10000,
-                                             .grace_ms = 30000}};
-    rc = rc < 0 ? rc : relay_hub_new(&w->hub, &conf);
+    struct relay_hub_testkit_conf conf = {.wires = RELAY_WIRES_NATIVE,
+                                          .limits = relay_hub_testkit_limits(),
+                                          .clock_scale = 1,
+                                          .max_groups = 8};
+    conf.limits.max_memory = MEMORY;
+    conf.limits.max_object = conf.limits.max_backlog = MEMORY / 8;
+    conf.limits.max_connections = conf.limits.max_guests = 10;
+    int rc = relay_hub_testkit_open(&w->k, &conf);
     for (size_t i = 0; i < 3; i++) {
         w->s[i].fd = -1;
         w->s[i].in = malloc(IN);
@@ -108,17 +77,11 @@ static void hang_up(struct side *s)
 
 static bool free_world(struct world *w)
 {
-    relay_hub_free(w->hub);
-    relay_engine_free(w->engine);
-    bool clean = w->memory.used == 0;
-    relay_groups_free(w->groups);
-    relay_memory_trim(&w->memory);
-    relay_login_unref(w->login);
+    bool clean = relay_hub_testkit_close(&w->k);
     for (size_t i = 0; i < 3; i++) {
         hang_up(&w->s[i]);
         free(w->s[i].in);
     }
-    nk_app_free(w->app);
     return clean;
 }
 
@@ -200,7 +163,7 @@ static void read_all(struct world *w, struct side *s)
 static void turns(struct world *w)
 {
     for (int i = 0; i < TURNS; i++) {
-        nk_app_turn(w->app, 0);
+        nk_app_turn(w->k.app, 0);
         for (size_t k = 0; k < 3; k++) {
             read_all(w, &w->s[k]);
         }
@@ -243,24 +206,14 @@ static int dial(struct world *w, struct side *s, bool member)
     struct relay_native_hello hello = {
         .version_min = 1, .version_max = 1, .producer = 7, .name = {"t", 1}};
     struct relay_native_open open = {.request = 1, .member = member, .name = {"g", 1}};
-    struct nk_stream *in;
-    int fd[2];
     hang_up(s);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fd) < 0) {
-        return WRONG;
-    }
-    int rc = nk_stream_from_fd(w->app, fd[0], "unix", &in);
+    int rc = relay_hub_testkit_connect(&w->k, "unix", &s->fd);
     if (rc < 0) {
-        close(fd[0]);
-        close(fd[1]);
         s->lost = true;
         return rc;
     }
-    nk_stream_raise(in, NK_CONNECTED);
-    s->fd = fd[1];
     s->group = 0;
     s->items = 0;
-    relay_hub_accept(w->hub, in, false);
     memcpy(hello.session, s->session, sizeof(hello.session));
     say(w, s, b, relay_native_put_hello(b, &hello));
     say(w, s, b, relay_native_put_open(b, &open));
