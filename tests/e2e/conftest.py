@@ -5,6 +5,7 @@ turns a missing peer into a failure instead of a loud skip."""
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import pathlib
 
@@ -13,6 +14,9 @@ import pytest
 import relay_support
 import support
 from support import missing_peer as missing
+
+sys.path.insert(0, str(support.ROOT / "tests" / "peers"))
+import tor_network as private_network  # noqa: E402  (tests/peers is no package)
 
 
 def pytest_configure(config):
@@ -60,6 +64,18 @@ def running():
     yield start
     for program in started:
         program.kill()
+
+
+@pytest.fixture(scope="session")
+def tor_network():
+    """A private Tor network that the whole session shares, started by the first test that asks for it (see
+    tests/peers/tor_network.py). A test that changes its client's configuration restores it, or takes a client of
+    its own: tor_network.tor()."""
+    absent = private_network.missing()
+    if absent:
+        missing(absent)
+    with private_network.TorNetwork() as network:
+        yield network
 
 
 @pytest.fixture(scope="session")
