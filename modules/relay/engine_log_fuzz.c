@@ -6,13 +6,13 @@
  *
  * Two bytes for each step: what, and how much.
  */
-#include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/app.h"
 #include "relay/engine_log.h"
+#include "relay/log_disk_testkit.h"
 
 enum {
     GROUPS = 2,
@@ -52,9 +52,9 @@ struct world {
     struct relay_groups *groups;
     struct relay_memory memory;
     struct relay_log_io io;
+    struct lt_disk disk;
     struct side s[GROUPS];
-    bool dead; /* the disk takes no more: the process is about to crash */
-    char dir[64];
+    char dir[RELAY_LOG_TESTKIT_DIR];
 };
 
 static void need(bool is)
@@ -95,24 +95,6 @@ static void on_done(void *owner, uint64_t token, int status)
 
 static const struct relay_member_ops ops = {.deliver = on_deliver, .done = on_done};
 
-static ssize_t disk_write(void *ctx, int fd, const void *p, size_t n, off_t at)
-{
-    const struct world *w = ctx;
-    if (w->dead) {
-        errno = EIO;
-        return -1;
-    }
-    return pwrite(fd, p, n, at);
-}
-
-static int disk_sync(void *ctx, int fd)
-{
-    const struct world *w = ctx;
-    (void)fd;
-    errno = EIO;
-    return w->dead ? -1 : 0;
-}
-
 static void turns(struct world *w, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -122,10 +104,10 @@ static void turns(struct world *w, int n)
 
 static void await(struct world *w, const struct side *s)
 {
-    for (int i = 0; i < PATIENCE && s->pending && !w->dead; i++) {
+    for (int i = 0; i < PATIENCE && s->pending && !w->disk.fail_write; i++) {
         nk_app_turn(w->app, 20);
     }
-    need(s->pending == 0 || w->dead);
+    need(s->pending == 0 || w->disk.fail_write);
 }
 
 static void start(struct world *w)
@@ -138,7 +120,7 @@ static void start(struct world *w)
                                          .memory = &w->memory,
                                          .segment_bytes = SEGMENT,
                                          .io = &w->io};
-    w->dead = false;
+    w->disk = (struct lt_disk){.room = SIZE_MAX};
     need(w->groups && relay_engine_log(&conf, &w->engine, NULL) == 0);
     for (size_t i = 0; i < GROUPS; i++) {
         struct side *s = &w->s[i];
@@ -256,8 +238,8 @@ static void step(struct world *w, uint8_t what, uint8_t arg)
         shut(w);
         start(w);
         break;
-    case 7: /* the process ends, whatever is under way */
-        w->dead = true;
+    case 7:                                           /* the process ends, whatever is under way */
+        w->disk.fail_write = w->disk.fail_sync = EIO; /* no more gets to the disk */
         shut(w);
         start(w);
         look_after_crash(w);
@@ -265,35 +247,13 @@ static void step(struct world *w, uint8_t what, uint8_t arg)
     }
 }
 
-static void remove_dir(const char *dir)
-{
-    static const char *const suffixes[] = {"log", "bad", "idx", "tmp"};
-    int fd = relay_log_dir_open(dir, false, NULL);
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(*suffixes); i++) {
-        uint64_t *v;
-        size_t n;
-        need(relay_log_list(fd, suffixes[i], &v, &n) == 0);
-        for (size_t k = 0; k < n; k++) {
-            char name[RELAY_LOG_FILE_NAME];
-            relay_log_file_name(name, v[k], suffixes[i]);
-            unlinkat(fd, name, 0);
-        }
-        free(v);
-    }
-    (void)relay_log_reserve(fd, false);
-    (void)relay_log_clean_take(fd);
-    close(fd);
-    need(rmdir(dir) == 0);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct nk_app_conf app = {.clock_scale = CLOCK_SCALE};
     struct world *w = calloc(1, sizeof(*w));
     need(w && nk_app_new(&w->app, &app, NULL) == 0);
-    w->io = (struct relay_log_io){.write = disk_write, .sync = disk_sync, .ctx = w};
-    snprintf(w->dir, sizeof(w->dir), "/tmp/netkit-fuzz-XXXXXX");
-    need(mkdtemp(w->dir) != NULL);
+    w->io = lt_disk_io(&w->disk);
+    need(lt_dir_make(w->dir));
     start(w);
     for (size_t i = 0; i + 2 <= size && i < 2 * STEPS; i += 2) {
         step(w, data[i], data[i + 1]);
@@ -304,7 +264,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     nk_app_free(w->app);
     relay_memory_trim(&w->memory);
-    remove_dir(w->dir);
+    need(lt_dir_remove(w->dir));
     free(w);
     return 0;
 }

@@ -40,10 +40,10 @@ struct world {
     struct relay_groups *groups;
     struct relay_memory memory;
     struct relay_log_io io;
+    struct lt_disk disk;
     struct peer p[PEERS];
     uint64_t token;
-    int fail_sync, fatal;
-    bool full;
+    int fatal;
     char dir[RELAY_LOG_TESTKIT_DIR];
 };
 
@@ -69,24 +69,6 @@ static void on_done(void *owner, uint64_t token, int status)
 }
 
 static const struct relay_member_ops ops = {.deliver = on_deliver, .done = on_done};
-
-static ssize_t disk_write(void *ctx, int fd, const void *p, size_t n, off_t at)
-{
-    const struct world *w = ctx;
-    if (w->full) {
-        errno = ENOSPC;
-        return -1;
-    }
-    return pwrite(fd, p, n, at);
-}
-
-static int disk_sync(void *ctx, int fd)
-{
-    const struct world *w = ctx;
-    (void)fd;
-    errno = w->fail_sync;
-    return w->fail_sync ? -1 : 0;
-}
 
 static void on_fatal(void *owner, int code)
 {
@@ -120,7 +102,8 @@ static struct world *world_new(void)
     struct world *w = calloc(1, sizeof(*w));
     struct nk_app_conf app_conf = {.clock_scale = CLOCK_SCALE};
     assert_int_equal(nk_app_new(&w->app, &app_conf, NULL), 0);
-    w->io = (struct relay_log_io){.write = disk_write, .sync = disk_sync, .ctx = w};
+    w->disk.room = SIZE_MAX;
+    w->io = lt_disk_io(&w->disk);
     relay_log_testkit_make(w->dir);
     start(w);
     return w;
@@ -450,7 +433,7 @@ static void test_full_disk(void **state)
     join(w, 1, "A");
     demand(w, 1, "A", 10);
     expect(w, 1, "A:one@1! ");
-    w->full = true;
+    w->disk.room = 0;
     assert_int_equal(produce(w, 0, "A", "two", 1, 6), -ENOSPC);
     assert_int_equal(produce(w, 0, "A", "two", 1, 6), -ENOSPC); /* not a duplicate */
     assert_int_equal(
@@ -458,7 +441,7 @@ static void test_full_disk(void **state)
         0);
     turns(w);
     assert_true(w->p[1].token != w->token); /* not stored yet */
-    w->full = false;
+    w->disk.room = SIZE_MAX;
     assert_int_equal(await(w, &w->p[1]), 0);
     int rc = -ENOSPC;
     for (int i = 0; i < PATIENCE && rc == -ENOSPC; i++) {
@@ -482,7 +465,7 @@ static void test_failing_disk(void **state)
     struct world *w = world_new();
     assert_int_equal(produce(w, 0, "A", "one", 1, 0), 0);
     uint64_t before = w->p[0].token;
-    w->fail_sync = EIO;
+    w->disk.fail_sync = EIO;
     produce(w, 0, "A", "two", 1, 0);
     assert_int_equal(w->fatal, -EIO);
     turns(w);

@@ -77,16 +77,33 @@ int relay_hub_testkit_connect(struct relay_hub_testkit *k, const char *scheme, i
     return 0;
 }
 
+int relay_hub_testkit_pull(int fd, struct nk_buf *in)
+{
+    for (;;) {
+        uint8_t *to;
+        int rc = nk_buf_reserve(in, RELAY_HUB_TESTKIT_READ, &to);
+        if (rc < 0) {
+            return rc;
+        }
+        ssize_t n = recv(fd, to, RELAY_HUB_TESTKIT_READ, 0);
+        if (n <= 0) {
+            return n < 0 && errno == EAGAIN;
+        }
+        nk_buf_commit(in, (size_t)n);
+    }
+}
+
 bool relay_hub_testkit_close(struct relay_hub_testkit *k)
 {
+    bool clean = true;
     relay_hub_free(k->hub);
     relay_engine_free(k->engine);
     if (k->dir[0]) {
         while (nk_app_turn(k->app, 1000)) { /* what is under way on the disk */
         }
-        relay_log_testkit_remove(k->dir);
+        clean = lt_dir_remove(k->dir);
     }
-    bool clean = k->memory.used == 0;
+    clean = clean && k->memory.used == 0;
     relay_groups_free(k->groups);
     relay_memory_trim(&k->memory);
     relay_login_unref(k->login);

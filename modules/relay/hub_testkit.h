@@ -6,12 +6,16 @@
 #ifndef NK_RELAY_HUB_TESTKIT_H
 #define NK_RELAY_HUB_TESTKIT_H
 
+#include "base/buf.h"
 #include "core/app.h"
 #include "relay/engine_testkit.h"
 #include "relay/hub.h"
-#include "relay/log_testkit.h"
+#include "relay/log_disk_testkit.h"
 
-enum { RELAY_HUB_TESTKIT_HEADER = 10 }; /* header_size of its limits */
+enum {
+    RELAY_HUB_TESTKIT_HEADER = 10,     /* header_size of its limits */
+    RELAY_HUB_TESTKIT_READ = 64 * 1024 /* bytes asked for at once */
+};
 
 struct relay_hub_testkit_conf {
     enum relay_engine_kind over;
@@ -44,7 +48,12 @@ int relay_hub_testkit_open(struct relay_hub_testkit *k, const struct relay_hub_t
  * other end, which does not block. 0 or -errno. */
 int relay_hub_testkit_connect(struct relay_hub_testkit *k, const char *scheme, int *fd);
 
-/* relay_hub_testkit_close - free everything. False when objects were left over. */
+/* relay_hub_testkit_pull - append to `in` what is there to read on fd. 1: all of it was read; 0:
+ * the stream has ended; or the error of `in`. */
+int relay_hub_testkit_pull(int fd, struct nk_buf *in);
+
+/* relay_hub_testkit_close - free everything. False when objects were left over, or anything in the
+ * log's directory that is not the log's. */
 bool relay_hub_testkit_close(struct relay_hub_testkit *k);
 
 #endif

@@ -1,78 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay/log_testkit.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include <cmocka.h>
-
-#include "relay/log_file.h"
 
 void relay_log_testkit_make(char dir[RELAY_LOG_TESTKIT_DIR])
 {
-    snprintf(dir, RELAY_LOG_TESTKIT_DIR, "/tmp/netkit-log-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    assert_true(lt_dir_make(dir));
 }
 
 void relay_log_testkit_remove(const char *dir)
 {
-    static const char *const suffixes[] = {"log", "bad", "idx", "tmp"};
-    int fd = relay_log_dir_open(dir, false, NULL);
-    assert_true(fd >= 0);
-    for (size_t s = 0; s < sizeof(suffixes) / sizeof(*suffixes); s++) {
-        uint64_t *v;
-        size_t n;
-        assert_int_equal(relay_log_list(fd, suffixes[s], &v, &n), 0);
-        for (size_t i = 0; i < n; i++) {
-            char name[RELAY_LOG_FILE_NAME];
-            relay_log_file_name(name, v[i], suffixes[s]);
-            unlinkat(fd, name, 0);
-        }
-        free(v);
-    }
-    relay_log_reserve(fd, false);
-    relay_log_clean_take(fd);
-    close(fd);
-    assert_int_equal(rmdir(dir), 0);
+    assert_true(lt_dir_remove(dir));
 }
 
 /* --- a running log --- */
-
-static ssize_t disk_write(void *ctx, int fd, const void *p, size_t n, off_t at)
-{
-    struct lt_disk *d = ctx;
-    if (d->fail_write) {
-        errno = d->fail_write;
-        return -1;
-    }
-    if (d->room == 0) {
-        errno = ENOSPC;
-        return -1;
-    }
-    if (d->seed) {
-        d->seed = d->seed * 1103515245u + 12345u;
-        n = n > 1 ? 1 + (d->seed >> 8) % n : n;
-    }
-    n = n < d->room ? n : d->room;
-    d->room -= n;
-    return pwrite(fd, p, n, at);
-}
-
-static int disk_sync(void *ctx, int fd)
-{
-    struct lt_disk *d = ctx;
-    (void)fd;
-    d->syncs++;
-    if (d->fail_sync) {
-        errno = d->fail_sync;
-        return -1;
-    }
-    return 0;
-}
 
 static void on_committed(void *owner, uint64_t ticket, int status)
 {
@@ -111,7 +56,7 @@ struct lt_world *lt_world_new(void)
     assert_int_equal(nk_app_new(&w->app, &app_conf, NULL), 0);
     relay_log_testkit_make(w->dir);
     w->disk.room = SIZE_MAX;
-    w->io = (struct relay_log_io){.write = disk_write, .sync = disk_sync, .ctx = &w->disk};
+    w->io = lt_disk_io(&w->disk);
     w->conf = (struct relay_log_conf){.app = w->app,
                                       .dir = w->dir,
                                       .memory = &w->memory,

@@ -5,8 +5,7 @@
 
 #include "core/app.h"
 #include "relay/log.h"
-
-#define RELAY_LOG_TESTKIT_DIR 64
+#include "relay/log_disk_testkit.h"
 
 /* relay_log_testkit_make - a new directory. */
 void relay_log_testkit_make(char dir[RELAY_LOG_TESTKIT_DIR]);
@@ -15,15 +14,6 @@ void relay_log_testkit_make(char dir[RELAY_LOG_TESTKIT_DIR]);
 void relay_log_testkit_remove(const char *dir);
 
 enum { LT_PATIENCE = 4000, LT_TURN_MS = 1000, LT_CLOCK_SCALE = 100, LT_SEGMENT = 16 * 1024 };
-
-/* The disk, as it is told to be. */
-struct lt_disk {
-    size_t room;   /* bytes that may still be written */
-    int fail_sync; /* errno of every sync from now on */
-    int fail_write;
-    unsigned seed; /* not 0: writes are short at random */
-    unsigned syncs;
-};
 
 struct lt_world {
     struct nk_app *app;

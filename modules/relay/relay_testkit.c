@@ -72,18 +72,9 @@ void rt_connect_peer(struct rt_world *w, int i)
 /* Read what is there. Returns false at the end of the stream. */
 bool rt_pull(struct rt_peer *p)
 {
-    for (;;) {
-        uint8_t *to;
-        assert_int_equal(nk_buf_reserve(&p->in, 65536, &to), 0);
-        ssize_t n = recv(p->fd, to, 65536, 0);
-        if (n < 0 && errno == EAGAIN) {
-            return true;
-        }
-        if (n <= 0) {
-            return false;
-        }
-        nk_buf_commit(&p->in, (size_t)n);
-    }
+    int rc = relay_hub_testkit_pull(p->fd, &p->in);
+    assert_true(rc >= 0);
+    return rc > 0;
 }
 
 bool rt_take_frame(struct rt_peer *p)
