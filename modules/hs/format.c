@@ -8,6 +8,7 @@
 #include "base/openssh_key.h"
 #include "base/secret.h"
 #include "hs/format_impl.h"
+#include "hs/legacy.h"
 
 #define INFO(constant, name, holds, extension, summary)                                            \
     [constant] = {name, holds, extension, summary},
@@ -221,6 +222,10 @@ static int choose(struct hs_source *src, const struct hs_hints *hints, struct nk
     src->asked = hints->format != HS_DETECT;
     if (src->asked) {
         return 0;
+    }
+    int rc = hs_legacy_check(src->text, src->len, diag);
+    if (rc < 0) {
+        return rc;
     }
     src->format = detect(src);
     const struct name_rule *rule = rule_of(hints->name);

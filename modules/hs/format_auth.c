@@ -17,6 +17,7 @@
 #include "base/onion.h"
 #include "base/secret.h"
 #include "hs/format_impl.h"
+#include "hs/legacy.h"
 
 enum {
     AUTH_FIELDS = 3,
@@ -138,7 +139,8 @@ static int parse_line(const void *bytes, size_t n, size_t want, struct fields *f
     if (len > HS_AUTH_LINE_MAX) {
         return nk_fail(diag, NK_EFORMAT, "line: it is longer than any (%zu bytes)", len);
     }
-    int rc = split_line(s, len, want, f, diag);
+    int rc = hs_legacy_check(s, len, diag);
+    rc = rc < 0 ? rc : split_line(s, len, want, f, diag);
     if (rc < 0) {
         return rc;
     }

@@ -465,6 +465,19 @@ static void bad_texts(void **state)
     refuse(SEED, NULL, "32 bytes");
     refuse_bytes("expyuzz4wqqyqhjn", 16, NULL, NK_EVERSION, "version 2");
     refuse_bytes("expyuzz4wqqyqhjn.onion\n", 23, NULL, NK_EVERSION, "version 2");
+    static const char *const version2[] = {
+        "HidServAuth expyuzz4wqqyqhjn.onion AAAAAAAAAAAAAAAAAAAAAA # alice\n",
+        "# mine\n  hidservauth expyuzz4wqqyqhjn.onion AAAAAAAAAAAAAAAAAAAAAA",
+        "HiddenServiceAuthorizeClient stealth alice,bob",
+        "expyuzz4wqqyqhjn.onion AAAAAAAAAAAAAAAAAAAAAA # client: alice",
+        "client-name alice\ndescriptor-cookie AAAAAAAAAAAAAAAAAAAAAA==\n",
+    };
+    static const char *const names[] = {NULL, "a.auth", "a.auth_private", "hostname"};
+    for (size_t i = 0; i < sizeof(version2) / sizeof(*version2); i++) {
+        for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+            refuse_bytes(version2[i], strlen(version2[i]), names[k], NK_EVERSION, "version 2");
+        }
+    }
     snprintf(text, sizeof(text), "www.%s.onion", ADDRESS);
     refuse(text, NULL, "subdomain");
     refuse("ED25519-V3:AAAA", NULL, "64 bytes");

@@ -10,37 +10,26 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "base/cli.h"
 #include "core/app.h"
-#include "core/clock.h"
-#include "core/timer.h"
 #include "core/watch.h"
 #include "hs/auth_cli.h"
+#include "hs/changes.h"
 
 enum {
-    LINE_MAX = 1 << 20, /* bytes of one event in JSON */
-    PATIENCE = 10,      /* changes that do not pause are looked at after so many times the pause */
-    EVENTS = 4096       /* bytes of the kernel's events that are read at once */
+    LINE_MAX = 1 << 20 /* bytes of one event in JSON */
 };
-
-/* What tor would see differently. */
-#define CHANGES                                                                                    \
-    (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_CLOSE_WRITE | IN_ATTRIB |            \
-     IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR)
 
 struct nk_service {
     struct nk_service_args args;
     const struct hs_watch_conf *conf;
     struct hs_targets targets;
     struct hs_sight *seen; /* what tor has been told, one for each target */
-    struct nk_watch *changes;
+    struct hs_changes changes;
     struct nk_watch *tor; /* the tor that was told last: readable when it ends; or NULL */
     pid_t pid;
-    struct nk_timer pause;
-    uint64_t first_ms; /* when the changes began that are waited out; 0: there are none */
     uint64_t applied, refused;
     struct nk_defer ready, end;
 };
@@ -149,13 +138,13 @@ static enum hs_empty empty_of(const struct nk_service *s, size_t i, bool first)
 static void add_watches(const struct nk_service *s, const struct hs_target *t)
 {
     char path[NK_PATH_MAX];
-    int fd = nk_watch_fd(s->changes);
-    bool ok = inotify_add_watch(fd, t->path, CHANGES) >= 0;
-    if (ok && t->service && nk_path_join(path, sizeof(path), t->path, HS_AUTH_DIR) == 0) {
-        ok = inotify_add_watch(fd, path, CHANGES) >= 0 || errno == ENOENT;
+    int rc = hs_changes_add(&s->changes, t->path);
+    if (rc == 0 && t->service && nk_path_join(path, sizeof(path), t->path, HS_AUTH_DIR) == 0) {
+        rc = hs_changes_add(&s->changes, path);
+        rc = rc == -ENOENT ? 0 : rc;
     }
-    if (!ok) {
-        nk_warn(log_of(s), "hs", "cannot watch %s: %s", t->path, nk_strerror(-errno));
+    if (rc < 0) {
+        nk_warn(log_of(s), "hs", "cannot watch %s: %s", t->path, nk_strerror(rc));
     }
 }
 
@@ -217,7 +206,7 @@ static void apply(struct nk_service *s, const struct hs_sight *sights)
         nk_info(log_of(s), "hs", "%s; it reads the directories when it starts", diag.text);
         tell(s, &(struct event){.name = "absent", .message = diag.text});
     } else if (rc == -EAGAIN) { /* it may have read them before the change */
-        nk_timer_start(&s->pause, s->conf->debounce_ms);
+        hs_changes_soon(&s->changes, s->conf->debounce_ms);
     } else {
         fail(s, &diag);
     }
@@ -232,9 +221,8 @@ static void check(void *owner)
     struct nk_diag diag = {0};
     int rc = sights ? look(s, false, sights, &findings, &diag)
                     : nk_fail(&diag, -ENOMEM, "out of memory");
-    s->first_ms = 0;
     if (rc == NK_ELOCKED) { /* somebody changes it right now */
-        nk_timer_start(&s->pause, s->conf->debounce_ms);
+        hs_changes_soon(&s->changes, s->conf->debounce_ms);
     } else if (rc < 0) {
         fail(s, &diag);
     } else if (is_new(s, sights)) {
@@ -249,27 +237,6 @@ static void check(void *owner)
     }
     hs_findings_clear(&findings);
     free(sights);
-}
-
-/* Wait until the changes pause, but not for ever. */
-static void on_change(void *owner, struct nk_watch *w, unsigned ready)
-{
-    struct nk_service *s = owner;
-    char buf[EVENTS];
-    uint64_t now = nk_now_ms(s->args.app), pause = s->conf->debounce_ms;
-    bool any = false;
-    (void)ready;
-    while (read(nk_watch_fd(w), buf, sizeof(buf)) > 0) {
-        any = true;
-    }
-    if (!any) {
-        return;
-    }
-    if (s->first_ms == 0) {
-        s->first_ms = now;
-    }
-    uint64_t last = s->first_ms + PATIENCE * pause;
-    nk_timer_start(&s->pause, last <= now ? 0 : pause < last - now ? pause : last - now);
 }
 
 /* --- its life --------------------------------------------------------------------------------- */
@@ -289,25 +256,13 @@ static void on_end(void *owner)
 
 static void watch_close(struct nk_service *s)
 {
-    nk_timer_stop(&s->pause);
     nk_app_defer_cancel(s->args.app, &s->ready);
     nk_app_defer_cancel(s->args.app, &s->end);
-    nk_watch_close(s->changes);
+    hs_changes_close(&s->changes);
     nk_watch_close(s->tor);
     hs_targets_clear(&s->targets);
     free(s->seen);
     free(s);
-}
-
-static int open_changes(struct nk_service *s, struct nk_diag *diag)
-{
-    int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-    int rc = fd < 0 ? -errno : nk_watch_open(s->args.app, fd, 0, on_change, s, &s->changes);
-    if (rc < 0 && fd >= 0) {
-        close(fd);
-    }
-    rc = rc < 0 ? rc : nk_watch_set(s->changes, NK_READABLE);
-    return rc < 0 ? nk_fail_sys(diag, rc, "cannot watch directories") : 0;
 }
 
 /* What is there at the start is what tor has read: nothing is told to it. */
@@ -336,19 +291,18 @@ static int watch_start(const struct nk_service_args *args, struct nk_service **o
     s->conf = c;
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     s->end = (struct nk_defer){.fn = on_end, .owner = s};
-    nk_timer_init(&s->pause, args->app, check, s);
     int rc = hs_targets_init(&s->targets, c->dirs, c->ndirs, diag);
     if (rc == 0 && !(s->seen = calloc(c->ndirs, sizeof(*s->seen)))) {
         rc = nk_fail(diag, -ENOMEM, "out of memory");
     }
-    rc = rc < 0 ? rc : open_changes(s, diag);
+    rc = rc < 0 ? rc : hs_changes_open(&s->changes, args->app, c->debounce_ms, check, s, diag);
     rc = rc < 0 ? rc : first_look(s, diag);
     if (rc < 0) {
         watch_close(s);
         return rc;
     }
     if (c->tor.restrict_it) { /* there may be a lock to put */
-        nk_timer_start(&s->pause, c->debounce_ms);
+        hs_changes_soon(&s->changes, c->debounce_ms);
     }
     nk_app_defer(args->app, &s->ready);
     *out = s;
@@ -357,7 +311,7 @@ static int watch_start(const struct nk_service_args *args, struct nk_service **o
 
 static void watch_drain(struct nk_service *s)
 {
-    nk_timer_stop(&s->pause);
+    hs_changes_stop(&s->changes);
     nk_app_defer(s->args.app, &s->end);
 }
 
@@ -367,7 +321,8 @@ static int watch_reload(struct nk_service *s, const void *conf, const struct nk_
     (void)ini;
     (void)diag;
     s->conf = conf;
-    nk_timer_start(&s->pause, 0);
+    s->changes.pause_ms = s->conf->debounce_ms;
+    hs_changes_soon(&s->changes, 0);
     return 0;
 }
 
