@@ -85,6 +85,11 @@ int nk_file_dir(char *out, size_t max, const char *path);
 /* nk_mkdirs - create path and missing parents with mode 0700; an existing directory is fine. */
 int nk_mkdirs(const char *path, struct nk_diag *diag);
 
+/* nk_remove_tree - remove a directory with all that is in it, at most 16 levels deep. Symbolic
+ * links are removed, not followed; path itself must not be one. What can be removed is, also after
+ * a failure. 0 (also when nothing is there), NK_ETOOBIG (too deep), -errno. */
+int nk_remove_tree(const char *path);
+
 /* nk_lock_open - open/create path (0600) and take an exclusive flock without waiting; the fd in
  * *out holds it until closed (children do not inherit it). NK_ELOCKED when another process has it
  * (diag names its pid if known). */

@@ -570,6 +570,70 @@ static void directories_of_paths(void **state)
     assert_int_equal(nk_file_dir(full, sizeof(full), "ab/c"), -ENAMETOOLONG);
 }
 
+static void make_empty(const char *path)
+{
+    int fd = open(path, O_CREAT | O_EXCL | O_WRONLY, 0400);
+    assert_true(fd >= 0);
+    close(fd);
+}
+
+static void removing_trees(void **state)
+{
+    char root[] = "/tmp/nk-tree-test-XXXXXX", path[256], kept[64], link[64];
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    (void)snprintf(kept, sizeof(kept), "%s.kept", root);
+    (void)snprintf(link, sizeof(link), "%s.link", root);
+    assert_int_equal(mkdir(kept, 0700), 0);
+    assert_int_equal(symlink(kept, link), 0);
+    (void)snprintf(path, sizeof(path), "%s/file", kept);
+    make_empty(path);
+    (void)snprintf(path, sizeof(path), "%s/link", root);
+    assert_int_equal(symlink(kept, path), 0);
+    for (int i = 0; i < 200; i++) {
+        (void)snprintf(path, sizeof(path), "%s/%d", root, i);
+        make_empty(path);
+    }
+    (void)snprintf(path, sizeof(path), "%s", root);
+    for (int i = 0; i < 5; i++) {
+        size_t n = strlen(path);
+        (void)snprintf(path + n, sizeof(path) - n, "/d%d", i);
+        assert_int_equal(mkdir(path, 0700), 0);
+        n = strlen(path);
+        (void)snprintf(path + n, sizeof(path) - n, "/f");
+        make_empty(path);
+        path[n] = '\0';
+    }
+    assert_int_equal(nk_remove_tree(link), -ENOTDIR); /* a link: what it leads to stays */
+    assert_int_equal(nk_remove_tree(root), 0);
+    assert_int_equal(access(root, F_OK), -1);
+    assert_int_equal(nk_remove_tree(root), 0);
+    (void)snprintf(path, sizeof(path), "%s/file", kept);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(nk_remove_tree(kept), 0);
+    assert_int_equal(unlink(link), 0);
+}
+
+static void trees_have_a_depth(void **state)
+{
+    char path[256] = "/tmp/nk-tree-test-XXXXXX";
+    (void)state;
+    assert_non_null(mkdtemp(path));
+    const size_t root = strlen(path);
+    for (int i = 0; i < 20; i++) {
+        size_t n = strlen(path);
+        (void)snprintf(path + n, sizeof(path) - n, "/d");
+        assert_int_equal(mkdir(path, 0700), 0);
+    }
+    path[root] = '\0';
+    assert_int_equal(nk_remove_tree(path), NK_ETOOBIG);
+    char deep[300];
+    (void)snprintf(deep, sizeof(deep), "%s/d/d/d/d/d/d", path);
+    assert_int_equal(nk_remove_tree(deep), 0);
+    path[root] = '\0';
+    assert_int_equal(nk_remove_tree(path), 0);
+}
+
 #define WITH_PLACE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int nk_test_base_file(void)
@@ -596,6 +660,8 @@ int nk_test_base_file(void)
         WITH_PLACE(full_disk_leaves_nothing),
         WITH_PLACE(making_directories),
         WITH_PLACE(locks),
+        cmocka_unit_test(removing_trees),
+        cmocka_unit_test(trees_have_a_depth),
         cmocka_unit_test(joining_paths),
         cmocka_unit_test(directories_of_paths),
     };

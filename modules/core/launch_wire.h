@@ -29,13 +29,14 @@ enum launch_flags {
     LAUNCH_FOREGROUND = 2, /* becomes the foreground group of the terminal on its fd 0 */
     LAUNCH_HAS_ENV = 4,    /* envc entries instead of the inherited environment */
     LAUNCH_ENV_ALL = 8,    /* inherited: netkit's own variables too */
-    LAUNCH_HAS_CWD = 16
+    LAUNCH_HAS_CWD = 16,
+    LAUNCH_HAS_SCRATCH = 32
 };
 
 enum { LAUNCH_FD_NULL = -1, LAUNCH_FD_CLOSED = -2 };
 
-/* A request; a START is followed by `bytes` bytes: argc + envc strings and the directory, each
- * ended by NUL. */
+/* A request; a START is followed by `bytes` bytes: argc + envc strings, the current and
+ * the scratch directory as far as there are any, each ended by NUL. */
 struct launch_request {
     uint32_t kind;
     uint32_t id;
@@ -68,6 +69,7 @@ struct launch_spec {
     char **argv;
     char *const *env;
     const char *cwd;         /* or NULL */
+    const char *scratch;     /* or NULL */
     int fds[NK_PROCESS_FDS]; /* ours, or LAUNCH_FD_CLOSED */
     size_t nfds;
     unsigned flags;

@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "core/launch_wire.h"
 #include "core/launcher.h"
 #include "core/launcher_internal.h"
@@ -40,6 +41,7 @@ struct child {
     unsigned flags;
     bool released;
     int64_t kill_ms; /* when to KILL it; 0 = never */
+    char *scratch;   /* to be removed at its end, or NULL */
     struct child *next;
 };
 
@@ -145,6 +147,7 @@ static void sweep(struct server *s)
         struct child *c = *at;
         if (c->pid == 0 && c->report == REPORT_NONE) {
             *at = c->next;
+            free(c->scratch);
             free(c);
         } else {
             at = &c->next;
@@ -158,6 +161,16 @@ static void main_ended(struct server *s, int status)
 {
     s->main_pid = 0;
     s->main_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Before the end is reported: who hears of it finds the directory gone. */
+static void remove_scratch(struct child *c)
+{
+    if (c->scratch) {
+        (void)nk_remove_tree(c->scratch); /* nobody to tell; what is left is in a private place */
+        free(c->scratch);
+        c->scratch = NULL;
+    }
 }
 
 static void reap(struct server *s)
@@ -177,6 +190,7 @@ static void reap(struct server *s)
             c->pid = 0;
             c->status = status;
             c->report |= REPORT_ENDED;
+            remove_scratch(c);
         }
     }
 }
@@ -222,12 +236,19 @@ static int start_child(struct server *s, uint32_t id, const struct launch_spec *
     if (!c) {
         return -ENOMEM;
     }
+    if (spec->scratch && !(c->scratch = strdup(spec->scratch))) {
+        free(c);
+        return -ENOMEM;
+    }
     c->id = id;
     c->flags = spec->flags;
     int error = spawn(spec, &c->pid);
     c->started_pid = (int32_t)c->pid;
     c->status = error;
     c->report = error ? REPORT_FAILED : REPORT_STARTED;
+    if (error) {
+        remove_scratch(c);
+    }
     /* kept in the order of starting, so that reports are too */
     struct child **at = &s->children;
     while (*at) {
@@ -278,19 +299,20 @@ static bool on_start(struct server *s, const struct launch_request *r, char *tex
                      size_t nfds)
 {
     struct launch_spec spec = {.flags = r->flags};
-    bool has_cwd = r->flags & LAUNCH_HAS_CWD;
+    bool has_cwd = r->flags & LAUNCH_HAS_CWD, has_scratch = r->flags & LAUNCH_HAS_SCRATCH;
     if (r->argc < 1 || r->argc > NK_PROCESS_ARGS || r->envc > NK_PROCESS_ARGS || r->nfds < 3 ||
         r->nfds > NK_PROCESS_FDS || r->bytes < 1 || text[r->bytes - 1] != '\0' ||
         find_id(s, r->id) || !map_fds(s, r, fds, nfds, &spec)) {
         return false;
     }
-    /* argv and env are ended by NULL each: two more places, one for cwd */
-    char *strings[NK_PROCESS_ARGS * 2 + 3] = {NULL};
-    size_t count = (size_t)r->argc + r->envc + has_cwd;
+    /* argv and env are ended by NULL each: two more places, two for the directories */
+    char *strings[NK_PROCESS_ARGS * 2 + 4] = {NULL};
+    size_t count = (size_t)r->argc + r->envc + has_cwd + has_scratch;
     if (!split_strings(text, r->bytes, strings, count)) {
         return false;
     }
-    spec.cwd = has_cwd ? strings[count - 1] : NULL;
+    spec.scratch = has_scratch ? strings[count - 1] : NULL;
+    spec.cwd = has_cwd ? strings[count - 1 - has_scratch] : NULL;
     memmove(strings + r->argc + 1, strings + r->argc, r->envc * sizeof(*strings));
     strings[r->argc] = NULL;
     strings[r->argc + 1 + r->envc] = NULL;

@@ -289,12 +289,18 @@ static bool add_strings(char *const *list, char *text, size_t *at, uint32_t *cou
 /* All strings of spec into text (NULL: count only). Returns false when they are too many. */
 static bool add_all(const struct nk_process_spec *spec, char *text, struct launch_request *r)
 {
-    char *const directory[] = {(char *)(uintptr_t)spec->cwd, NULL};
-    size_t at = 0;
+    const char *given[] = {spec->cwd, spec->scratch};
+    char *directories[3] = {NULL};
+    size_t at = 0, n = 0;
+    for (size_t i = 0; i < 2; i++) {
+        if (given[i]) {
+            directories[n++] = (char *)(uintptr_t)given[i];
+        }
+    }
     uint32_t one;
     bool ok = add_strings(spec->argv, text, &at, &r->argc) &&
               (!spec->env || add_strings(spec->env, text, &at, &r->envc)) &&
-              add_strings(directory, text, &at, &one);
+              add_strings(directories, text, &at, &one);
     r->bytes = (uint32_t)at;
     return ok;
 }
@@ -327,7 +333,8 @@ static int send_start(struct link *k, uint32_t id, const struct nk_process_spec 
               (spec->foreground ? (uint32_t)LAUNCH_FOREGROUND : 0) |
               (spec->env ? (uint32_t)LAUNCH_HAS_ENV : 0) |
               (spec->env_all ? (uint32_t)LAUNCH_ENV_ALL : 0) |
-              (spec->cwd ? (uint32_t)LAUNCH_HAS_CWD : 0);
+              (spec->cwd ? (uint32_t)LAUNCH_HAS_CWD : 0) |
+              (spec->scratch ? (uint32_t)LAUNCH_HAS_SCRATCH : 0);
     if (!add_all(spec, NULL, &r)) {
         return nk_fail(diag, NK_ETOOBIG,
                        "the arguments and environment of '%s' are more than %d words or %d bytes",

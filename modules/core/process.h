@@ -23,6 +23,10 @@ struct nk_process_spec {
     char *const *env; /* NULL: inherit, without NETKIT_<SECTION>__<KEY>, LISTEN_*, NOTIFY_SOCKET and
                          WATCHDOG_* */
     const char *cwd;  /* NULL: inherit */
+    /* a directory of the caller's that the launcher removes, with everything in it
+     * (nk_remove_tree), when the program has ended or could not be started: before fn is called,
+     * and also when we are killed first. NULL: none. When nk_process_start fails it stays. */
+    const char *scratch;
     int fds[NK_PROCESS_FDS]; /* child fd i = our fd fds[i]; -1: /dev/null for 0..2, else closed */
     size_t nfds;             /* 3..NK_PROCESS_FDS; 0 means all three standard ones inherited */
     bool detach;             /* survives us, in a session of its own (but not the end of PID 1) */

@@ -300,6 +300,68 @@ static void largest_request(void **state)
     free(big);
 }
 
+/* --- scratch directories ---------------------------------------------------------------------- */
+
+static char *make_scratch(char *out, size_t max)
+{
+    char file[64];
+    (void)snprintf(out, max, "/tmp/nk-process-test-XXXXXX");
+    assert_non_null(mkdtemp(out));
+    (void)snprintf(file, sizeof(file), "%s/file", out);
+    int fd = open(file, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    return out;
+}
+
+/* It is gone when the end is told; also when the program could not be started. */
+static void scratch_goes_with_the_program(void **state)
+{
+    struct fixture *f = *state;
+    struct run r;
+    char dir[32], cwd[16] = "/proc";
+    char *const cat[] = {(char *)"/bin/cat", NULL}, *const none[] = {(char *)"/nonexistent", NULL};
+    struct nk_process_spec spec = {.argv = cat, .scratch = make_scratch(dir, sizeof(dir))};
+    assert_int_equal(start(f, &r, &spec), 0);
+    assert_int_equal(write(r.in, "x", 1), 1);
+    read_output(&r, 1);
+    assert_int_equal(access(dir, F_OK), 0);
+    close_in(&r);
+    wait_ended(f, &r);
+    assert_int_equal(access(dir, F_OK), -1);
+    clear(&r);
+    spec = (struct nk_process_spec){.argv = none, .scratch = make_scratch(dir, sizeof(dir))};
+    run_spec(f, &r, &spec);
+    assert_int_equal(r.how.error, -ENOENT);
+    assert_int_equal(access(dir, F_OK), -1);
+    clear(&r);
+    spec = (struct nk_process_spec){.argv = (char *const[]){(char *)"/bin/pwd", NULL},
+                                    .cwd = cwd,
+                                    .scratch = make_scratch(dir, sizeof(dir))};
+    run_spec(f, &r, &spec);
+    assert_string_equal(r.text, "/proc\n");
+    assert_int_equal(access(dir, F_OK), -1);
+    clear(&r);
+}
+
+/* The launcher outlives us by what is to be done. */
+static void scratch_goes_when_we_are_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct run r;
+    char dir[32];
+    char *const cat[] = {(char *)"/bin/cat", NULL};
+    struct nk_process_spec spec = {.argv = cat, .scratch = make_scratch(dir, sizeof(dir))};
+    assert_int_equal(start(f, &r, &spec), 0);
+    assert_int_equal(write(r.in, "x", 1), 1);
+    read_output(&r, 1);
+    assert_int_equal(access(dir, F_OK), 0);
+    free_both(f); /* as our end does: the connection to the launcher is closed */
+    assert_int_equal(access(dir, F_OK), -1);
+    close_in(&r);
+    close(r.out);
+}
+
 /* --- what a child gets ------------------------------------------------------------------------ */
 
 static void child_has_no_other_descriptors(void **state)
@@ -634,6 +696,8 @@ int nk_test_core_process(void)
         PROCESS_TEST(failures_are_exact),
         PROCESS_TEST(refusals),
         PROCESS_TEST(largest_request),
+        PROCESS_TEST(scratch_goes_with_the_program),
+        PROCESS_TEST(scratch_goes_when_we_are_gone),
         PROCESS_TEST(child_has_no_other_descriptors),
         PROCESS_TEST(descriptors_are_arranged),
         PROCESS_TEST(missing_stdin_is_empty),
