@@ -19,9 +19,9 @@
 #include "onion/ports.h"
 
 enum {
-    ONION_SPEC_LINE = 65536,        /* bytes of a line that we send: 330 clients fill the half */
+    ONION_SPEC_LINE = 65536,        /* bytes of a line that we send */
     ONION_MAX_STREAMS = 65535,      /* tor: "Invalid MaxStreams" above */
-    ONION_CLIENTS_MAX = 330,        /* tor's descriptors have no room for more */
+    ONION_CLIENTS_MAX = 900,        /* of one line; a descriptor has room for HS_AUTH_MANY */
     ONION_MAX_POW_RATE = 1000000000 /* requests in a second: a bound, not a feature */
 };
 

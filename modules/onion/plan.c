@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+#include "onion/plan.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "hs/hs.h"
+
+/* --- the key ---------------------------------------------------------------------------------- */
+
+static int read_key(const char *path, struct hs_identity *key, struct nk_diag *diag)
+{
+    const struct hs_hints hints = {.format = HS_DETECT, .kind = HS_IDENTITY};
+    struct hs_item item;
+    struct stat st;
+    int rc;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        rc = hs_ctor_dir_read(path, key, diag);
+    } else if ((rc = hs_format_load(path, &hints, &item, diag)) == 0) {
+        *key = item.identity;
+        hs_item_wipe(&item);
+    }
+    if (rc == 0 && !key->has_secret) {
+        rc = nk_fail(diag, NK_EFORMAT, "%s holds only the public half of a key", path);
+    }
+    return rc;
+}
+
+/* The file of a key that is new, as the control port takes it, still without its name. */
+static int draft_key(struct onion_plan *p, const char *path, struct hs_identity *key,
+                     struct nk_diag *diag)
+{
+    struct hs_item item;
+    struct nk_buf text;
+    nk_buf_init_secret(&text, HS_FORMAT_MAX);
+    hs_item_from_identity(&item, key);
+    int rc = hs_format_write(&item, HS_CONTROL, &text, diag);
+    if (rc == 0) {
+        rc = nk_file_draft(&p->draft, path, 0, nk_buf_ptr(&text), nk_buf_len(&text), diag);
+    }
+    hs_item_wipe(&item);
+    nk_buf_clear(&text);
+    return rc;
+}
+
+static int init_key(struct onion_plan *p, const struct onion_conf *c, struct nk_diag *diag)
+{
+    struct stat st;
+    struct hs_identity *key;
+    if (p->discard || c->hsdir) {
+        return 0;
+    }
+    int rc = nk_secret_alloc(&p->key, sizeof(*key));
+    if (rc < 0) {
+        return nk_fail(diag, rc, "out of memory");
+    }
+    key = (struct hs_identity *)(void *)p->key.data;
+    if (p->key_file && lstat(p->key_file, &st) == 0) {
+        rc = read_key(p->key_file, key, diag);
+    } else {
+        rc = hs_identity_new(key);
+        rc = rc < 0 ? nk_fail_sys(diag, rc, "a key cannot be made") : 0;
+        rc = rc < 0 || !p->key_file ? rc : draft_key(p, p->key_file, key, diag);
+    }
+    if (rc == 0) {
+        p->spec.key = key;
+        nk_onion_format(p->address, key->pub);
+    }
+    return rc;
+}
+
+/* --- its clients ------------------------------------------------------------------------------ */
+
+static int init_clients(struct onion_plan *p, const struct onion_conf *c, struct nk_log *log,
+                        struct nk_diag *diag)
+{
+    char name[HS_SLUG_MAX + 1];
+    int rc = 0;
+    if (c->client_auth.n == 0) {
+        return 0;
+    }
+    if (!(p->clients = calloc(c->client_auth.n, HS_PUBLIC_KEY))) {
+        return nk_fail(diag, -ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; rc == 0 && i < c->client_auth.n; i++) {
+        rc = hs_auth_load_public(c->client_auth.v[i], p->clients[i], name, log, diag);
+    }
+    p->spec.clients = (const uint8_t(*)[HS_PUBLIC_KEY])p->clients;
+    p->spec.nclients = c->client_auth.n;
+    p->spec.restricted = true;
+    return rc;
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+/* What cannot be had together, and why. */
+static int check_together(const struct onion_conf *c, struct nk_diag *diag)
+{
+    const struct {
+        bool both;
+        const char *why;
+    } rules[] = {
+        {c->hsdir && c->key,
+         "the key of a service in a directory is in that directory ('netkit hs convert KEY --to "
+         "ctor-dir -o DIR' puts one there)"},
+        {c->hsdir && c->client_auth.n > 0,
+         "the clients of a service in a directory are files in that directory ('netkit hs auth "
+         "import' puts them there)"},
+        {c->probe_ms && c->client_auth.n > 0,
+         "a service that is restricted to clients cannot be probed, as the probe is none of them"},
+        {c->probe_ms && c->detach, "a detached service is left alone, and cannot be probed"},
+    };
+    for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++) {
+        if (rules[i].both) {
+            return nk_fail(diag, NK_EUSAGE, "%s", rules[i].why);
+        }
+    }
+    return 0;
+}
+
+int onion_plan_init(struct onion_plan *p, const struct onion_conf *c, struct nk_log *log,
+                    struct nk_diag *diag)
+{
+    *p = (struct onion_plan){
+        .hsdir = c->hsdir,
+        .discard = c->key && strcmp(c->key, ONION_KEY_DISCARD) == 0,
+        .spec = {.nports = c->ports.n,
+                 .max_streams = c->max_streams,
+                 .close_circuit = c->max_streams_close,
+                 .detach = c->detach,
+                 .single_hop = c->single_hop,
+                 .pow = c->pow || c->pow_rate > 0 || c->pow_burst > 0,
+                 .pow_rate = c->pow_rate,
+                 .pow_burst = c->pow_burst},
+        .draft = {.dir = -1},
+    };
+    if (c->key && !p->discard && strcmp(c->key, ONION_KEY_NEW) != 0) {
+        p->key_file = c->key;
+    }
+    int rc = check_together(c, diag);
+    rc = rc < 0 ? rc : onion_ports_parse(&p->ports, &c->ports, diag);
+    p->spec.ports = p->ports;
+    rc = rc < 0 ? rc : init_clients(p, c, log, diag);
+    return rc < 0 ? rc : init_key(p, c, diag);
+}
+
+int onion_plan_keep(struct onion_plan *p, struct nk_diag *diag)
+{
+    return p->draft.dir < 0 ? 0 : nk_file_publish(&p->draft, diag);
+}
+
+int onion_plan_has_address(struct onion_plan *p, const char *label, size_t len,
+                           struct nk_diag *diag)
+{
+    uint8_t pub[NK_ONION_KEY];
+    char address[NK_ONION_SIZE];
+    if (nk_onion_parse(pub, label, len, NULL) < 0) {
+        return nk_fail(diag, NK_EPROTO, "tor calls the service by what is no onion address");
+    }
+    nk_onion_format(address, pub);
+    if (p->address[0] != '\0' && strcmp(p->address, address) != 0) {
+        return nk_fail(diag, NK_EPROTO, "tor calls the service %s, but its key's address is %s",
+                       address, p->address);
+    }
+    memcpy(p->address, address, sizeof(address));
+    return 0;
+}
+
+void onion_plan_clear(struct onion_plan *p)
+{
+    if (p->draft.temp[0] != '\0') {
+        nk_file_discard(&p->draft);
+    }
+    nk_secret_clear(&p->key);
+    free(p->ports);
+    free(p->clients);
+    *p = (struct onion_plan){.draft = {.dir = -1}};
+}
