@@ -133,6 +133,10 @@ int hs_auth_digest(uint8_t out[HS_AUTH_DIGEST], const struct hs_auth_list *l);
  * may have been put into the directory of a service that is restricted.
  */
 
+/* hs_auth_nobody - the public key of a client that nobody is: a point that is chosen, not computed,
+ * so that nobody ever had its secret key. */
+void hs_auth_nobody(uint8_t pub[HS_PUBLIC_KEY]);
+
 /* hs_auth_lock - make sure that the lock is there and good. Nothing to do for arti. */
 int hs_auth_lock(struct hs_auth *a, struct nk_diag *diag);
 

@@ -56,8 +56,7 @@ static int write_key(const struct hs_auth *a, const char *name, unsigned flags,
 
 /* --- the lock --------------------------------------------------------------------------------- */
 
-/* A point that was chosen, not computed: nobody ever had its secret key. */
-static void nobody(uint8_t pub[HS_PUBLIC_KEY])
+void hs_auth_nobody(uint8_t pub[HS_PUBLIC_KEY])
 {
     struct hs_client key;
     do {
@@ -85,7 +84,7 @@ int hs_auth_lock(struct hs_auth *a, struct nk_diag *diag)
         there = there || (l.v[i].lock && l.v[i].enabled && l.v[i].readable && !l.v[i].problem);
     }
     hs_auth_list_clear(&l);
-    nobody(pub);
+    hs_auth_nobody(pub);
     return rc < 0 || there ? rc : write_key(a, HS_AUTH_LOCK, HS_PLACE_OVERWRITE, pub, diag);
 }
 
