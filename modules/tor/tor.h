@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: MIT */
+/* tor - what other modules may use of the Tor controller. */
+#ifndef TOR_TOR_H
+#define TOR_TOR_H
+
+#include "tor/conn.h"
+#include "tor/wire.h"
+
+#endif
