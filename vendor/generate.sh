@@ -314,14 +314,13 @@ own_object() {
     case $1 in
     # the two files that compile upstream's code under other names are judged by upstream's warnings
     vendor/glue/soft_*.c) flags="\$own_soft" ;;
-    # the inner loops of the one thing in this module that is a matter of speed
-    modules/hs/fe* | modules/hs/vanity*) ;;
-    # what runs once per process, per login or per key is better small
-    modules/service/* | modules/hs/* | modules/*/cmd_* | modules/base/@(cli|conf|opt|args|man|help|complet)* | \
-        modules/base/@(ini|endpoint|onion|openssh_key|json_read|file)* | modules/tls/@(certgen|creds|cert)* | \
-        modules/relay/@(access|acl|admin|certshare|credentials|daemon_ask|endpoint|guard|identity|known|log_tool|login|password|pickle_json)*)
-        [ "$MODE" != release ] || flags+=" -Os"
-        ;;
+    # what runs for every message, byte or key that is tried; the rest is better small
+    modules/base/@(buf|copy|cur|codec|units)* | modules/core/@(app|budget|clock|pump|stream|timer|watch|work)*) ;;
+    modules/tls/@(io|record|ssl_data)* | modules/hs/@(fe|vanity)*) ;;
+    modules/relay/@(backlog|client|conn|engine|hub|native|object|out|proto|queue|rx|tlspyo|wire)*) ;;
+    modules/relay/log@(|_crc|_items|_record|_segment|_state|_view|_write).c) ;;
+    vendor/glue/*) ;;
+    *) [ "$MODE" != release ] || flags+=" -Os" ;;
     esac
     printf 'build %s: cc %s\n  flags = %s $inc_%s\n' "$OBJECT" "$1" "$flags" "${CLASS//\//_}"
 }

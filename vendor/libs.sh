@@ -117,8 +117,12 @@ file_flags() {
     *:mbedtls:*/psa_crypto_ecp.c) x25519_renames && printf " " ;;
     esac
     case $MODE:$1:$2 in
-    # libsodium's AES-GCM is three times faster at -O3
-    release:libsodium:* | stock:libsodium:*) echo "-O3" ;;
+    # libsodium's AES-GCM is three times faster at -O3, as are its loops over many bytes
+    release:libsodium:*/@(crypto_stream/chacha20|crypto_onetimeauth|crypto_aead/aes256gcm|crypto_aead/chacha20poly1305)/*) echo "-O3" ;;
+    # what is not used, or a few times per connection at most, is better small
+    release:libsodium:*/@(crypto_aead/aegis*|crypto_core/keccak1600|crypto_stream/salsa20)/*) echo "-Os" ;;
+    release:libsodium:*) ;;
+    stock:libsodium:*) echo "-O3" ;;
     # handshakes and records; the rest of mbedTLS (certificates, negotiation) is better small
     release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|chachapoly|constant_time|ecp*|gcm|poly1305).c) ;;
     release:mbedtls:*/@(sha256|sha512|ssl_msg|block_cipher|cipher|md|psa_crypto|psa_crypto_aead).c) ;;
