@@ -87,7 +87,9 @@ static void test_header(void **state)
     relay_log_segment_head_write(p, &head);
     assert_memory_equal(p, "NKRELOG\n\2\0\100\0", 12);
     assert_int_equal(relay_log_segment_head_read(p, sizeof(p), &got, &version), 0);
-    assert_memory_equal(&got, &head, sizeof(got));
+    assert_int_equal(got.file, head.file);
+    assert_memory_equal(&got.number, &head.number,
+                        sizeof(got) - offsetof(struct relay_log_segment_head, number));
     assert_int_equal(relay_log_segment_head_read(p, sizeof(p) - 1, &got, &version), NK_ETRUNC);
     for (size_t bit = 0; bit < sizeof(p) * 8; bit++) {
         p[bit / 8] ^= (uint8_t)(1u << bit % 8);
