@@ -9,6 +9,7 @@
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
 #include "hs/key.h"
+#include "hs/legacy.h"
 #include "hs/place.h"
 #include "hs/slug.h"
 #include "hs/store.h"

@@ -7,9 +7,6 @@
 #include <sys/stat.h>
 
 #include "base/codec.h"
-#include "hs/auth.h"
-#include "hs/auth_cli.h"
-#include "hs/legacy.h"
 
 static bool has_key(const struct onion_clients *l, const uint8_t pub[HS_PUBLIC_KEY])
 {

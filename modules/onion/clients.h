@@ -16,7 +16,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/opt.h"
-#include "hs/slug.h"
+#include "hs/hs.h"
 #include "onion/spec.h"
 
 /* Zero it; {.restricted = true} is nobody. */

@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <cmocka.h>
 
-#include "hs/auth.h"
 #include "hs/store_testkit.h"
 #include "onion/new_client.h"
 

@@ -8,8 +8,6 @@
 
 #include "base/codec.h"
 #include "base/secret.h"
-#include "hs/client_dir.h"
-#include "hs/format.h"
 
 enum { LINE = 64 + NK_BASE32_SIZE(HS_PUBLIC_KEY) /* characters of a client's public line */ };
 

@@ -75,20 +75,13 @@ static int init_key(struct onion_plan *p, const struct onion_conf *c, struct nk_
 static int init_clients(struct onion_plan *p, const struct onion_conf *c, struct nk_log *log,
                         struct nk_diag *diag)
 {
-    char name[HS_SLUG_MAX + 1];
     int rc = 0;
-    if (c->client_auth.n == 0) {
-        return 0;
-    }
-    if (!(p->clients = calloc(c->client_auth.n, HS_PUBLIC_KEY))) {
-        return nk_fail(diag, -ENOMEM, "out of memory");
-    }
     for (size_t i = 0; rc == 0 && i < c->client_auth.n; i++) {
-        rc = hs_auth_load_public(c->client_auth.v[i], p->clients[i], name, log, diag);
+        rc = onion_clients_load(&p->clients, c->client_auth.v[i], log, diag);
     }
-    p->spec.clients = (const uint8_t(*)[HS_PUBLIC_KEY])p->clients;
-    p->spec.nclients = c->client_auth.n;
-    p->spec.restricted = true;
+    rc = rc < 0 ? rc
+                : onion_new_clients_make(&p->new_clients, &c->new_client, &p->clients, log, diag);
+    onion_clients_spec(&p->clients, &p->spec);
     return rc;
 }
 
@@ -97,6 +90,7 @@ static int init_clients(struct onion_plan *p, const struct onion_conf *c, struct
 /* What cannot be had together, and why. */
 static int check_together(const struct onion_conf *c, struct nk_diag *diag)
 {
+    bool restricted = c->client_auth.n > 0 || c->new_client.n > 0;
     const struct {
         bool both;
         const char *why;
@@ -104,10 +98,10 @@ static int check_together(const struct onion_conf *c, struct nk_diag *diag)
         {c->hsdir && c->key,
          "the key of a service in a directory is in that directory ('netkit hs convert KEY --to "
          "ctor-dir -o DIR' puts one there)"},
-        {c->hsdir && c->client_auth.n > 0,
+        {c->hsdir && restricted,
          "the clients of a service in a directory are files in that directory ('netkit hs auth "
          "import' puts them there)"},
-        {c->probe_ms && c->client_auth.n > 0,
+        {c->probe_ms && restricted,
          "a service that is restricted to clients cannot be probed, as the probe is none of them"},
         {c->probe_ms && c->detach, "a detached service is left alone, and cannot be probed"},
     };
@@ -174,6 +168,7 @@ void onion_plan_clear(struct onion_plan *p)
     }
     nk_secret_clear(&p->key);
     free(p->ports);
-    free(p->clients);
+    onion_clients_clear(&p->clients);
+    onion_new_clients_clear(&p->new_clients);
     *p = (struct onion_plan){.draft = {.dir = -1}};
 }

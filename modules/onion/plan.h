@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/onion.h"
 #include "base/opt.h"
-#include "onion/spec.h"
+#include "onion/new_client.h"
 
 #define ONION_KEY_NEW "new"         /* a key that lives as long as we do */
 #define ONION_KEY_DISCARD "discard" /* a key that tor makes and tells nobody */
@@ -28,6 +28,7 @@ struct onion_conf {
                                     * NULL: new */
     char *hsdir;                   /* a service in this directory (of tor), or NULL */
     struct nk_strlist client_auth; /* clients' public keys: files, or the lines themselves */
+    struct nk_strlist new_client;  /* NAME[=FILE]: a pair is made */
     int64_t max_streams;
     bool max_streams_close;
     bool single_hop;
@@ -44,9 +45,10 @@ struct onion_plan {
     const char *hsdir;           /* of the configuration, or NULL */
     const char *key_file;        /* of the configuration, or NULL */
     bool discard;
+    struct onion_clients clients;         /* in force through spec */
+    struct onion_new_clients new_clients; /* to be written once the address is known */
     /* private */
     struct onion_port *ports;
-    uint8_t (*clients)[HS_PUBLIC_KEY];
     struct nk_secret key; /* a struct hs_identity */
     struct nk_file_draft draft;
 };
