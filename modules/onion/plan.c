@@ -72,15 +72,15 @@ static int init_key(struct onion_plan *p, const struct onion_conf *c, struct nk_
 
 /* --- its clients ------------------------------------------------------------------------------ */
 
-static int init_clients(struct onion_plan *p, const struct onion_conf *c, struct nk_log *log,
-                        struct nk_diag *diag)
+static int init_clients(struct onion_plan *p, const struct onion_conf *c, struct nk_diag *diag)
 {
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < c->client_auth.n; i++) {
-        rc = onion_clients_load(&p->clients, c->client_auth.v[i], log, diag);
+        rc = onion_clients_load(&p->clients, c->client_auth.v[i], p->log, diag);
     }
-    rc = rc < 0 ? rc
-                : onion_new_clients_make(&p->new_clients, &c->new_client, &p->clients, log, diag);
+    if (rc == 0) {
+        rc = onion_new_clients_make(&p->new_clients, &c->new_client, &p->clients, p->log, diag);
+    }
     onion_clients_spec(&p->clients, &p->spec);
     return rc;
 }
@@ -95,6 +95,7 @@ static int check_together(const struct onion_conf *c, struct nk_diag *diag)
         bool both;
         const char *why;
     } rules[] = {
+        {c->hsdir && c->hsdir[0] != '/', "tor takes the path of a directory from its root on"},
         {c->hsdir && c->key,
          "the key of a service in a directory is in that directory ('netkit hs convert KEY --to "
          "ctor-dir -o DIR' puts one there)"},
@@ -118,6 +119,7 @@ int onion_plan_init(struct onion_plan *p, const struct onion_conf *c, struct nk_
 {
     *p = (struct onion_plan){
         .hsdir = c->hsdir,
+        .log = log,
         .discard = c->key && strcmp(c->key, ONION_KEY_DISCARD) == 0,
         .spec = {.nports = c->ports.n,
                  .max_streams = c->max_streams,
@@ -135,13 +137,20 @@ int onion_plan_init(struct onion_plan *p, const struct onion_conf *c, struct nk_
     int rc = check_together(c, diag);
     rc = rc < 0 ? rc : onion_ports_parse(&p->ports, &c->ports, diag);
     p->spec.ports = p->ports;
-    rc = rc < 0 ? rc : init_clients(p, c, log, diag);
+    rc = rc < 0 ? rc : init_clients(p, c, diag);
     return rc < 0 ? rc : init_key(p, c, diag);
 }
 
 int onion_plan_keep(struct onion_plan *p, struct nk_diag *diag)
 {
-    return p->draft.dir < 0 ? 0 : nk_file_publish(&p->draft, diag);
+    uint8_t pub[NK_ONION_KEY];
+    int rc = p->draft.dir < 0 ? 0 : nk_file_publish(&p->draft, diag);
+    if (rc == 0 && p->new_clients.n > 0 && !p->kept) {
+        rc = nk_onion_parse(pub, p->address, strlen(p->address), diag);
+        rc = rc < 0 ? rc : onion_new_clients_write(&p->new_clients, pub, p->log, diag);
+    }
+    p->kept = p->kept || rc == 0;
+    return rc;
 }
 
 int onion_plan_has_address(struct onion_plan *p, const char *label, size_t len,
@@ -159,6 +168,32 @@ int onion_plan_has_address(struct onion_plan *p, const char *label, size_t len,
     }
     memcpy(p->address, address, sizeof(address));
     return 0;
+}
+
+static void ports_json(const struct onion_plan *p, struct nk_json *j)
+{
+    nk_json_key(j, "ports");
+    nk_json_array(j);
+    for (size_t i = 0; i < p->spec.nports; i++) {
+        nk_json_object(j);
+        nk_json_kv_u64(j, "port", p->spec.ports[i].port);
+        nk_json_kv_str(j, "target", p->spec.ports[i].target);
+        nk_json_close(j);
+    }
+    nk_json_close(j);
+}
+
+void onion_plan_json(const struct onion_plan *p, struct nk_json *j)
+{
+    nk_json_kv_str(j, "address", p->address[0] != '\0' ? p->address : NULL);
+    ports_json(p, j);
+    nk_json_kv_str(j, "key_file", p->key_file);
+    nk_json_kv_str(j, "hsdir", p->hsdir);
+    nk_json_kv_bool(j, "detached", p->spec.detach);
+    nk_json_kv_bool(j, "single_hop", p->spec.single_hop);
+    nk_json_kv_bool(j, "pow", p->spec.pow);
+    onion_clients_json(&p->clients, j);
+    onion_new_clients_json(&p->new_clients, j);
 }
 
 void onion_plan_clear(struct onion_plan *p)

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/onion.h"
 #include "base/opt.h"
@@ -48,9 +49,11 @@ struct onion_plan {
     struct onion_clients clients;         /* in force through spec */
     struct onion_new_clients new_clients; /* to be written once the address is known */
     /* private */
+    struct nk_log *log;
     struct onion_port *ports;
     struct nk_secret key; /* a struct hs_identity */
     struct nk_file_draft draft;
+    bool kept;
 };
 
 /*
@@ -61,14 +64,17 @@ struct onion_plan {
 int onion_plan_init(struct onion_plan *p, const struct onion_conf *c, struct nk_log *log,
                     struct nk_diag *diag);
 
-/* onion_plan_keep - the service is there: give the new key file its name, if there is one. -EEXIST
- * when somebody made that file meanwhile; nothing is left behind then. */
+/* onion_plan_keep - the service is there: give the new key file its name, and write the files of
+ * new clients, once. -EEXIST when somebody made such a file meanwhile, which then stays. */
 int onion_plan_keep(struct onion_plan *p, struct nk_diag *diag);
 
 /* onion_plan_has_address - tor told the service's address: LABEL without ".onion". NK_EPROTO when
  * it is none, or another one than the key has. */
 int onion_plan_has_address(struct onion_plan *p, const char *label, size_t len,
                            struct nk_diag *diag);
+
+/* onion_plan_json - address, ports, key_file, clients .. into an open object. */
+void onion_plan_json(const struct onion_plan *p, struct nk_json *j);
 
 /* onion_plan_clear - wipe the key; a key file that was not kept goes. Safe twice, and on zero. */
 void onion_plan_clear(struct onion_plan *p);

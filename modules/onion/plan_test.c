@@ -153,19 +153,40 @@ static void check_clients(void **state)
     onion_plan_clear(&p);
 }
 
-static void check_contradictions(void **state)
+/* Their files come with the service, and once. */
+static void check_new_clients(void **state)
 {
-    static char where[] = "/nonexistent", line[] = "x", *v[] = {line};
-    struct onion_conf c[4];
+    static char word[] = "alice=x", *v[] = {word};
+    struct onion_conf c = conf_with(NULL);
     struct onion_plan p;
     struct nk_diag diag;
     (void)state;
-    for (size_t i = 0; i < 4; i++) {
+    assert_int_equal(unlink("x"), 0);
+    c.new_client = (struct nk_strlist){.v = v, .n = 1};
+    assert_int_equal(onion_plan_init(&p, &c, NULL, &diag), 0);
+    assert_true(p.spec.restricted);
+    assert_int_equal(p.spec.nclients, 1);
+    assert_false(exists("x"));
+    assert_int_equal(onion_plan_keep(&p, &diag), 0);
+    assert_true(exists("x"));
+    assert_int_equal(onion_plan_keep(&p, &diag), 0);
+    onion_plan_clear(&p);
+}
+
+static void check_contradictions(void **state)
+{
+    static char where[] = "/nonexistent", line[] = "x", *v[] = {line};
+    struct onion_conf c[5];
+    struct onion_plan p;
+    struct nk_diag diag;
+    (void)state;
+    for (size_t i = 0; i < 5; i++) {
         c[i] = conf_with(i == 0 ? where : NULL);
         c[i].hsdir = i < 2 ? where : NULL;
         c[i].client_auth = (struct nk_strlist){.v = v, .n = i == 1 || i == 2};
-        c[i].probe_ms = i >= 2;
+        c[i].probe_ms = i == 2 || i == 3;
         c[i].detach = i == 3;
+        c[i].hsdir = i == 4 ? line : c[i].hsdir; /* not from the root on */
         assert_int_equal(onion_plan_init(&p, &c[i], NULL, &diag), NK_EUSAGE);
         onion_plan_clear(&p);
     }
@@ -174,9 +195,13 @@ static void check_contradictions(void **state)
 int nk_test_onion_plan(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_new),     cmocka_unit_test(check_file),
-        cmocka_unit_test(check_race),    cmocka_unit_test(check_discard),
-        cmocka_unit_test(check_clients), cmocka_unit_test(check_contradictions),
+        cmocka_unit_test(check_new),
+        cmocka_unit_test(check_file),
+        cmocka_unit_test(check_race),
+        cmocka_unit_test(check_discard),
+        cmocka_unit_test(check_clients),
+        cmocka_unit_test(check_new_clients),
+        cmocka_unit_test(check_contradictions),
     };
     return cmocka_run_group_tests_name("onion/plan", tests, set_up, tear_down);
 }
