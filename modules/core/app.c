@@ -298,6 +298,16 @@ const char *nk_app_state_dir(const struct nk_app *app)
     return app->conf.state_dir;
 }
 
+const struct nk_conf *nk_app_ini(const struct nk_app *app)
+{
+    return app->conf.ini;
+}
+
+void nk_app_set_ini(struct nk_app *app, const struct nk_conf *ini)
+{
+    app->conf.ini = ini;
+}
+
 struct nk_budget *nk_app_budget(struct nk_app *app)
 {
     return &app->budget;

@@ -16,12 +16,14 @@
 #include "core/budget.h"
 
 struct nk_app;
+struct nk_conf;
 struct nk_launcher;
 
 struct nk_app_conf {
     struct nk_log *log;           /* borrowed; may be NULL */
     struct nk_launcher *launcher; /* borrowed; NULL: exec is refused */
     const char *state_dir;        /* borrowed; may be NULL */
+    const struct nk_conf *ini;    /* borrowed; may be NULL: the whole configuration */
     uint64_t preauth_bytes;       /* memory for unauthenticated connections; 0 = 64 MiB */
     bool test_endpoints;          /* drivers flagged NK_EP_TEST (mem:) are available */
     unsigned clock_scale;         /* test builds: how many times faster time runs; 0 = 1 */
@@ -50,6 +52,11 @@ void nk_app_free(struct nk_app *app);
 struct nk_log *nk_app_log(const struct nk_app *app);
 struct nk_launcher *nk_app_launcher(const struct nk_app *app);
 const char *nk_app_state_dir(const struct nk_app *app);
+
+/* nk_app_ini - the configuration in force, for what endpoint strings do not say (shared instances,
+ * keystores); may be NULL. Keep nothing of it: a reload of services replaces it (nk_app_set_ini). */
+const struct nk_conf *nk_app_ini(const struct nk_app *app);
+void nk_app_set_ini(struct nk_app *app, const struct nk_conf *ini);
 
 /* nk_app_budget - the process-wide memory budget (core/budget.h). */
 struct nk_budget *nk_app_budget(struct nk_app *app);

@@ -326,6 +326,7 @@ static int reload_units(struct nk_service_group *g, const struct nk_conf *ini, s
         }
         unused = all ? g->ini : NULL;
         g->ini = ini;
+        nk_app_set_ini(g->conf->app, ini);
         rc = 0;
     }
     free(confs);
@@ -598,6 +599,7 @@ int nk_services_run(const struct nk_services *conf, const struct nk_service_unit
     if (!g.units) {
         return nk_fail_sys(diag, -ENOMEM, "services");
     }
+    nk_app_set_ini(conf->app, conf->ini);
     int rc = group_open(&g);
     if (rc == 0) {
         nk_timer_start(&g.alive, FOREVER_MS);

@@ -98,6 +98,7 @@ static int fake_start(const struct nk_service_args *args, struct nk_service **ou
     }
     s->args = *args;
     s->conf = conf;
+    assert_ptr_equal(nk_app_ini(args->app), args->ini);
     nk_timer_init(&s->step, args->app, on_step, s);
     nk_timer_start(&s->step, 0);
     *out = s;

@@ -65,8 +65,10 @@ static void fill(const struct nk_cmd_ctx *ctx, void *conf)
 static int run_once(struct nk_cmd_ctx *ctx)
 {
     struct net_forward_conf conf = *(const struct net_forward_conf *)ctx->conf;
-    const struct nk_app_conf app_conf = {
-        .log = ctx->log, .launcher = ctx->launcher, .state_dir = ctx->globals->state_dir};
+    const struct nk_app_conf app_conf = {.log = ctx->log,
+                                         .launcher = ctx->launcher,
+                                         .state_dir = ctx->globals->state_dir,
+                                         .ini = ctx->ini};
     struct nk_app *app;
     fill(ctx, &conf);
     int rc = nk_app_new(&app, &app_conf, &ctx->diag);
