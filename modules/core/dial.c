@@ -45,14 +45,24 @@ static int filters_prepare(struct nk_app *app, const struct nk_endpoint *ep, str
     return 0;
 }
 
+/* A layer with what only the dial knows: an open end is the outermost layer's. */
+static struct nk_ep_layer layer_for(const struct nk_endpoint *ep, size_t i,
+                                    const struct nk_target *target)
+{
+    struct nk_ep_layer layer = ep->layers[i];
+    layer.target = i == 0 ? target : NULL;
+    return layer;
+}
+
 /* Puts all filters over take_s, innermost first. */
 static int filters_wrap(struct nk_app *app, const struct nk_endpoint *ep, const struct filters *f,
-                        struct nk_stream *take_s, struct nk_stream **out, struct nk_diag *diag)
+                        const struct nk_target *target, struct nk_stream *take_s,
+                        struct nk_stream **out, struct nk_diag *diag)
 {
     for (size_t i = filter_count(ep); i-- > 0;) {
         struct nk_stream *upper = NULL;
-        int rc = ep->layers[i].driver->wrap(app, &ep->layers[i], f->state[i], ep->role, take_s,
-                                            &upper, diag);
+        const struct nk_ep_layer layer = layer_for(ep, i, target);
+        int rc = layer.driver->wrap(app, &layer, f->state[i], ep->role, take_s, &upper, diag);
         if (rc < 0) {
             return rc; /* wrap has closed what it took */
         }
@@ -81,19 +91,29 @@ static int check_available(const struct nk_app *app, const struct nk_endpoint *e
 int nk_dial(struct nk_app *app, const struct nk_endpoint *ep, nk_stream_event_fn *fn, void *owner,
             struct nk_stream **out, struct nk_diag *diag)
 {
-    const struct nk_ep_layer *transport = &ep->layers[ep->n - 1];
+    return nk_dial_to(app, ep, NULL, fn, owner, out, diag);
+}
+
+int nk_dial_to(struct nk_app *app, const struct nk_endpoint *ep, const struct nk_target *target,
+               nk_stream_event_fn *fn, void *owner, struct nk_stream **out, struct nk_diag *diag)
+{
+    const struct nk_ep_layer transport = layer_for(ep, ep->n - 1, target);
     struct filters f;
     struct nk_stream *s = NULL;
     int rc = check_available(app, ep, diag);
+    if (rc == 0 && ep->open != (target != NULL)) {
+        rc = nk_fail(diag, NK_ECONFIG, "'%.80s' %s", ep->text,
+                     target ? "has an end of its own" : "does not say where to connect");
+    }
     if (rc == 0) {
         rc = filters_prepare(app, ep, &f, diag);
     }
     if (rc < 0) {
         return rc;
     }
-    rc = transport->driver->dial(app, transport, &s, diag);
+    rc = transport.driver->dial(app, &transport, &s, diag);
     if (rc == 0) {
-        rc = filters_wrap(app, ep, &f, s, &s, diag);
+        rc = filters_wrap(app, ep, &f, target, s, &s, diag);
     }
     filters_release(ep, &f);
     if (rc < 0) {
@@ -175,7 +195,7 @@ static void on_lower_accept(void *owner, struct nk_listener *lower, struct nk_st
     struct nk_diag diag = {0};
     struct nk_stream *s;
     (void)lower;
-    int rc = filters_wrap(app, f->ep, &f->filters, take_s, &s, &diag);
+    int rc = filters_wrap(app, f->ep, &f->filters, NULL, take_s, &s, &diag);
     if (rc < 0) {
         nk_warn(nk_app_log(app), "core", "connection dropped: %s", diag.text);
         return;

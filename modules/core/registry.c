@@ -277,7 +277,37 @@ static int check_layers(const struct nk_endpoint *ep, struct nk_diag *diag)
     return 0;
 }
 
-static int build(struct nk_endpoint *ep, const char *text, struct nk_diag *diag)
+static bool layer_open(const struct nk_endpoint *ep, size_t i)
+{
+    const struct nk_ep_driver *d = ep->layers[i].driver;
+    return ep->role == NK_EP_LISTEN ? (d->flags & NK_EP_TELLS_TARGET) != 0
+                                    : d->open_end && d->open_end(&ep->layers[i]);
+}
+
+/* An end may only be open where the caller can do something with it: at the top of the string. */
+static int check_end(struct nk_endpoint *ep, bool may_be_open, struct nk_diag *diag)
+{
+    bool listen = ep->role == NK_EP_LISTEN;
+    ep->open = layer_open(ep, 0);
+    for (size_t i = 0; i < ep->n; i++) {
+        const struct nk_ep_driver *d = ep->layers[i].driver;
+        if (!layer_open(ep, i) || (i == 0 && may_be_open)) {
+            continue;
+        }
+        if (listen) {
+            nk_fail(diag, NK_ECONFIG, "the clients of '%s:' say where to connect, which %s",
+                    d->scheme, i > 0 ? "nothing above it can use" : "is of no use here");
+            nk_hint(diag, "netkit forward joins them to a connector");
+        } else {
+            nk_fail(diag, NK_ECONFIG, "'%s:' does not say where to connect", d->scheme);
+            nk_hint(diag, "it needs %s", d->body_help);
+        }
+        return NK_ECONFIG;
+    }
+    return 0;
+}
+
+static int build(struct nk_endpoint *ep, const char *text, bool may_be_open, struct nk_diag *diag)
 {
     int rc = nk_ep_text_parse(&ep->parsed, text, diag);
     if (rc == 0) {
@@ -290,7 +320,7 @@ static int build(struct nk_endpoint *ep, const char *text, struct nk_diag *diag)
         find_hosts(ep);
         rc = check_layers(ep, diag);
     }
-    return rc;
+    return rc < 0 ? rc : check_end(ep, may_be_open, diag);
 }
 
 int nk_endpoint_parse(const char *text, enum nk_ep_role role, struct nk_endpoint **out,
@@ -301,9 +331,10 @@ int nk_endpoint_parse(const char *text, enum nk_ep_role role, struct nk_endpoint
         return nk_fail_sys(diag, -ENOMEM, "endpoint");
     }
     ep->refs = 1;
-    ep->role = role;
+    ep->role = role & NK_EP_LISTEN ? NK_EP_LISTEN : NK_EP_CONNECT;
     ep->text = strdup(text);
-    int rc = ep->text ? build(ep, text, diag) : nk_fail_sys(diag, -ENOMEM, "endpoint");
+    int rc = ep->text ? build(ep, text, (role & NK_EP_OPEN_END) != 0, diag)
+                      : nk_fail_sys(diag, -ENOMEM, "endpoint");
     if (rc < 0) {
         nk_endpoint_free(ep);
         if (rc == NK_EFORMAT || rc == NK_ETOOBIG || rc == NK_EUSAGE || rc == NK_ENONAME) {
@@ -342,7 +373,7 @@ void nk_endpoint_free(struct nk_endpoint *ep)
 int nk_endpoint_check(const char *text, bool listen, struct nk_diag *diag)
 {
     struct nk_endpoint *ep;
-    int rc = nk_endpoint_parse(text, listen ? NK_EP_LISTEN : NK_EP_CONNECT, &ep, diag);
+    int rc = nk_endpoint_parse(text, listen ? NK_EP_LISTEN_OPEN : NK_EP_CONNECT_OPEN, &ep, diag);
     if (rc == 0) {
         nk_endpoint_free(ep);
     }
@@ -352,6 +383,11 @@ int nk_endpoint_check(const char *text, bool listen, struct nk_diag *diag)
 const struct nk_ep_layer *nk_endpoint_layer(const struct nk_endpoint *ep, size_t i)
 {
     return i < ep->n ? &ep->layers[i] : NULL;
+}
+
+bool nk_endpoint_open(const struct nk_endpoint *ep)
+{
+    return ep->open;
 }
 
 const char *nk_endpoint_text(const struct nk_endpoint *ep)

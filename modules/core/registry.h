@@ -20,13 +20,23 @@
 struct nk_app;
 struct nk_endpoint;
 
-enum nk_ep_role { NK_EP_CONNECT = 1, NK_EP_LISTEN = 2 };
+/* With an open end, the place to connect to may be left to each connection: a listener that its
+ * clients tell it (socks5:), a connector that is told (tor: without a host). For callers that can
+ * bring the two together; drivers only see the first two. */
+enum nk_ep_role {
+    NK_EP_CONNECT = 1,
+    NK_EP_LISTEN = 2,
+    NK_EP_OPEN_END = 4,
+    NK_EP_CONNECT_OPEN = NK_EP_CONNECT | NK_EP_OPEN_END,
+    NK_EP_LISTEN_OPEN = NK_EP_LISTEN | NK_EP_OPEN_END
+};
 enum nk_ep_flags {
     NK_EP_CAN_CONNECT = 1,
     NK_EP_CAN_LISTEN = 2,
     NK_EP_FILTER = 4, /* wraps a lower layer */
     NK_EP_EXEC = 8,   /* needs the launcher */
-    NK_EP_TEST = 16   /* mem: only dialled and listened on when nk_app_conf.test_endpoints is set */
+    NK_EP_TEST = 16,  /* mem: only dialled and listened on when nk_app_conf.test_endpoints is set */
+    NK_EP_TELLS_TARGET = 32 /* listeners: the peers say where to connect (NK_Q_TARGET) */
 };
 
 /* One checked layer of an endpoint, as drivers see it. */
@@ -36,6 +46,7 @@ struct nk_ep_layer {
     const void *conf;      /* the driver's parameters, conf_size bytes */
     const char *peer_host; /* host of the transport below (for certificate names), or NULL */
     const char *whole;     /* the endpoint string that the layer is of */
+    const struct nk_target *target; /* dial and wrap, open end: connect there; else NULL */
 };
 
 struct nk_ep_driver {
@@ -48,6 +59,8 @@ struct nk_ep_driver {
     size_t conf_size;
     /* check body and parameters; no side effects (files may be looked at, nothing resolved). */
     int (*check)(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag);
+    /* as a connector: is the end left to each dial? check allows it then. NULL: never. */
+    bool (*open_end)(const struct nk_ep_layer *layer);
     /* host part of the body for layers above, written to out; 0 or -ENOENT. */
     int (*host)(const struct nk_ep_layer *layer, char *out, size_t max);
     /* transports: begin to connect; the stream is born connecting. */
@@ -84,7 +97,11 @@ int nk_endpoint_parse(const char *text, enum nk_ep_role role, struct nk_endpoint
                       struct nk_diag *diag);
 void nk_endpoint_free(struct nk_endpoint *ep);
 
-/* nk_endpoint_check - parse and throw away; the hook for nk_conf_load. */
+/* nk_endpoint_open - is the end left to each connection: a listener whose streams answer
+ * NK_Q_TARGET, a connector that needs nk_dial_to? Only with NK_EP_OPEN_END. */
+bool nk_endpoint_open(const struct nk_endpoint *ep);
+
+/* nk_endpoint_check - parse and throw away; the hook for nk_conf_load. Ends may be open. */
 int nk_endpoint_check(const char *text, bool listen, struct nk_diag *diag);
 
 /* nk_endpoint_layer - layer i (0 = outermost), or NULL. nk_endpoint_text - the string. */
@@ -95,6 +112,11 @@ const char *nk_endpoint_text(const struct nk_endpoint *ep);
  * not needed after the call. Immediate failures (no such program, no launcher) are returned. */
 int nk_dial(struct nk_app *app, const struct nk_endpoint *ep, nk_stream_event_fn *fn, void *owner,
             struct nk_stream **out, struct nk_diag *diag);
+
+/* nk_dial_to - the same with an end that was left open (nk_endpoint_open): connect to target, which
+ * is copied. NULL target, or one for an endpoint that has an end of its own: NK_ECONFIG. */
+int nk_dial_to(struct nk_app *app, const struct nk_endpoint *ep, const struct nk_target *target,
+               nk_stream_event_fn *fn, void *owner, struct nk_stream **out, struct nk_diag *diag);
 
 /* nk_listen - bind and listen now. fn gets streams with all filters on (still handshaking). ep is
  * not needed after the call. */

@@ -12,7 +12,8 @@
 
 struct nk_endpoint {
     unsigned refs;
-    enum nk_ep_role role;
+    enum nk_ep_role role; /* NK_EP_CONNECT or NK_EP_LISTEN */
+    bool open;            /* the outermost layer's end is left to each connection */
     char *text;
     struct nk_ep_text parsed;
     size_t n;

@@ -182,6 +182,11 @@ int nk_stream_tune(struct nk_stream *s, enum nk_tune what, int value)
     return s->ops->tune ? s->ops->tune(s, what, value) : -ENOENT;
 }
 
+int nk_stream_answer(struct nk_stream *s, int error)
+{
+    return s->ops->answer ? s->ops->answer(s, error) : -ENOENT;
+}
+
 char *nk_stream_peer(struct nk_stream *s, char *out, size_t max)
 {
     size_t n = max;

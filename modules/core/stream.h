@@ -47,7 +47,17 @@ enum nk_query {
                      * where  TLS 1.2 has no extended master secret, or resumed a session */
     NK_Q_PEERCERT,  /* 32 bytes: SHA-256 of the peer's certificate (DER) */
     NK_Q_PEERSPKI,  /* 32 bytes: SHA-256 of its public key (SubjectPublicKeyInfo, DER) */
-    NK_Q_PEERNAMES  /* text: the names in its certificate, a line each: "CN:alice", "DNS:a" */
+    NK_Q_PEERNAMES, /* text: the names in its certificate, a line each: "CN:alice", "DNS:a" */
+    NK_Q_TARGET     /* struct nk_target: where the peer wants to be connected to; until answered */
+};
+
+/* Where a connection shall lead, as a peer has asked for it. */
+struct nk_target {
+    char host[256]; /* name or address, as it came: nobody has resolved it. Printable ASCII */
+    uint16_t port;
+    bool has_login; /* a user name and a password came with it: connections that differ in them */
+    uint8_t user_len, password_len; /* are to be kept apart where that is possible */
+    uint8_t user[255], password[255];
 };
 
 /* What nk_stream_tune can set on the lowest layer. */
@@ -77,6 +87,8 @@ struct nk_stream_ops {
     /* 0, -ENOENT when there is no such thing below, or the error; filters hand it to the layer
      * below (nk_stream_tune on their lower stream). NULL: there is nothing to tune. */
     int (*tune)(struct nk_stream *s, enum nk_tune what, int value);
+    /* streams that answer NK_Q_TARGET: tell the peer what came of it; else NULL. */
+    int (*answer)(struct nk_stream *s, int error);
 };
 
 /* Embedded first in every implementation. Fields are for implementations; owners use functions. */
@@ -134,6 +146,11 @@ int nk_stream_query(struct nk_stream *s, enum nk_query what, void *out, size_t *
 /* nk_stream_tune - set a kernel parameter of the transport below all filters. 0, -ENOENT when the
  * transport has no such thing (not an error for most callers), or -errno. */
 int nk_stream_tune(struct nk_stream *s, enum nk_tune what, int value);
+
+/* nk_stream_answer - tell a peer that asked for a target (NK_Q_TARGET) what came of it: 0, the
+ * connection stands and bytes may flow; an error, as far as its protocol can say it (close the
+ * stream then). Once. 0, -ENOENT when nobody asked, -EINVAL when it was answered before. */
+int nk_stream_answer(struct nk_stream *s, int error);
 
 /* nk_stream_peer - NK_Q_PEER into out (max), "?" when unknown. Returns out. */
 char *nk_stream_peer(struct nk_stream *s, char *out, size_t max);

@@ -116,6 +116,9 @@ static void on_event(void *owner, struct nk_stream *s, unsigned events)
     e->readable += (events & NK_READABLE) != 0;
     e->writable += (events & NK_WRITABLE) != 0;
     assert_true(e->connected + e->closed == 1); /* one of them first, and only one */
+    if (events & NK_CONNECTED) {
+        (void)nk_stream_answer(s, 0); /* where the other end has asked for something, it gets it */
+    }
     if (e->close_it) {
         nk_stream_close(s);
         e->s = NULL;
@@ -208,8 +211,8 @@ static void open_listener(struct pair *p, struct nk_diag *diag)
         return;
     }
     char text[512];
-    int rc =
-        nk_endpoint_parse(with_pid(text, sizeof(text), p->row->listen), NK_EP_LISTEN, &ep, diag);
+    int rc = nk_endpoint_parse(with_pid(text, sizeof(text), p->row->listen), NK_EP_LISTEN_OPEN, &ep,
+                               diag);
     if (rc == 0) {
         rc = nk_listen(p->app, ep, on_accept, p, &p->listener, diag);
         nk_endpoint_free(ep);

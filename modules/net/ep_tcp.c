@@ -115,12 +115,21 @@ int tcp_setup(int fd, const struct tcp_conf *conf)
     return rc;
 }
 
+/* tcp: alone: a plain SOCKS proxy, for one, says where to connect each time. */
+static bool tcp_open_end(const struct nk_ep_layer *layer)
+{
+    return layer->body[0] == '\0';
+}
+
 static int tcp_check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag)
 {
     char host[NET_HOST_MAX];
     uint16_t port;
     struct nk_addr addrs[2];
     size_t n;
+    if (role == NK_EP_CONNECT && tcp_open_end(layer)) {
+        return 0;
+    }
     int rc = nk_ep_host_port(layer->body, host, sizeof(host), &port, 0, diag);
     if (rc < 0) {
         return rc;
@@ -334,6 +343,7 @@ const struct nk_ep_driver nk_ep_tcp = {
     .params = params,
     .conf_size = sizeof(struct tcp_conf),
     .check = tcp_check,
+    .open_end = tcp_open_end,
     .host = tcp_host,
     .dial = tcp_dial,
     .listen = tcp_listen,

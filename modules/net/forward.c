@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "base/secret.h"
 #include "core/app.h"
 #include "core/files.h"
 #include "core/clock.h"
@@ -23,6 +24,7 @@ enum {
 /* One accepted stream and its connection. */
 struct pair {
     struct nk_service *f;
+    struct nk_stream *from, *to; /* until the pump has them: the peer says where to connect */
     struct nk_pump *pump;
     struct pair *prev, *next;
     char peer[PEER_MAX];
@@ -149,6 +151,15 @@ static void end_when_drained(struct nk_service *f)
     }
 }
 
+/* Its streams are gone, or never were. */
+static void pair_gone(struct pair *p)
+{
+    struct nk_service *f = p->f;
+    pair_free(p);
+    update_pause(f);
+    end_when_drained(f);
+}
+
 static void on_pair_done(void *owner, const struct nk_pump_result *r)
 {
     struct pair *p = owner;
@@ -163,24 +174,84 @@ static void on_pair_done(void *owner, const struct nk_pump_result *r)
     }
     f->bytes[0] += r->bytes[0];
     f->bytes[1] += r->bytes[1];
-    pair_free(p);
-    update_pause(f);
-    end_when_drained(f);
+    pair_gone(p);
+}
+
+static int start_pump(struct pair *p, struct nk_stream *take_from, struct nk_stream *take_to,
+                      struct nk_diag *diag)
+{
+    const struct net_forward_conf *c = p->f->conf;
+    const struct nk_pump_conf conf = {.idle_ms = c->idle_ms, .half_idle_ms = c->half_idle_ms};
+    p->from = p->to = NULL;
+    int rc = nk_pump_start(p->f->app, take_from, take_to, &conf, on_pair_done, p, &p->pump);
+    return rc < 0 ? nk_fail_sys(diag, rc, "forward") : 0;
+}
+
+/* --- a peer that says where to connect -------------------------------------------------------- */
+
+/* The peer hears what went wrong as far as its protocol can say it. */
+static void pair_fail(struct pair *p, int rc, const struct nk_diag *why)
+{
+    if (note_failure(p->f)) {
+        nk_warn(log_of(p->f), "forward", "%s: %s%s%s%s", p->peer, why->text,
+                why->hint[0] ? " (hint: " : "", why->hint, why->hint[0] ? ")" : "");
+    }
+    (void)nk_stream_answer(p->from, rc); /* nobody asked when the request itself was wrong */
+    nk_stream_close(p->from);
+    nk_stream_close(p->to);
+    pair_gone(p);
+}
+
+static void on_target_event(void *owner, struct nk_stream *to, unsigned events)
+{
+    struct pair *p = owner;
+    struct nk_diag why = {0};
+    if (events & NK_CLOSED) {
+        int rc = nk_stream_error(to, &why);
+        pair_fail(p, rc, &why);
+        return;
+    }
+    int rc = nk_stream_answer(p->from, 0);
+    rc = rc < 0 ? nk_fail_sys(&why, rc, "answer") : start_pump(p, p->from, p->to, &why);
+    if (rc < 0) {
+        pair_fail(p, rc, &why);
+    }
+}
+
+static void on_asked(void *owner, struct nk_stream *from, unsigned events)
+{
+    struct pair *p = owner;
+    struct nk_diag why = {0};
+    struct nk_target target;
+    size_t n = sizeof(target);
+    int rc = events & NK_CLOSED ? nk_stream_error(from, &why)
+                                : nk_stream_query(from, NK_Q_TARGET, &target, &n);
+    if (rc == 0) {
+        rc = nk_dial_to(p->f->app, p->f->connect, &target, on_target_event, p, &p->to, &why);
+    } else if (rc == -ENOENT) {
+        nk_fail(&why, rc, "the client did not say where to connect");
+    }
+    nk_wipe(&target, sizeof(target));
+    if (rc < 0) {
+        pair_fail(p, rc, &why);
+    }
 }
 
 static int join(struct nk_service *f, struct nk_stream *take_s, struct pair *p,
                 struct nk_diag *diag)
 {
-    const struct nk_pump_conf conf = {.idle_ms = f->conf->idle_ms,
-                                      .half_idle_ms = f->conf->half_idle_ms};
     struct nk_stream *to;
+    if (nk_endpoint_open(f->connect)) {
+        p->from = take_s;
+        nk_stream_own(take_s, on_asked, p);
+        return 0;
+    }
     int rc = nk_dial(f->app, f->connect, NULL, NULL, &to, diag);
     if (rc < 0) {
         nk_stream_close(take_s);
         return rc;
     }
-    rc = nk_pump_start(f->app, take_s, to, &conf, on_pair_done, p, &p->pump);
-    return rc < 0 ? nk_fail_sys(diag, rc, "forward") : 0;
+    return start_pump(p, take_s, to, diag);
 }
 
 static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take_s)
@@ -251,12 +322,23 @@ static int parse_both(const struct net_forward_conf *conf, struct nk_endpoint **
     if (!conf->listen || !conf->connect) {
         return nk_fail(diag, NK_ECONFIG, "%s is missing", conf->listen ? "connect" : "listen");
     }
-    int rc = nk_endpoint_parse(conf->listen, NK_EP_LISTEN, listen, diag);
+    int rc = nk_endpoint_parse(conf->listen, NK_EP_LISTEN_OPEN, listen, diag);
     if (rc < 0) {
         return rc;
     }
+    /* where peers say what they want, the connector has to follow them, and only there */
+    bool open = nk_endpoint_open(*listen);
     rc = check_conf(conf, *listen, diag);
-    rc = rc < 0 ? rc : nk_endpoint_parse(conf->connect, NK_EP_CONNECT, connect, diag);
+    rc = rc < 0 ? rc
+                : nk_endpoint_parse(conf->connect, open ? NK_EP_CONNECT_OPEN : NK_EP_CONNECT,
+                                    connect, diag);
+    if (rc == 0 && open && !nk_endpoint_open(*connect)) {
+        rc = nk_fail(diag, NK_ECONFIG,
+                     "the clients of '%s' say where to connect, and '%s' has an end of its own",
+                     conf->listen, conf->connect);
+        nk_hint(diag, "leave the end out: tcp: connects to wherever they want");
+        nk_endpoint_free(*connect);
+    }
     if (rc < 0) {
         nk_endpoint_free(*listen);
     }
@@ -364,6 +446,8 @@ static void forward_close(struct nk_service *f)
     for (struct pair *p = f->pairs, *next; p; p = next) {
         next = p->next;
         nk_pump_close(p->pump);
+        nk_stream_close(p->from);
+        nk_stream_close(p->to);
         free(p);
     }
     nk_endpoint_free(f->connect);
@@ -422,6 +506,16 @@ static int dial_text(struct nk_app *app, const char *text, struct nk_stream **ou
     return rc;
 }
 
+static int check_connect(const char *text, struct nk_diag *diag)
+{
+    struct nk_endpoint *ep;
+    int rc = nk_endpoint_parse(text, NK_EP_CONNECT, &ep, diag);
+    if (rc == 0) {
+        nk_endpoint_free(ep);
+    }
+    return rc;
+}
+
 int net_forward_once(struct nk_app *app, const struct net_forward_conf *conf, struct nk_diag *diag)
 {
     const struct nk_pump_conf limits = {.idle_ms = conf->idle_ms,
@@ -429,8 +523,7 @@ int net_forward_once(struct nk_app *app, const struct net_forward_conf *conf, st
     struct nk_stream *a = NULL, *b = NULL;
     struct nk_pump *pump;
     struct once *o = malloc(sizeof(*o));
-    int rc =
-        o ? nk_endpoint_check(conf->connect, false, diag) : nk_fail_sys(diag, -ENOMEM, "forward");
+    int rc = o ? check_connect(conf->connect, diag) : nk_fail_sys(diag, -ENOMEM, "forward");
     rc = rc < 0 ? rc : dial_text(app, conf->listen, &a, diag);
     rc = rc < 0 ? rc : dial_text(app, conf->connect, &b, diag);
     if (rc < 0) {

@@ -246,9 +246,10 @@ static void on_resolved(void *owner, int status, const struct nk_addr *addrs, si
 int tcp_dial(struct nk_app *app, const struct nk_ep_layer *layer, struct nk_stream **out,
              struct nk_diag *diag)
 {
+    const struct nk_target *t = layer->target;
     char host[NET_HOST_MAX];
-    uint16_t port;
-    int rc = nk_ep_host_port(layer->body, host, sizeof(host), &port, 0, diag);
+    uint16_t port = t ? t->port : 0;
+    int rc = t ? 0 : nk_ep_host_port(layer->body, host, sizeof(host), &port, 0, diag);
     if (rc < 0) {
         return rc;
     }
@@ -258,7 +259,13 @@ int tcp_dial(struct nk_app *app, const struct nk_ep_layer *layer, struct nk_stre
     }
     d->app = app;
     d->conf = *(const struct tcp_conf *)layer->conf;
-    snprintf(d->where, sizeof(d->where), "tcp:%s", layer->body);
+    if (t) {
+        bool v6 = strchr(t->host, ':') != NULL;
+        snprintf(host, sizeof(host), "%s", t->host);
+        snprintf(d->where, sizeof(d->where), v6 ? "tcp:[%s]:%u" : "tcp:%s:%u", host, port);
+    } else {
+        snprintf(d->where, sizeof(d->where), "tcp:%s", layer->body);
+    }
     nk_timer_init(&d->deadline, app, on_deadline, d);
     nk_timer_init(&d->stagger, app, on_stagger, d);
     rc = nk_stream_pending(app, "tcp", on_cancel, d, &d->s);
