@@ -175,19 +175,34 @@ static void open_one(struct load *o, struct producer *w, bool first)
     }
 }
 
+/* Write until the window is used up or the socket is full: whoever writes one batch for each answer
+ * has one batch under way, whatever his window is. */
+static void send_all(const struct load *o, struct producer *w)
+{
+    for (;;) {
+        if (w->off == w->len) {
+            fill(o, w);
+        }
+        if (w->off == w->len) {
+            return;
+        }
+        ssize_t k = wr(w->c, w->batch + w->off, w->len - w->off);
+        if (k < 0 && errno != EAGAIN) {
+            die("produce");
+        }
+        w->off += k > 0 ? (size_t)k : 0;
+        if (w->off < w->len) {
+            return;
+        }
+    }
+}
+
 static void turn(const struct load *o, struct producer *w, struct pollfd *p)
 {
-    if (w->off == w->len) {
-        fill(o, w);
-    }
-    ssize_t k = w->off < w->len ? wr(w->c, w->batch + w->off, w->len - w->off) : 0;
-    if (k < 0 && errno != EAGAIN) {
-        die("produce");
-    }
-    w->off += k > 0 ? (size_t)k : 0;
     while (more(w->c)) {
         take(o, w->c);
     }
+    send_all(o, w); /* what the last answer made room for must not wait for the next one */
     *p = (struct pollfd){.fd = w->c->fd, .events = w->off < w->len ? POLLIN | POLLOUT : POLLIN};
 }
 
