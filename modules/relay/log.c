@@ -10,7 +10,13 @@
 #include "core/clock.h"
 #include "relay/log_impl.h"
 
-enum { PENDING_MIN = 64, RETRY_MS = 500, FULL_ROTATE_BYTES = 64 * 1024, MEAN_SHIFT = 3 };
+enum {
+    PENDING_MIN = 64,
+    RETRY_MS = 500,
+    FULL_ROTATE_BYTES = 64 * 1024,
+    MEAN_SHIFT = 3,
+    EARLY_PART = 2 /* of the last batch; less waits for more */
+};
 #define PRODUCER_MS ((uint64_t)3600 * 1000)
 #define NS_PER_US 1000u
 
@@ -437,6 +443,13 @@ static void begin_failed(struct relay_log *log, int rc)
     nk_timer_start(&log->retry, RETRY_MS);
 }
 
+/* Enough waits to be worth a sync of its own. The few objects that came behind a large batch are
+ * better off with those that its receipts will bring: they are begun at the end of the turn. */
+static bool worthwhile(const struct relay_log *log, size_t flown)
+{
+    return log->pending.n >= flown / EARLY_PART;
+}
+
 /* The disk goes on with the next batch while the loop looks after this one. */
 static void succeeded(struct relay_log *log, const struct relay_log_job *j)
 {
@@ -446,7 +459,8 @@ static void succeeded(struct relay_log *log, const struct relay_log_job *j)
     grown(log, j);
     log->flight = log->spare;
     log->spare = (struct relay_log_vector){0};
-    bool early = wanted(log) && !log->closing && !log->stats.full && !log->retry.armed;
+    bool early = wanted(log) && worthwhile(log, f.n) && !log->closing && !log->stats.full &&
+                 !log->retry.armed;
     int rc = early ? begin_next(log) : 0;
     batch_counts(log, &f, segment);
     log->spare = f;

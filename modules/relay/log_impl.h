@@ -83,6 +83,7 @@ struct relay_log_scrub {
 struct relay_log_view {
     struct relay_object *object; /* NULL: not mapped */
     uint64_t segment;
+    size_t next; /* where the item behind the one last asked for is, if it is of the same group */
 };
 
 struct relay_log {

@@ -54,10 +54,20 @@ static struct relay_object *newest(struct relay_log *log)
     return v->object;
 }
 
+/* Where seq is, or would be. They are asked for in the order in which they were counted. */
+static size_t find(struct relay_log *log, const struct relay_log_group *g, uint64_t seq)
+{
+    struct relay_log_view *v = &log->view;
+    bool there = v->next < g->items.n && relay_log_items_at(&g->items, v->next)->first == seq;
+    size_t i = there ? v->next : relay_log_items_find(&g->items, seq);
+    v->next = i + 1;
+    return i;
+}
+
 struct relay_object *relay_log_view(struct relay_log *log, const struct relay_log_group *g,
                                     uint64_t seq)
 {
-    size_t i = relay_log_items_find(&g->items, seq);
+    size_t i = find(log, g, seq);
     const struct relay_log_item *it = i < g->items.n ? relay_log_items_at(&g->items, i) : NULL;
     if (!it || it->first > seq || it->segment != log->state.part[log->state.nparts - 1].number) {
         return NULL;

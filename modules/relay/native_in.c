@@ -11,7 +11,7 @@ enum {
     RING_MIN = 16,
     RUN_FRAME = 16 * 1024, /* longer payloads gain nothing from a run */
     RECEIPT_LIST = 1024,   /* failures in one frame: it fits a chunk of output */
-    WINDOW_PARTS = 4,      /* a window is renewed when a quarter of it is free */
+    WINDOW_PARTS = 64,     /* a window is renewed when so much of it is free */
     MEMORY_PART = 8        /* the last eighth of max_memory is for what is under way already */
 };
 

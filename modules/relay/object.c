@@ -87,7 +87,7 @@ static void give_small(struct relay_memory *m, unsigned class, struct relay_obje
 
 static struct relay_object *take_spare(struct relay_memory *m, size_t cap)
 {
-    for (size_t i = 0; i < m->nspares; i++) {
+    for (size_t i = m->nspares; i-- > 0;) { /* the last one used is still in the cache */
         struct relay_object *o = m->spare[i];
         if (o->cap == cap) {
             m->spare[i] = m->spare[--m->nspares];

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define RELAY_SPARES 16                              /* large blocks kept for the next object */
+#define RELAY_SPARES 64                              /* large blocks kept for the next object */
 #define RELAY_SPARE_BYTES ((size_t)16 * 1024 * 1024) /* all of them together, at most */
 #define RELAY_SMALL_CLASSES 7 /* slices, and blocks for 64, 128 .. 2048 bytes */
 #define RELAY_SMALL_BYTES ((size_t)8 * 1024 * 1024) /* kept of each, at most */
