@@ -74,6 +74,7 @@ set_includes() {
     INCLUDES[all]="$inc -Itests -Ivendor/glue $(lib_include mbedtls) $(lib_include libuv) $(lib_include inih) $(lib_include yyjson) $(lib_include qrcodegen) $sodium"
     INCLUDES[json]="-Ibuild/inc/base $(lib_include yyjson) $sodium"
     INCLUDES[qr]="${INCLUDES[hs]} $(lib_include qrcodegen)"
+    INCLUDES[ssh/crypto]="-Ibuild/inc/base -Ibuild/inc/ssh $(lib_include mbedtls) $sodium"
     INCLUDES[ini]="-Ibuild/inc/base $(lib_include inih) $sodium"
     INCLUDES[glue]="-Ivendor/glue $(lib_include mbedtls) -isystem $SRC_mbedtls/library $sodium"
 }
@@ -85,6 +86,7 @@ file_class() {
     modules/base/ini*.c) CLASS=ini ;;
     modules/base/json_read.c) CLASS=json ;;
     modules/hs/qr.c) CLASS=qr ;;
+    modules/ssh/crypto_*.c) CLASS=ssh/crypto ;;
     modules/*)
         m=${1#modules/}
         m=${m%%/*}
@@ -319,7 +321,7 @@ own_object() {
     modules/tls/@(io|record|ssl_data)* | modules/hs/@(fe|vanity)*) ;;
     modules/relay/@(backlog|client|conn|engine|hub|native|object|out|proto|queue|rx|tlspyo|wire)*) ;;
     modules/relay/log@(|_crc|_items|_record|_segment|_state|_view|_write).c) ;;
-    vendor/glue/*) ;;
+    modules/ssh/@(crypto|packet|wire)* | vendor/glue/*) ;;
     *) [ "$MODE" != release ] || flags+=" -Os" ;;
     esac
     printf 'build %s: cc %s\n  flags = %s $inc_%s\n' "$OBJECT" "$1" "$flags" "${CLASS//\//_}"
