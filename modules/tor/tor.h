@@ -3,7 +3,9 @@
 #ifndef TOR_TOR_H
 #define TOR_TOR_H
 
+#include "tor/cli.h"
 #include "tor/conn.h"
+#include "tor/control.h"
 #include "tor/wire.h"
 
 #endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "tor/cli.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cli.h"
+#include "base/codec.h"
+#include "core/app.h"
+#include "core/signal.h"
+
+enum { CODE_AUTH_REQUIRED = 514, CODE_AUTH_BAD = 515, SHOWN = 240 };
+
+void tor_cli_finish(struct tor_cli *cli, int rc)
+{
+    if (!cli->finished) {
+        cli->finished = true;
+        nk_app_stop(cli->app, rc);
+    }
+}
+
+static void on_state(void *owner, enum tor_control_state state, int err, const struct nk_diag *why)
+{
+    struct tor_cli *cli = owner;
+    if (cli->finished) {
+        return;
+    }
+    if (state == TOR_CONTROL_READY) {
+        cli->task->ready(cli);
+    } else if (state == TOR_CONTROL_CLOSED) {
+        cli->ctx->diag = *why;
+        tor_cli_finish(cli, err);
+    } else if (state == TOR_CONTROL_LOST && cli->task->lost) {
+        cli->task->lost(cli, why);
+    }
+}
+
+static void on_timeout(void *owner)
+{
+    struct tor_cli *cli = owner;
+    bool ready = tor_control_state(cli->control) == TOR_CONTROL_READY;
+    int rc = nk_fail(&cli->ctx->diag, -ETIMEDOUT, "%s",
+                     ready ? "not done within the time allowed" : "tor did not answer in time");
+    tor_cli_finish(cli, rc);
+}
+
+static void on_signal(void *owner, int signum)
+{
+    struct tor_cli *cli = owner;
+    if (cli->signum == 0) {
+        cli->signum = signum;
+        cli->task->stop(cli, signum);
+    } else {
+        tor_cli_finish(cli, NK_EXIT_SIGNAL + signum);
+    }
+}
+
+static int watch_signals(struct tor_cli *cli)
+{
+    static const int numbers[TOR_CLI_SIGNALS] = {SIGTERM, SIGINT, SIGHUP};
+    int rc = cli->task->stop ? 0 : nk_signal_oneshot_guard(cli->app);
+    for (size_t i = 0; cli->task->stop && rc == 0 && i < TOR_CLI_SIGNALS; i++) {
+        struct sigaction now;
+        /* what is ignored (nohup, background jobs) stays so */
+        if (sigaction(numbers[i], NULL, &now) != 0 || now.sa_handler != SIG_IGN) {
+            rc = nk_signal_watch(cli->app, numbers[i], on_signal, cli, &cli->signals[i]);
+        }
+    }
+    return rc < 0 ? nk_fail_sys(&cli->ctx->diag, rc, "signals") : 0;
+}
+
+static int begin(struct tor_cli *cli, const struct tor_cli_conf *conf)
+{
+    const struct nk_cmd_ctx *ctx = cli->ctx;
+    const struct nk_app_conf app_conf = {
+        .log = ctx->log, .launcher = ctx->launcher, .state_dir = ctx->globals->state_dir};
+    uint64_t ms = ctx->globals->timeout_ms ? ctx->globals->timeout_ms : cli->task->timeout_ms;
+    int rc = nk_app_new(&cli->app, &app_conf, &cli->ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    nk_timer_init(&cli->timeout, cli->app, on_timeout, cli);
+    rc = watch_signals(cli);
+    const struct tor_control_conf control = {
+        .app = cli->app, .access = &conf->access, .reconnect = cli->task->reconnect};
+    rc = rc < 0 ? rc : tor_control_open(&cli->control, &control, &cli->ctx->diag);
+    if (rc == 0) {
+        cli->watch = (struct tor_control_watch){.fn = on_state, .owner = cli};
+        tor_control_watch(cli->control, &cli->watch);
+        if (ms > 0) {
+            nk_timer_start(&cli->timeout, ms);
+        }
+    }
+    return rc;
+}
+
+int tor_cli_run(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf,
+                const struct tor_cli_task *task)
+{
+    struct tor_cli cli = {.ctx = ctx, .task = task};
+    int rc = begin(&cli, conf);
+    if (rc == 0) {
+        rc = nk_app_run(cli.app);
+    }
+    cli.finished = true;
+    tor_control_close(cli.control);
+    if (cli.app) {
+        nk_timer_stop(&cli.timeout);
+        for (size_t i = 0; i < TOR_CLI_SIGNALS; i++) {
+            nk_signal_close(cli.signals[i]);
+        }
+        nk_app_free(cli.app);
+    }
+    return rc;
+}
+
+int tor_reply_error(const struct tor_reply *reply, const char *what, struct nk_diag *diag)
+{
+    for (size_t i = 0; i < reply->n; i++) {
+        const struct tor_line *l = &reply->lines[i];
+        if (l->code >= TOR_FAILED) {
+            char shown[SHOWN];
+            bool denied = l->code == CODE_AUTH_REQUIRED || l->code == CODE_AUTH_BAD;
+            return nk_fail(diag, denied ? NK_EAUTH : NK_EFORMAT, "%s: tor says: %d %s", what,
+                           l->code, nk_escape(shown, sizeof(shown), l->text, l->len));
+        }
+    }
+    return 0;
+}
+
+bool tor_cli_reply(struct tor_cli *cli, int err, const struct tor_reply *reply,
+                   const struct nk_diag *why, const char *what)
+{
+    if (err < 0) {
+        cli->ctx->diag = *why;
+    } else {
+        err = tor_reply_error(reply, what, &cli->ctx->diag);
+    }
+    if (err < 0) {
+        tor_cli_finish(cli, err);
+    }
+    return err == 0;
+}
+
+void tor_cli_print(const char *p, size_t n)
+{
+    const char *end = p + n;
+    if (n == 0) {
+        return;
+    }
+    if (!isatty(STDOUT_FILENO)) {
+        fwrite(p, 1, n, stdout);
+        return;
+    }
+    for (; p < end; p++) {
+        unsigned byte = (unsigned char)*p;
+        if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f) {
+            printf("\\x%02x", byte);
+        } else {
+            putchar(*p);
+        }
+    }
+}
+
+int tor_cli_put_json(struct nk_json *j, struct nk_diag *diag)
+{
+    int rc = nk_json_end(j);
+    rc = rc < 0 ? rc : nk_buf_u8(j->out, '\n');
+    if (rc == 0) {
+        nk_cli_print(j->out);
+    }
+    nk_buf_clear(j->out);
+    return rc < 0 ? nk_fail_sys(diag, rc, "the output") : 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* cli - what the commands of `netkit tor` and `netkit onion` share: which tor is meant, getting
+ * connected to it, waiting, and the end. */
+#ifndef TOR_CLI_H
+#define TOR_CLI_H
+
+#include <stdbool.h>
+
+#include "base/cmd.h"
+#include "base/json.h"
+#include "base/opt.h"
+#include "core/timer.h"
+#include "tor/control.h"
+
+struct nk_app;
+struct nk_signal;
+
+#define TOR_CLI_SIGNALS 3
+
+struct tor_cli_conf {
+    struct tor_access access;
+};
+
+/* The rows of a command whose configuration has struct tor_cli_conf as `member`. */
+#define TOR_ROWS(conf, member)                                                                     \
+    {.name = "control",                                                                            \
+     .type = NK_OPT_STRING,                                                                        \
+     .offset = NK_FIELD(conf, member.access.control),                                              \
+     .arg = "ADDR",                                                                                \
+     .help = "tor's control port: HOST:PORT, PORT, a path or an endpoint; default: "               \
+             "/run/tor/control, 127.0.0.1:9051, 127.0.0.1:9151"},                                  \
+        {.name = "cookie-file",                                                                    \
+         .type = NK_OPT_PATH,                                                                      \
+         .offset = NK_FIELD(conf, member.access.cookie_file),                                      \
+         .arg = "FILE",                                                                            \
+         .help = "The authentication cookie, where it is not at the path that tor names"},         \
+    {                                                                                              \
+        .name = "password-file", .type = NK_OPT_PATH,                                              \
+        .offset = NK_FIELD(conf, member.access.password_file), .arg = "FILE",                      \
+        .help = "The password of the control port is the line in this file"                        \
+    }
+
+struct tor_cli;
+
+/* What a command does once it is connected. */
+struct tor_cli_task {
+    void (*ready)(struct tor_cli *cli); /* READY; again after each reconnect */
+    /* the connection was lost and is tried again; may be NULL. Without `reconnect` a loss ends the
+     * command with its error */
+    void (*lost)(struct tor_cli *cli, const struct nk_diag *why);
+    /* INT, TERM or HUP: to end in order, with tor_cli_finish in the end. A second one ends the
+     * command at once. NULL: so does the first */
+    void (*stop)(struct tor_cli *cli, int signum);
+    void *owner;
+    bool reconnect;
+    uint64_t timeout_ms; /* for the whole command where --timeout says nothing; 0: none */
+};
+
+/* A command that runs; task and control are there from the first `ready` on. */
+struct tor_cli {
+    struct nk_cmd_ctx *ctx;
+    struct nk_app *app;
+    struct tor_control *control;
+    const struct tor_cli_task *task;
+    struct tor_control_watch watch; /* private from here on */
+    struct nk_timer timeout;
+    struct nk_signal *signals[TOR_CLI_SIGNALS];
+    int signum; /* the one that task->stop was told */
+    bool finished;
+};
+
+/*
+ * tor_cli_run - all of a command's run(): an app, the control port that conf means, then
+ * task->ready; the loop, until tor_cli_finish, a signal (128 + its number), --timeout (-ETIMEDOUT)
+ * or the loss of the connection. Requests and subscriptions of the task must stay valid until it
+ * returns. Returns what run() returns; ctx->diag is filled on failure.
+ */
+int tor_cli_run(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf,
+                const struct tor_cli_task *task);
+
+/* tor_cli_finish - end the command with rc: 0, a negative code (ctx->diag filled), or an exit
+ * status. The first call counts. */
+void tor_cli_finish(struct tor_cli *cli, int rc);
+
+/*
+ * tor_reply_error - 0 when tor did what it was told (2xx in every line); else the code that goes
+ * with its first failure, and diag says "WHAT: tor's text". NK_EAUTH for 514 and 515, else
+ * NK_EFORMAT: tor refused it, or could not do it.
+ */
+int tor_reply_error(const struct tor_reply *reply, const char *what, struct nk_diag *diag);
+
+/* tor_cli_reply - for a tor_reply_fn: true when tor did what it was told. Else the command is
+ * finished with the error of the connection, or that of tor_reply_error. */
+bool tor_cli_reply(struct tor_cli *cli, int err, const struct tor_reply *reply,
+                   const struct nk_diag *why, const char *what);
+
+/* tor_cli_print - n bytes of tor's to standard output; to a terminal, control bytes other than LF
+ * and TAB are shown as \xNN. */
+void tor_cli_print(const char *p, size_t n);
+
+/* tor_cli_put_json - end the document of j and print it as a line; its buffer is cleared. 0 or the
+ * error, with diag. */
+int tor_cli_put_json(struct nk_json *j, struct nk_diag *diag);
+
+#endif
