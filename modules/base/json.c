@@ -132,6 +132,11 @@ static void string(struct nk_json *j, const uint8_t *p, size_t n)
     while (i < n && j->error == 0) {
         char item[13];
         uint32_t cp;
+        if (p[i] >= ' ' && p[i] <= '~' && p[i] != '"' && p[i] != '\\') { /* nearly always */
+            plain++;
+            i++;
+            continue;
+        }
         size_t used = nk_utf8_next(p + i, n - i, &cp);
         int len;
         if (used == 0) {
