@@ -30,7 +30,8 @@ enum launch_flags {
     LAUNCH_HAS_ENV = 4,    /* envc entries instead of the inherited environment */
     LAUNCH_ENV_ALL = 8,    /* inherited: netkit's own variables too */
     LAUNCH_HAS_CWD = 16,
-    LAUNCH_HAS_SCRATCH = 32
+    LAUNCH_HAS_SCRATCH = 32,
+    LAUNCH_ENV_ADD = 64 /* the entries are added to the inherited environment */
 };
 
 enum { LAUNCH_FD_NULL = -1, LAUNCH_FD_CLOSED = -2 };

@@ -294,6 +294,38 @@ static bool map_fds(const struct server *s, const struct launch_request *r, cons
     return true;
 }
 
+static bool same_name(const char *a, const char *b)
+{
+    size_t n = strcspn(a, "=");
+    return strncmp(a, b, n) == 0 && (b[n] == '=' || b[n] == '\0');
+}
+
+/* `base` without the names that `more` has, and `more`; free() it. NULL when memory is missing. */
+static char **merge_env(char *const *base, char *const *more)
+{
+    size_t nbase = 0, nmore = 0, n = 0;
+    while (base[nbase]) {
+        nbase++;
+    }
+    while (more[nmore]) {
+        nmore++;
+    }
+    char **out = calloc(nbase + nmore + 1, sizeof(*out));
+    for (size_t i = 0; out && i < nbase; i++) {
+        size_t j = 0;
+        while (j < nmore && !same_name(more[j], base[i])) {
+            j++;
+        }
+        if (j == nmore) {
+            out[n++] = base[i];
+        }
+    }
+    if (out) {
+        memcpy(out + n, more, nmore * sizeof(*out));
+    }
+    return out;
+}
+
 /* Returns false when the message is malformed. */
 static bool on_start(struct server *s, const struct launch_request *r, char *text, const int *fds,
                      size_t nfds)
@@ -320,7 +352,17 @@ static bool on_start(struct server *s, const struct launch_request *r, char *tex
     spec.env = (r->flags & LAUNCH_HAS_ENV)   ? strings + r->argc + 1
                : (r->flags & LAUNCH_ENV_ALL) ? s->env.all
                                              : s->env.plain;
-    return start_child(s, r->id, &spec) == 0;
+    char **merged = NULL;
+    if ((r->flags & LAUNCH_ENV_ADD) && (r->flags & LAUNCH_HAS_ENV)) {
+        merged = merge_env((r->flags & LAUNCH_ENV_ALL) ? s->env.all : s->env.plain, spec.env);
+        if (!merged) {
+            return false;
+        }
+        spec.env = merged;
+    }
+    bool ok = start_child(s, r->id, &spec) == 0;
+    free(merged);
+    return ok;
 }
 
 static bool on_request(struct server *s, size_t n, const int *fds, size_t nfds)

@@ -268,6 +268,13 @@ static int link_open(struct nk_app *app, struct link **out)
     return 0;
 }
 
+int nk_process_prepare(struct nk_app *app)
+{
+    struct link *k;
+    int rc = nk_app_launcher(app) ? link_open(app, &k) : NK_EUNSUPPORTED;
+    return rc == NK_ECLOSED ? 0 : rc;
+}
+
 /* --- start ------------------------------------------------------------------------------------ */
 
 /* Add the strings of a list to the message; text may be NULL to count only. */
@@ -333,6 +340,7 @@ static int send_start(struct link *k, uint32_t id, const struct nk_process_spec 
               (spec->foreground ? (uint32_t)LAUNCH_FOREGROUND : 0) |
               (spec->env ? (uint32_t)LAUNCH_HAS_ENV : 0) |
               (spec->env_all ? (uint32_t)LAUNCH_ENV_ALL : 0) |
+              (spec->env_add ? (uint32_t)LAUNCH_ENV_ADD : 0) |
               (spec->cwd ? (uint32_t)LAUNCH_HAS_CWD : 0) |
               (spec->scratch ? (uint32_t)LAUNCH_HAS_SCRATCH : 0);
     if (!add_all(spec, NULL, &r)) {

@@ -30,7 +30,8 @@ struct nk_process_spec {
     int fds[NK_PROCESS_FDS]; /* child fd i = our fd fds[i]; -1: /dev/null for 0..2, else closed */
     size_t nfds;             /* 3..NK_PROCESS_FDS; 0 means all three standard ones inherited */
     bool detach;             /* survives us, in a session of its own (but not the end of PID 1) */
-    bool env_all;            /* inherit netkit's own variables too; only LISTEN_* stay behind */
+    bool env_add;    /* env comes on top of what is inherited: its names replace those there */
+    bool env_all;    /* inherit netkit's own variables too; only LISTEN_* stay behind */
     bool foreground; /* make it the foreground group of the terminal on its fd 0, if that is one */
     void (*on_start)(void *owner); /* the program runs; before fn, may be NULL */
 };
@@ -44,6 +45,11 @@ struct nk_process_exit {
 };
 
 typedef void nk_process_exit_fn(void *owner, const struct nk_process_exit *how);
+
+/* nk_process_prepare - connect the app to its launcher now, as the first start otherwise does. For
+ * who ends programs in the release of an nk_app_slot: that slot has to be set after this. 0 (also
+ * when the launcher has died), NK_EUNSUPPORTED without a launcher, -ENOMEM. */
+int nk_process_prepare(struct nk_app *app);
 
 /* nk_process_start - ask for a start. The child leads a process group of its own, with default
  * signal handlers and mask, and has no descriptors but those of spec. fds are duplicated before the

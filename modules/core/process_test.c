@@ -464,6 +464,16 @@ static void environments(void **state)
     assert_non_null(strstr(r.text, "NOTIFY_SOCKET=/n\n"));
     assert_null(strstr(r.text, "LISTEN_FDS"));
     clear(&r);
+    spec.env = (char *const[]){(char *)"NETKIT_CONFIG=/b", (char *)"NEW=1", NULL};
+    spec.env_add = true;
+    run_spec(f, &r, &spec);
+    assert_non_null(strstr(r.text, "NETKIT_RELAY__PASSWORD=secret\n"));
+    assert_non_null(strstr(r.text, "PATH="));
+    assert_non_null(strstr(r.text, "NETKIT_CONFIG=/b\n"));
+    assert_null(strstr(r.text, "NETKIT_CONFIG=/a\n"));
+    assert_non_null(strstr(r.text, "NEW=1\n"));
+    clear(&r);
+    spec.env_add = false;
     spec.env = (char *const[]){(char *)"ONLY=this", NULL};
     run_spec(f, &r, &spec);
     assert_string_equal(r.text, "ONLY=this\n");

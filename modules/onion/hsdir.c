@@ -95,7 +95,7 @@ bool onion_hsdir_has(const struct tor_reply *reply, const char *dir)
 int onion_hsdir_set(struct nk_buf *out, const struct tor_reply *reply, const char *dir,
                     const struct onion_spec *spec, struct nk_diag *diag)
 {
-    bool kept;
+    bool kept = false;
     struct nk_buf line;
     nk_buf_init(&line, TOR_COMMAND_MAX);
     int rc = nk_buf_puts(&line, "SETCONF");

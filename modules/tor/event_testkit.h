@@ -25,8 +25,8 @@ void tor_test_replies_init(struct tor_test_replies *t, const void *p, size_t n);
 /* tor_test_replies_clear - free what it holds. */
 void tor_test_replies_clear(struct tor_test_replies *t);
 
-/* tor_test_replies_next - the next whole reply or event, borrowed until the next call; NULL at the end. Lines that are no
- * reply are passed over. */
+/* tor_test_replies_next - the next whole reply or event, borrowed until the next call; NULL at the
+ * end. Lines that are no reply are passed over. */
 const struct tor_reply *tor_test_replies_next(struct tor_test_replies *t);
 
 #endif

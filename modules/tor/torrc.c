@@ -96,8 +96,10 @@ static int put_own(struct nk_buf *out, const struct tor_torrc *t)
     rc = rc < 0 ? rc : put_path(out, "ControlSocket unix:", t->control, "");
     rc = rc < 0 ? rc : put_socks(out, t);
     rc = rc < 0 ? rc
-                : nk_buf_puts(out, "CookieAuthentication 1\nDisableNetwork 1\nRunAsDaemon 0\n"
-                                   "Log notice stdout\n");
+                : nk_buf_printf(out,
+                                "CookieAuthentication 1\nDisableNetwork %d\nRunAsDaemon 0\n"
+                                "Log notice stdout\n",
+                                !t->enabled);
     if (rc == 0 && !t->keep_disk) {
         rc = nk_buf_puts(out, "AvoidDiskWrites 1\n");
     }

@@ -16,13 +16,14 @@
 #define TOR_TORRC_MAX ((size_t)1 << 20) /* bytes of a whole configuration */
 
 struct tor_torrc {
-    const char *data_dir;           /* DataDirectory */
-    const char *control;            /* path of the control socket, in a directory of mode 0700 */
-    const char *socks;              /* see tor_torrc_socks_check */
-    const char *socks_path;         /* where "unix" puts its socket */
-    const char *user;               /* tor changes to this user, or NULL */
-    pid_t owner;                    /* tor ends when this process has; 0: none */
-    bool keep_disk;                 /* the data directory will be used again */
+    const char *data_dir;   /* DataDirectory */
+    const char *control;    /* path of the control socket, in a directory of mode 0700 */
+    const char *socks;      /* see tor_torrc_socks_check */
+    const char *socks_path; /* where "unix" puts its socket */
+    const char *user;       /* tor changes to this user, or NULL */
+    pid_t owner;            /* tor ends when this process has; 0: none */
+    bool enabled;           /* the network is on: what tor reads when it is told to reload */
+    bool keep_disk;         /* the data directory will be used again */
     const struct nk_strlist *lines; /* the user's, or NULL */
 };
 
@@ -35,7 +36,8 @@ int tor_torrc_socks_check(const char *socks, struct nk_diag *diag);
 int tor_torrc_line_check(const char *line, struct nk_diag *diag);
 
 /* tor_torrc_write - append the whole file. All of the above is checked. tor starts with
- * DisableNetwork 1: whoever owns it enables the network. 0, NK_EUSAGE, NK_ETOOBIG, -ENOMEM. */
+ * DisableNetwork 1 unless `enabled`: whoever owns it enables the network. 0, NK_EUSAGE, NK_ETOOBIG,
+ * -ENOMEM. */
 int tor_torrc_write(struct nk_buf *out, const struct tor_torrc *t, struct nk_diag *diag);
 
 #endif

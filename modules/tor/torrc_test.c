@@ -110,6 +110,20 @@ static void lines(void **state)
     assert_string_equal(diag.hint, "use --user");
 }
 
+/* What is read at a reload must not switch the network off, nor bring back what owned tor first. */
+static void for_reloads(void **state)
+{
+    const struct tor_torrc t = {
+        .data_dir = "/d", .control = "/c", .socks = "auto", .enabled = true, .keep_disk = true};
+    struct nk_buf out;
+    (void)state;
+    const char *text = written(&out, &t);
+    assert_non_null(strstr(text, "DisableNetwork 0\n"));
+    assert_null(strstr(text, "__OwningControllerProcess"));
+    assert_null(strstr(text, "AvoidDiskWrites"));
+    nk_buf_clear(&out);
+}
+
 /* Nothing is written when something is refused. */
 static void all_or_nothing(void **state)
 {
@@ -135,7 +149,7 @@ int nk_test_tor_torrc(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_file),     cmocka_unit_test(socks_places),
         cmocka_unit_test(refused_places), cmocka_unit_test(lines),
-        cmocka_unit_test(all_or_nothing),
+        cmocka_unit_test(for_reloads),    cmocka_unit_test(all_or_nothing),
     };
     return cmocka_run_group_tests_name("tor/torrc", tests, NULL, NULL);
 }
