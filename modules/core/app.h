@@ -54,7 +54,8 @@ struct nk_launcher *nk_app_launcher(const struct nk_app *app);
 const char *nk_app_state_dir(const struct nk_app *app);
 
 /* nk_app_ini - the configuration in force, for what endpoint strings do not say (shared instances,
- * keystores); may be NULL. Keep nothing of it: a reload of services replaces it (nk_app_set_ini). */
+ * keystores); may be NULL. Keep nothing of it: a reload of services replaces it (nk_app_set_ini).
+ */
 const struct nk_conf *nk_app_ini(const struct nk_app *app);
 void nk_app_set_ini(struct nk_app *app, const struct nk_conf *ini);
 
