@@ -5,6 +5,7 @@
 
 #include "hs/auth.h"
 #include "hs/auth_cli.h"
+#include "hs/changes.h"
 #include "hs/client_dir.h"
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
@@ -13,5 +14,6 @@
 #include "hs/place.h"
 #include "hs/slug.h"
 #include "hs/store.h"
+#include "hs/where.h"
 
 #endif

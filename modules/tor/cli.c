@@ -74,8 +74,10 @@ static int watch_signals(struct tor_cli *cli)
 static int begin(struct tor_cli *cli, const struct tor_cli_conf *conf)
 {
     const struct nk_cmd_ctx *ctx = cli->ctx;
-    const struct nk_app_conf app_conf = {
-        .log = ctx->log, .launcher = ctx->launcher, .state_dir = ctx->globals->state_dir};
+    const struct nk_app_conf app_conf = {.log = ctx->log,
+                                         .launcher = ctx->launcher,
+                                         .state_dir = ctx->globals->state_dir,
+                                         .ini = cli->ctx->ini};
     uint64_t ms = ctx->globals->timeout_ms ? ctx->globals->timeout_ms : cli->task->timeout_ms;
     int rc = nk_app_new(&cli->app, &app_conf, &cli->ctx->diag);
     if (rc < 0) {

@@ -4,6 +4,7 @@
 #define TOR_TOR_H
 
 #include "tor/cli.h"
+#include "tor/client_auth.h"
 #include "tor/conn.h"
 #include "tor/control.h"
 #include "tor/wire.h"
