@@ -39,6 +39,11 @@ bool tor_conf_is_list(enum tor_conf_type type)
            type == TOR_CONF_OTHER;
 }
 
+bool tor_conf_is_service(const struct tor_conf_option *o)
+{
+    return o->type == TOR_CONF_DEPENDENT && strncasecmp(o->name, "HiddenService", 13) == 0;
+}
+
 void tor_conf_names_clear(struct tor_conf_names *n)
 {
     free(n->v);

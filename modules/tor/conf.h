@@ -73,6 +73,11 @@ enum tor_conf_type tor_conf_type_of(const char *word);
 /* tor_conf_is_list - an option of this type may have several lines. */
 bool tor_conf_is_list(enum tor_conf_type type);
 
+/* tor_conf_is_service - a line of an onion service: all of them are one list, HiddenServiceOptions,
+ * of which HiddenServiceDir begins a service. */
+bool tor_conf_is_service(const struct tor_conf_option *o);
+#define TOR_CONF_SERVICES "HiddenServiceOptions"
+
 /*
  * tor_conf_names_read - from the values of GETINFO config/names ("NAME TYPE" a line) and
  * config/defaults ("NAME QUOTED" a line; NULL: not known). Lines that tor never writes are

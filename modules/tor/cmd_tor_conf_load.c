@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/* netkit tor conf load: another configuration for a running tor. */
+#include <string.h>
+
+#include "base/file.h"
+#include "tor/conf_cli.h"
+#include "tor/wire.h"
+
+#define TORRC_MAX (TOR_COMMAND_MAX - 64) /* tor's own bound, with room for the command */
+
+struct task {
+    struct tor_conf_cli c; /* first: what the callbacks get */
+    struct nk_buf torrc;
+};
+
+static void on_loaded(struct tor_conf_cli *c, const struct tor_reply *reply)
+{
+    (void)reply;
+    tor_conf_cli_end(c, 0);
+}
+
+static void on_names(struct tor_conf_cli *c)
+{
+    struct task *t = (struct task *)c;
+    const char *where = strcmp(c->ctx->argv[0], "-") == 0 ? "stdin" : c->ctx->argv[0];
+    const char *text = nk_buf_str(&t->torrc);
+    int rc =
+        text ? tor_conf_check_torrc(&c->names, where, text, nk_buf_len(&t->torrc), &c->ctx->diag)
+             : nk_fail_sys(&c->ctx->diag, -ENOMEM, "%s", where);
+    if (rc < 0 || c->ctx->globals->dry_run) {
+        tor_conf_cli_end(c, rc);
+    } else {
+        tor_conf_cli_ask(c, "LOADCONF", text, nk_buf_len(&t->torrc), on_loaded);
+    }
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    struct task t = {.c = {.start = on_names}};
+    nk_buf_init(&t.torrc, TORRC_MAX);
+    int rc = nk_file_read(ctx->argv[0], 0, &t.torrc, &ctx->diag);
+    rc = rc < 0 ? rc : tor_conf_cli_run(&t.c, ctx);
+    nk_buf_clear(&t.torrc);
+    return rc;
+}
+
+static const struct nk_opt opts[] = {TOR_ROWS(struct tor_conf_cli_conf, cli), NK_OPT_END};
+
+extern const struct nk_cmd nk_cmd_tor_conf_load;
+const struct nk_cmd nk_cmd_tor_conf_load = {
+    .synopsis = "FILE|-",
+    .summary = "Make a torrc the configuration of a running tor",
+    .description =
+        "The whole configuration becomes that of the file, as if tor had been started with it: "
+        "what the file does not "
+        "say is at its default then, the control port, too. Names and values are checked first "
+        "(--dry-run does only "
+        "that); tor takes all of the file or, with an error, nothing, and what cannot change while "
+        "it runs "
+        "(DataDirectory ..) must be the same. No file is changed; %include is not possible here.",
+    .examples = "netkit tor conf get > torrc; edit torrc; netkit tor conf load torrc\n"
+                "netkit tor conf load --dry-run torrc  # only check it",
+    .opts = opts,
+    .conf_size = sizeof(struct tor_conf_cli_conf),
+    .min_args = 1,
+    .max_args = 1,
+    .run = run,
+};
