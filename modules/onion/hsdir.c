@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "onion/hsdir.h"
 
+#include <stdio.h>
 #include <string.h>
+
+enum { OPTION_MAX = 64 }; /* characters of an option's name; tor's own have up to 40 */
 
 static const char DIR_OPTION[] = "HiddenServiceDir";
 
-/* One option of the reply: its value is appended to `value`. False at a line that has none. */
+/* One option of the reply, and its value. 0; 1 at a line that has none; the error. */
 static int option_of(const struct tor_line *line, struct tor_word *key, struct nk_buf *value,
                      struct nk_diag *diag)
 {
@@ -72,6 +75,25 @@ static int put_others(struct nk_buf *out, const struct tor_reply *reply, const c
             rc = put_option(out, w.key, w.key_len, (const char *)nk_buf_ptr(&value),
                             nk_buf_len(&value));
             rc = rc < 0 ? nk_fail_sys(diag, rc, "the services of tor") : 0;
+        }
+    }
+    nk_buf_clear(&value);
+    return rc < 0 ? rc : 0;
+}
+
+int onion_hsdir_each(const struct tor_reply *reply, onion_option_fn *each, void *arg,
+                     struct nk_diag *diag)
+{
+    struct nk_buf value;
+    struct tor_word w;
+    char key[OPTION_MAX];
+    int rc = 0;
+    nk_buf_init(&value, TOR_COMMAND_MAX);
+    for (size_t i = 0; rc >= 0 && i < reply->n; i++) {
+        rc = option_of(&reply->lines[i], &w, &value, diag);
+        if (rc == 0 && nk_buf_str(&value)) {
+            (void)snprintf(key, sizeof(key), "%.*s", (int)w.key_len, w.key);
+            rc = each(arg, key, nk_buf_str(&value), diag);
         }
     }
     nk_buf_clear(&value);

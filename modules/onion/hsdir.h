@@ -19,6 +19,10 @@
 
 #define ONION_HSDIR_ASK "GETCONF HiddenServiceOptions"
 
+/* onion_hsdir_each - every option of the reply, in order. An error of each, or NK_EPROTO. */
+int onion_hsdir_each(const struct tor_reply *reply, onion_option_fn *each, void *arg,
+                     struct nk_diag *diag);
+
 /* onion_hsdir_has - does the reply to ONION_HSDIR_ASK have a service in dir? */
 bool onion_hsdir_has(const struct tor_reply *reply, const char *dir);
 

@@ -132,7 +132,8 @@ int onion_ports_parse(struct onion_port **out, const struct nk_strlist *list, st
     }
     if (rc < 0) {
         free(v);
-        return rc;
+        diag->code = rc == NK_EFORMAT ? NK_EUSAGE : rc; /* the user's words, no file's */
+        return diag->code;
     }
     *out = v;
     return 0;

@@ -35,7 +35,7 @@ struct onion_port {
 int onion_port_parse(struct onion_port *out, const char *text, struct nk_diag *diag);
 
 /* onion_ports_parse - the n texts of a list. *out is an array of list->n for the caller to free.
- * NK_EUSAGE for an empty list or one of more than ONION_PORTS_MAX, NK_EFORMAT, -ENOMEM. */
+ * NK_EUSAGE for an empty list, one of more than ONION_PORTS_MAX and a bad text; -ENOMEM. */
 int onion_ports_parse(struct onion_port **out, const struct nk_strlist *list, struct nk_diag *diag);
 
 #endif

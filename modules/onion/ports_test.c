@@ -107,7 +107,8 @@ static void check_list(void **state)
     free(ports);
     list.n = 3;
     ports = NULL;
-    assert_int_equal(onion_ports_parse(&ports, &list, &diag), NK_EFORMAT);
+    assert_int_equal(onion_ports_parse(&ports, &list, &diag), NK_EUSAGE);
+    assert_int_equal(diag.code, NK_EUSAGE);
     assert_null(ports);
     list.n = 0;
     assert_int_equal(onion_ports_parse(&ports, &list, &diag), NK_EUSAGE);

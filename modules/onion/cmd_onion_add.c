@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/cmd.h"
+#include "core/service.h"
+#include "onion/serve.h"
+
+enum { DRAIN_MS = 10 * 1000 /* for tor to take it away */ };
+
+static const struct nk_opt opts[] = {
+    {.name = "key",
+     .type = NK_OPT_PATH,
+     ONION_FIELD(key),
+     .arg = "FILE|new|discard",
+     .flags = NK_OPT_MAY_MISS,
+     .help = "Its key: a file in any form, which is made when it is not there; new: one for as "
+             "long as this command runs (the default); discard: one that only tor ever has"},
+    {.name = "new-client",
+     .type = NK_OPT_STRING,
+     ONION_FIELD(new_client),
+     .arg = "NAME[=FILE]",
+     .flags = NK_OPT_REPEAT,
+     .help = "Only for clients; a pair of keys is made for this one, the private half in "
+             "NAME.auth_private"},
+    {.name = "detach",
+     .type = NK_OPT_FLAG,
+     ONION_FIELD(detach),
+     .help = "Leave the service to tor and end as soon as it is ready"},
+    ONION_ROWS,
+    NK_OPT_END};
+
+static const struct nk_opt rows[] = {
+    {.name = "port",
+     .type = NK_OPT_STRING,
+     ONION_FIELD(ports),
+     .arg = "PORT[:TARGET]",
+     .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED,
+     .help = "A port of the service, and the address or unix:/PATH where it leads; default: the "
+             "same port of 127.0.0.1"},
+    {.name = "key",
+     .type = NK_OPT_PATH,
+     ONION_FIELD(key),
+     .arg = "FILE",
+     .flags = NK_OPT_MAY_MISS,
+     .help = "Its key, in any form; made when it is not there. Default: onion/NAME/key in the "
+             "state directory"},
+    ONION_ROWS,
+    NK_OPT_END};
+
+static const struct nk_section section = {
+    .name = ONION_SECTION,
+    .named = true,
+    .summary = "An onion service, held on a tor that runs",
+    .opts = rows,
+    .conf_size = sizeof(struct onion_serve_conf),
+};
+
+static void fill(const struct nk_cmd_ctx *ctx, void *conf)
+{
+    struct onion_serve_conf *c = conf;
+    c->onion.ports = (struct nk_strlist){.v = ctx->argv, .n = (size_t)ctx->argc};
+    c->globals = ctx->globals;
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    return nk_service_run_cmd_with(ctx, &onion_add_type, DRAIN_MS, fill);
+}
+
+extern const struct nk_cmd nk_cmd_onion_add;
+const struct nk_cmd nk_cmd_onion_add = {
+    .synopsis = "PORT[:TARGET].. [--key FILE|new|discard] [--client-auth PUB].. "
+                "[--new-client NAME[=FILE]].. [--hsdir DIR] [--wait none|first|all] [--detach]",
+    .summary = "Offer ports as an onion service for as long as this runs",
+    .description =
+        "Each PORT of the service leads to TARGET: a port of this machine, ADDRESS:PORT or "
+        "unix:/PATH, as tor sees them; without one, to the same port of 127.0.0.1. '80 "
+        "127.0.0.1:5432' in one word is understood, too.\n\n"
+        "When a directory of the network has its descriptor the address is printed. When tor is "
+        "started anew the service is added again with the same key. At TERM or INT it is taken "
+        "away; connections that exist go on.\n\n"
+        "With --hsdir the service is one of tor's own, in a directory that belongs to tor's user: "
+        "its options are set until this command ends. tor drops them when it reads its torrc "
+        "again (SIGHUP), and is told again; 'netkit tor conf save' would keep them for good.\n\n"
+        "What version 2 called basic and stealth authorization is --new-client, or --client-auth "
+        "with keys that clients made: both kinds are one now.\n\n"
+        "Without --detach nothing is left when this command ends, however it ends.",
+    .examples = "netkit onion add 80:8080  # a web server of this machine, under a new address\n"
+                "netkit onion add 22 80:unix:/run/web.sock --key web.key  # the same address each "
+                "time\n"
+                "netkit onion add 80 --new-client alice  # nobody else finds it\n"
+                "netkit onion add 80 --wait all --timeout 2m --json",
+    .opts = opts,
+    .conf_size = sizeof(struct onion_serve_conf),
+    .min_args = 1,
+    .max_args = -1,
+    .flags = NK_CMD_EXEC,
+    .section = &section,
+    .service = &onion_serve_type,
+    .run = run,
+};

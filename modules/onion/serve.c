@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MIT */
+#include "onion/serve.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cli.h"
+#include "core/app.h"
+#include "core/timer.h"
+#include "onion/service.h"
+
+enum { OUTPUT_MAX = 1 << 20 }; /* bytes of what is printed at the start */
+
+const char *const onion_wait_names[] = {"none", "first", "all", NULL};
+
+struct nk_service {
+    struct nk_service_args args;
+    const struct onion_serve_conf *conf;
+    char key[NK_PATH_MAX]; /* the default of [onion NAME] */
+    struct onion_plan plan;
+    struct tor_control *control;
+    struct onion_service *onion;
+    struct tor_progress progress;
+    struct nk_timer timeout;
+    struct nk_defer ready, end;
+    struct nk_diag why;
+    int status;
+    bool reached;   /* on_ready was told, or is about to be */
+    bool timed_out; /* it is taken away, and then that is the result */
+};
+
+/* --- what it tells ---------------------------------------------------------------------------- */
+
+static int put_text(const struct nk_service *s, struct nk_buf *out)
+{
+    int rc = s->plan.address[0] != '\0' ? nk_buf_printf(out, "%s\n", s->plan.address) : 0;
+    return rc < 0 ? rc : onion_new_clients_print(&s->plan.new_clients, out);
+}
+
+static int put_json(const struct nk_service *s, struct nk_buf *out)
+{
+    struct nk_json j;
+    nk_json_init(&j, out, false);
+    nk_json_object(&j);
+    onion_service_json(s->onion, &j);
+    nk_json_close(&j);
+    int rc = nk_json_end(&j);
+    return rc < 0 ? rc : nk_buf_puts(out, "\n");
+}
+
+static int print(const struct nk_service *s, struct nk_diag *diag)
+{
+    struct nk_buf out;
+    if (!s->conf->globals) {
+        return 0;
+    }
+    nk_buf_init(&out, OUTPUT_MAX);
+    int rc = s->conf->globals->json ? put_json(s, &out) : put_text(s, &out);
+    rc = rc < 0 ? nk_fail_sys(diag, rc, "the output") : 0;
+    if (rc == 0) {
+        nk_cli_print(&out);
+        rc = nk_cli_flush(diag);
+    }
+    nk_buf_clear(&out);
+    return rc;
+}
+
+static void tell_progress(struct nk_service *s)
+{
+    unsigned done, total;
+    char summary[64];
+    if (!s->conf->globals || s->reached) {
+        return;
+    }
+    onion_upload_progress(onion_service_upload(s->onion), &done, &total);
+    (void)snprintf(summary, sizeof(summary), "%u of %u directories have answered", done, total);
+    const struct tor_step step = {
+        .phase = "descriptors",
+        .percent = total ? done * 100 / total : 0,
+        .tag = onion_service_state_name(s->onion),
+        .summary = total                                            ? summary
+                   : onion_service_state(s->onion) == ONION_OFFLINE ? "connecting to tor"
+                   : onion_service_state(s->onion) == ONION_UPLOADING
+                       ? "tor has the service"
+                       : "the service is being added",
+    };
+    tor_progress_step(&s->progress, &step);
+}
+
+/* --- its end ---------------------------------------------------------------------------------- */
+
+static void end(struct nk_service *s, int status, const struct nk_diag *why)
+{
+    nk_timer_stop(&s->timeout);
+    tor_progress_clean(&s->progress);
+    s->status = status;
+    if (why) {
+        s->why = *why;
+    }
+    nk_app_defer(s->args.app, &s->end);
+}
+
+static void on_end(void *owner)
+{
+    struct nk_service *s = owner;
+    s->args.on_end(s->args.owner, s->status, s->status < 0 ? &s->why : NULL);
+}
+
+static void on_onion_end(void *owner, int err, const struct nk_diag *why)
+{
+    struct nk_service *s = owner;
+    if (s->timed_out) {
+        end(s, s->why.code, NULL);
+    } else {
+        end(s, err, why);
+    }
+}
+
+static void on_timeout(void *owner)
+{
+    struct nk_service *s = owner;
+    unsigned done, total;
+    onion_upload_progress(onion_service_upload(s->onion), &done, &total);
+    (void)nk_fail(&s->why, -ETIMEDOUT,
+                  "the service was not published in time: it is %s, and %u of %u directories have "
+                  "answered",
+                  onion_service_state_name(s->onion), done, total);
+    s->timed_out = true;
+    onion_service_drain(s->onion);
+}
+
+/* --- what happens to it ----------------------------------------------------------------------- */
+
+static void on_ready(void *owner)
+{
+    struct nk_service *s = owner;
+    struct nk_diag diag;
+    tor_progress_clean(&s->progress);
+    int rc = print(s, &diag);
+    if (rc < 0) {
+        s->timed_out = true; /* it is taken away */
+        s->why = diag;
+        onion_service_drain(s->onion);
+        return;
+    }
+    s->args.on_ready(s->args.owner);
+    if (s->plan.spec.detach) {
+        end(s, 0, NULL);
+    }
+}
+
+static void on_change(void *owner)
+{
+    struct nk_service *s = owner;
+    tell_progress(s);
+    if (!s->reached &&
+        onion_service_reached(s->onion, (enum onion_upload_wait)s->conf->onion.wait)) {
+        s->reached = true;
+        nk_timer_stop(&s->timeout);
+        nk_app_defer(s->args.app, &s->ready);
+    }
+}
+
+/* --- its life --------------------------------------------------------------------------------- */
+
+static void serve_close(struct nk_service *s)
+{
+    nk_timer_stop(&s->timeout);
+    nk_app_defer_cancel(s->args.app, &s->ready);
+    nk_app_defer_cancel(s->args.app, &s->end);
+    onion_service_close(s->onion);
+    tor_control_close(s->control);
+    tor_progress_clean(&s->progress);
+    onion_plan_clear(&s->plan);
+    free(s);
+}
+
+/* A service of netkit.ini that names no key keeps the one that it gets at its first start. */
+static int default_key(struct nk_service *s, struct onion_conf *c, struct nk_diag *diag)
+{
+    char dir[NK_PATH_MAX];
+    if (c->key || c->hsdir || !s->args.name) {
+        return 0;
+    }
+    int rc = nk_service_dir(dir, sizeof(dir), nk_app_state_dir(s->args.app), ONION_SECTION,
+                            s->args.name);
+    rc = rc < 0 ? rc : nk_path_join(s->key, sizeof(s->key), dir, "key");
+    if (rc < 0) {
+        return nk_fail_sys(diag, rc, "the path of the key");
+    }
+    c->key = s->key;
+    return nk_mkdirs(dir, diag);
+}
+
+static int begin(struct nk_service *s, struct nk_diag *diag)
+{
+    struct onion_conf onion = s->conf->onion;
+    const struct tor_control_conf control = {.app = s->args.app,
+                                             .access = &s->conf->tor.access,
+                                             .reconnect = true,
+                                             .wait = !s->conf->globals};
+    const struct onion_service_conf conf = {.app = s->args.app,
+                                            .plan = &s->plan,
+                                            .probe_ms = onion.probe_ms,
+                                            .on_change = on_change,
+                                            .on_end = on_onion_end,
+                                            .owner = s};
+    int rc = default_key(s, &onion, diag);
+    rc = rc < 0 ? rc : onion_plan_init(&s->plan, &onion, nk_app_log(s->args.app), diag);
+    rc = rc < 0 ? rc : tor_control_open(&s->control, &control, diag);
+    if (rc == 0) {
+        struct onion_service_conf with = conf;
+        with.control = s->control;
+        rc = onion_service_open(&s->onion, &with, diag);
+    }
+    return rc;
+}
+
+static int serve_start(const struct nk_service_args *args, struct nk_service **out,
+                       struct nk_diag *diag)
+{
+    struct nk_service *s = calloc(1, sizeof(*s));
+    if (!s) {
+        return nk_fail(diag, -ENOMEM, "out of memory");
+    }
+    s->args = *args;
+    s->conf = args->conf;
+    s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
+    s->end = (struct nk_defer){.fn = on_end, .owner = s};
+    nk_timer_init(&s->timeout, args->app, on_timeout, s);
+    if (s->conf->globals) {
+        tor_progress_open(&s->progress, s->conf->globals);
+    }
+    int rc = begin(s, diag);
+    if (rc < 0) {
+        serve_close(s);
+        return rc;
+    }
+    if (s->conf->globals && s->conf->globals->timeout_ms) {
+        nk_timer_start(&s->timeout, s->conf->globals->timeout_ms);
+    }
+    *out = s;
+    return 0;
+}
+
+static void serve_drain(struct nk_service *s)
+{
+    nk_timer_stop(&s->timeout);
+    onion_service_drain(s->onion);
+}
+
+static void serve_status(const struct nk_service *s, struct nk_json *out)
+{
+    onion_service_json(s->onion, out);
+}
+
+const struct nk_service_type onion_serve_type = {
+    .section = ONION_SECTION,
+    .start = serve_start,
+    .drain = serve_drain,
+    .status = serve_status,
+    .close = serve_close,
+};
+
+const struct nk_service_type onion_add_type = {
+    .section = ONION_SECTION,
+    .start = serve_start,
+    .drain = serve_drain,
+    .status = serve_status,
+    .close = serve_close,
+};

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * serve - an onion service as a service of netkit: `[onion NAME]` of netkit.ini, and `onion add`,
+ * which runs the same in the foreground and tells what becomes of it.
+ */
+#ifndef NK_ONION_SERVE_H
+#define NK_ONION_SERVE_H
+
+#include "base/cmd.h"
+#include "core/service.h"
+#include "onion/plan.h"
+#include "tor/tor.h"
+
+#define ONION_SECTION "onion"
+
+struct onion_serve_conf {
+    struct tor_cli_conf tor;
+    struct onion_conf onion;
+    const struct nk_globals *globals; /* no row: of `onion add`; NULL: nothing is printed */
+};
+
+extern const char *const onion_wait_names[]; /* by enum onion_upload_wait */
+
+/* The rows of what has a struct onion_serve_conf as its configuration, without ports. */
+#define ONION_FIELD(member) .offset = NK_FIELD(struct onion_serve_conf, onion.member)
+#define ONION_ROWS                                                                                 \
+    TOR_ROWS(struct onion_serve_conf, tor),                                                        \
+        {.name = "hsdir",                                                                          \
+         .type = NK_OPT_STRING,                                                                    \
+         ONION_FIELD(hsdir),                                                                       \
+         .arg = "DIR",                                                                             \
+         .help = "A service in this directory of tor (HiddenServiceDir), which has its key"},      \
+        {.name = "client-auth",                                                                    \
+         .type = NK_OPT_STRING,                                                                    \
+         ONION_FIELD(client_auth),                                                                 \
+         .arg = "PUB",                                                                             \
+         .flags = NK_OPT_REPEAT,                                                                   \
+         .help = "Only for the clients with these public keys: files, or lines "                   \
+                 "descriptor:x25519:KEY"},                                                         \
+        {.name = "max-streams",                                                                    \
+         .type = NK_OPT_INT,                                                                       \
+         ONION_FIELD(max_streams),                                                                 \
+         .arg = "N",                                                                               \
+         .min = 0,                                                                                 \
+         .max = ONION_MAX_STREAMS,                                                                 \
+         .help = "Connections that one client may have at a time; 0: any number"},                 \
+        {.name = "max-streams-close-circuit",                                                      \
+         .type = NK_OPT_FLAG,                                                                      \
+         ONION_FIELD(max_streams_close),                                                           \
+         .help = "A client that wants more loses all it has"},                                     \
+        {.name = "single-hop",                                                                     \
+         .type = NK_OPT_FLAG,                                                                      \
+         ONION_FIELD(single_hop),                                                                  \
+         .help = "A faster service that is NOT anonymous; tor has to be set up for it"},           \
+        {.name = "pow",                                                                            \
+         .type = NK_OPT_FLAG,                                                                      \
+         ONION_FIELD(pow),                                                                         \
+         .help = "Ask clients for a proof of work when there are too many of them"},               \
+        {.name = "pow-queue-rate",                                                                 \
+         .type = NK_OPT_INT,                                                                       \
+         ONION_FIELD(pow_rate),                                                                    \
+         .arg = "N",                                                                               \
+         .min = 0,                                                                                 \
+         .max = ONION_MAX_POW_RATE,                                                                \
+         .help = "The same, and clients that are let in per second"},                              \
+        {.name = "pow-queue-burst",                                                                \
+         .type = NK_OPT_INT,                                                                       \
+         ONION_FIELD(pow_burst),                                                                   \
+         .arg = "N",                                                                               \
+         .min = 0,                                                                                 \
+         .max = ONION_MAX_POW_RATE,                                                                \
+         .help = "The same, and clients that are let in at once"},                                 \
+        {.name = "wait",                                                                           \
+         .type = NK_OPT_ENUM,                                                                      \
+         ONION_FIELD(wait),                                                                        \
+         .arg = "WHAT",                                                                            \
+         .def = "first",                                                                           \
+         .choices = onion_wait_names,                                                              \
+         .help = "Ready when a first directory has its descriptor, when all have, or at once "     \
+                 "(none)"},                                                                        \
+    {                                                                                              \
+        .name = "probe", .type = NK_OPT_DURATION, ONION_FIELD(probe_ms), .arg = "TIME",            \
+        .min = 1000, .max = 7LL * 24 * 3600 * 1000,                                                \
+        .help = "Reach the service through tor this often, and publish it again when it is dead"   \
+    }
+
+/* Two types: one without verbs, so that any number of commands can run at a time. */
+extern const struct nk_service_type onion_serve_type;
+extern const struct nk_service_type onion_add_type;
+
+#endif

@@ -1,0 +1,431 @@
+# SPDX-License-Identifier: MIT
+"""Onion services on a private Tor network: real bytes through the client's SOCKS port."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import time
+
+import pytest
+
+import support
+from support import NETKIT, run
+
+PUBLISH = 60.0  # seconds for a descriptor to be there, on a busy machine
+HELLO = b"hello through six relays"
+
+
+# --- what is served, and how it is reached
+
+
+class Server:
+    """Answers every connection with its greeting, on a TCP port of this machine or a unix socket."""
+
+    def __init__(self, path=None, greeting=HELLO, hang=False):
+        self.greeting, self.hang, self.held = greeting, hang, []
+        if path:
+            self.listener = socket.socket(socket.AF_UNIX)
+            self.listener.bind(str(path))
+            self.listener.listen()
+            self.target = f"unix:{path}"
+        else:
+            self.listener = socket.create_server(("127.0.0.1", 0))
+            self.target = "127.0.0.1:%d" % self.listener.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self.listener.accept()
+            except OSError:
+                return
+            peer.sendall(self.greeting)
+            if self.hang:
+                self.held.append(peer)
+            else:
+                peer.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for peer in self.held:
+            peer.close()
+
+
+def exactly(sock, count):
+    data = b""
+    while len(data) < count:
+        more = sock.recv(count - len(data))
+        if not more:
+            raise ConnectionError(f"{len(data)} of {count} bytes")
+        data += more
+    return data
+
+
+def reach(tor, address, port, user="u", timeout=support.PATIENCE):
+    """A connection to an onion service through a tor's SOCKS port (RFC 1928), with circuits of its own for each
+    user; ConnectionRefusedError with the code of the reply."""
+    host, _, number = tor.socks.rpartition(":")
+    sock = socket.create_connection((host, int(number)), timeout=timeout)
+    try:
+        name = user.encode()
+        sock.sendall(b"\5\1\2")
+        assert exactly(sock, 2) == b"\5\2"
+        sock.sendall(b"\1" + bytes([len(name)]) + name + b"\1p")
+        assert exactly(sock, 2) == b"\1\0"
+        name = address.encode()
+        sock.sendall(b"\5\1\0\3" + bytes([len(name)]) + name + struct.pack(">H", port))
+        code = exactly(sock, 4)[1]
+        if code:
+            raise ConnectionRefusedError(code, f"SOCKS reply {code:02x}")
+        exactly(sock, 6)
+        return sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def reach_soon(tor, address, port, user="u"):
+    """The same for a service that is new or has moved: a first directory has it, and tor may ask another."""
+    deadline = time.monotonic() + PUBLISH
+    while True:
+        try:
+            return reach(tor, address, port, user)
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            user += "x"
+
+
+def fetch(tor, address, port, user="u"):
+    """What the service says."""
+    with reach_soon(tor, address, port, user) as sock:
+        return exactly(sock, len(HELLO))
+
+
+class Onion:
+    """`netkit onion add` in the foreground; what it prints is there when the service is."""
+
+    def __init__(self, tor, *args, env=None, where=None):
+        self.program = support.Program(
+            [NETKIT, "onion", "add", "--control", f"unix:{tor.control_socket}", *args], stdout=subprocess.PIPE, env=env,
+            cwd=where)
+        self.line = None
+
+    def ready(self, timeout=PUBLISH):
+        found = []
+        reader = threading.Thread(target=lambda: found.append(self.program.proc.stdout.readline()), daemon=True)
+        reader.start()
+        reader.join(timeout)
+        assert found and found[0], self.program.stderr()
+        self.line = found[0].decode().strip()
+        return json.loads(self.line) if self.line.startswith("{") else self.line
+
+    def stop(self, number=signal.SIGTERM):
+        self.program.proc.send_signal(number)
+        return self.program.wait()
+
+
+@pytest.fixture
+def onion(tor_network):
+    """onion(ARG..) -> Onion on the network's client; killed afterwards."""
+    started = []
+
+    def start(*args, tor=None, **kw):
+        started.append(Onion(tor or tor_network.client, *args, **kw))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.program.kill()
+
+
+def onions(tor, what="onions/detached"):
+    """Labels that tor tells of."""
+    with contextlib.closing(tor.connect()) as control:
+        return re.findall(r"[a-z2-7]{56}", "\n".join(map(str, control.command(f"GETINFO {what}"))))
+
+
+def options(tor):
+    with contextlib.closing(tor.connect()) as control:
+        return "\n".join(map(str, control.command("GETCONF HiddenServiceOptions")))
+
+
+def control_of(tor):
+    return "--control", f"unix:{tor.control_socket}"
+
+
+# --- services that live with the command
+
+
+def test_ephemeral_service_is_reached_and_gone_afterwards(tor_network, onion, work):
+    with Server() as web, Server(work / "s", b"X" * len(HELLO)) as other:
+        service = onion("80:" + web.target, "81 " + other.target, "82", "--json", "--progress", "json")
+        told = service.ready()
+        address = told["address"]
+        assert re.fullmatch(r"[a-z2-7]{56}\.onion", address)
+        assert told["state"] == "published" and told["key_file"] is None and not told["restricted"]
+        assert [p["port"] for p in told["ports"]] == [80, 81, 82]
+        assert told["ports"][0]["target"] == web.target and told["ports"][2]["target"] == "127.0.0.1:82"
+        assert fetch(tor_network.client, address, 80) == HELLO
+        assert fetch(tor_network.client, address, 81) == b"X" * len(HELLO)
+        with pytest.raises(ConnectionRefusedError):
+            reach(tor_network.client, address, 83)
+        steps = [json.loads(line) for line in service.program.lines if line.startswith("{")]
+        assert {step["phase"] for step in steps} == {"descriptors"}
+        assert service.stop() == 0
+    assert not os.listdir(work) or os.listdir(work) == ["s"]
+    assert address[:56] not in onions(tor_network.client)
+
+
+def test_open_connections_outlive_the_service(tor_network, onion):
+    with Server(hang=True) as web:
+        service = onion("80:" + web.target)
+        address = service.ready()
+        with reach_soon(tor_network.client, address, 80) as sock:
+            assert exactly(sock, len(HELLO)) == HELLO
+            assert service.stop() == 0
+            web.held[0].sendall(b"still here")
+            assert exactly(sock, 10) == b"still here"
+
+
+def test_wait_says_when_it_is_ready(tor_network, onion):
+    none, first, everything = (onion("80", "--wait", what, "--json") for what in ("none", "first", "all"))
+    told = none.ready()
+    assert told["descriptors"]["uploaded"] == 0 and told["state"] == "uploading"
+    assert first.ready()["descriptors"]["uploaded"] >= 1
+    counts = everything.ready()["descriptors"]
+    assert counts["uploaded"] + counts["failed"] == counts["started"] >= 6
+
+
+def test_key_file_gives_the_same_address(tor_network, onion, work):
+    service = onion("80", "--key", work / "k", "--wait", "none")
+    address = service.ready()
+    assert os.stat(work / "k").st_mode & 0o777 == 0o600
+    assert run("hs", "address", work / "k").stdout.strip() == address
+    assert service.stop() == 0
+    again = onion("80", "--key", work / "k", "--wait", "none")
+    assert again.ready() == address
+    done = run("onion", "add", "80", "--key", work / "k", *control_of(tor_network.client))
+    support.check_error(done, 73, "550", "onion list")
+    assert again.stop(signal.SIGINT) == 0
+
+
+def test_what_fails_leaves_no_key(tor_network, work):
+    for args, code, words in ((["80", "--single-hop"], 1, ["HiddenServiceSingleHopMode"]),
+                              (["80:unix:/a b"], 1, ["--hsdir"]),
+                              (["8000~80"], 2, ["80:8000"]),
+                              (["80:example.com:80"], 2, ["DNS"]),
+                              (["80", "--timeout", "1ms"], 75, ["in time"])):
+        done = run("onion", "add", *args, "--key", work / "k", *control_of(tor_network.client))
+        support.check_error(done, code, *words)
+        assert not os.listdir(work), args
+
+
+def test_key_that_cannot_be_kept_takes_the_service_away(tor_network, work, onion):
+    """The directory of the key file goes away while tor makes the service."""
+    where = work / "gone"
+    where.mkdir()
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as listener:
+        listener.bind(str(work / "c"))
+        listener.listen()
+        service = support.Program([NETKIT, "onion", "add", "80", "--key", where / "k", "--control", f"unix:{work}/c"])
+        relay, _ = listener.accept()
+        shutil.rmtree(where)  # its draft is there since before it connected
+        with relay, socket.socket(socket.AF_UNIX) as tor:
+            tor.connect(str(tor_network.client.control_socket))
+            passed = pump(relay, tor)
+            assert service.wait() == 74 or service.proc.returncode == 1, service.stderr()
+    assert "DEL_ONION" in passed() and not where.exists()
+
+
+def pump(a, b):
+    """Copy both ways in threads; the words that went from a to b."""
+    said = []
+
+    def copy(source, sink, keep):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if keep:
+                    said.append(data)
+                sink.sendall(data)
+
+    for args in ((a, b, True), (b, a, False)):
+        threading.Thread(target=copy, args=args, daemon=True).start()
+    return lambda: b"".join(said).decode("latin-1")
+
+
+def test_discarded_key(tor_network, onion):
+    service = onion("80", "--key", "discard", "--wait", "none", "--json")
+    told = service.ready()
+    assert re.fullmatch(r"[a-z2-7]{56}\.onion", told["address"])
+    assert service.stop() == 0
+
+
+def test_streams_are_limited(tor_network, onion):
+    with Server(hang=True) as web:
+        address = onion("80:" + web.target, "--max-streams", "2").ready()
+        with reach_soon(tor_network.client, address, 80) as one, reach(tor_network.client, address, 80) as two:
+            assert exactly(one, 5) == exactly(two, 5) == HELLO[:5]
+            with pytest.raises(OSError):
+                with reach(tor_network.client, address, 80) as three:
+                    exactly(three, 5)
+
+
+def test_proof_of_work(tor_network, onion):
+    with Server() as web:
+        told = onion("80:" + web.target, "--pow", "--pow-queue-rate", "20", "--pow-queue-burst", "40", "--json").ready()
+        assert told["pow"]
+        assert fetch(tor_network.client, told["address"], 80) == HELLO
+
+
+# --- detached services
+
+
+def test_detached_service_stays_until_it_is_deleted(tor_network, onion):
+    tor = tor_network.client
+    with Server() as web:
+        service = onion("80:" + web.target, "--detach")
+        address = service.ready()
+        assert service.program.wait() == 0
+        assert fetch(tor, address, 80) == HELLO
+        listed = json.loads(run("onion", "list", "--json", *control_of(tor)).stdout)
+        assert {"kind": "detached", "address": address, "hsdir": None, "ports": []} in listed
+        assert address in run("onion", "list", *control_of(tor)).stdout
+        assert run("onion", "delete", address.upper(), *control_of(tor)).returncode == 0
+        assert address[:56] not in onions(tor)
+    support.check_error(run("onion", "delete", address, *control_of(tor)), 1, "552")
+    support.check_error(run("onion", "delete", "x" * 56, *control_of(tor)), 1)
+
+
+# --- what happens to tor
+
+
+def test_service_survives_a_restart_of_tor(tor_network, onion, work):
+    with tor_network.tor() as tor, Server() as web:
+        service = onion("80:" + web.target, "--key", work / "k", tor=tor)
+        address = service.ready()
+        assert fetch(tor_network.client, address, 80) == HELLO
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            mark = service.program.mark()
+            tor.restart(number)
+            service.program.wait_line("is published", mark, PUBLISH)
+        assert fetch(tor_network.client, address, 80, "after") == HELLO
+        assert service.stop() == 0
+
+
+# --- services in directories
+
+
+def test_directory_service(tor_network, onion):
+    """It is reached, beside one that tor has had before, survives SIGHUP and a restart, and goes."""
+    with tor_network.tor() as tor, Server() as web:
+        first, second = tor.dir / "first one", tor.dir / "second"
+        with contextlib.closing(tor.connect()) as control:
+            control.command(f'SETCONF HiddenServiceDir="{first}" HiddenServicePort="81 {web.target}"')
+        service = onion("80:" + web.target, "--hsdir", second, "--max-streams", "7", "--json", tor=tor)
+        told = service.ready()
+        assert told["hsdir"] == str(second)
+        assert told["address"] == (second / "hostname").read_text().strip()
+        assert fetch(tor_network.client, told["address"], 80) == HELLO
+        have = options(tor)
+        assert have.index(str(first)) < have.index(f"81 {web.target}") < have.index(str(second))
+        assert "HiddenServiceMaxStreams=7" in have
+        listed = json.loads(run("onion", "list", "--json", *control_of(tor)).stdout)
+        assert [(s["kind"], s["hsdir"], s["ports"]) for s in listed] == [
+            ("directory", str(first), [f"81 {web.target}"]), ("directory", str(second), [f"80 {web.target}"])]
+        assert listed[1]["address"] == told["address"]
+        mark = service.program.mark()
+        tor.signal(signal.SIGHUP)
+        service.program.wait_line("told again", mark)
+        service.program.wait_line("is published", mark, PUBLISH)
+        assert str(second) in options(tor) and str(first) not in options(tor)  # nobody tells it of the first
+        mark = service.program.mark()
+        tor.restart()
+        service.program.wait_line("is published", mark, PUBLISH)
+        assert fetch(tor_network.client, told["address"], 80, "after") == HELLO
+        assert service.stop() == 0
+        assert str(second) not in options(tor) and (second / "hostname").exists()
+
+
+def test_detached_directory_service(tor_network, onion, work):
+    with tor_network.tor() as tor:
+        where = tor.dir / "hs"
+        service = onion("80", "--hsdir", where, "--detach", "--wait", "none", tor=tor)
+        address = service.ready()
+        assert service.program.wait() == 0
+        assert address in run("onion", "list", *control_of(tor)).stdout
+        assert run("onion", "delete", where, *control_of(tor)).returncode == 0
+        assert str(where) not in options(tor)
+        support.check_error(run("onion", "delete", where, *control_of(tor)), 1, str(where))
+        # a tor that cannot use its directory ends: it is not even asked
+        for bad, words, code in (("/proc/nobody", "cannot be made", 1), (tor.dir / "torrc", "no directory", 1),
+                                 ("/proc/nobody/x", "cannot be made", 1), ("/tmp", "0700", 77)):
+            support.check_error(run("onion", "add", "80", "--hsdir", bad, *control_of(tor)), code, words, "torrc")
+        shutil.copy(where / "hs_ed25519_public_key", work)
+        (where / "hs_ed25519_public_key").write_bytes(b"no key")
+        support.check_error(run("onion", "add", "80", "--hsdir", where, *control_of(tor)), 1, "hs_ed25519_public_key")
+        assert tor.alive()
+
+
+# --- in netkit.ini
+
+
+def test_section(tor_network, programs, work):
+    """Its address is made once and kept below the state directory; ready means published."""
+    with Server() as web:
+        (work / "netkit.ini").write_text(
+            f"[onion web]\nport = 80:{web.target}\ncontrol = unix:{tor_network.client.control_socket}\n"
+            f"max_streams = 9\n", encoding="utf-8")
+        words = ["-c", work / "netkit.ini", "--state-dir", work / "state"]
+        addresses = []
+        for _ in range(2):
+            program = programs([NETKIT, "run", *words])
+            program.wait_line("service: ready", timeout=PUBLISH)
+            status = json.loads(run("status", "--json", *words).stdout)
+            about = next(v for k, v in find(status, "onion web"))
+            assert about["onion"]["state"] == "published" if "onion" in about else about["descriptors"]["uploaded"]
+            addresses.append(about["address"])
+            assert fetch(tor_network.client, about["address"], 80) == HELLO
+            program.proc.terminate()
+            assert program.wait() == 0
+        assert addresses[0] == addresses[1]
+        assert (work / "state" / "onion" / "web" / "key").stat().st_mode & 0o777 == 0o600
+
+
+def find(value, key):
+    """Every member of that name, however deep."""
+    if isinstance(value, dict):
+        for k, v in value.items():
+            if k == key:
+                yield k, v
+            yield from find(v, key)
+
+
+# --- watching
+
+
+def test_watch(tor_network, onion, programs, work):
+    tor = tor_network.client
+    service = onion("80", "--key", work / "k", "--wait", "none")
+    address = service.ready()
+    assert service.stop() == 0
+    with open(work / "out", "wb") as out:
+        watch = programs([NETKIT, "onion", "watch", address, "-n", "5", "--json", *control_of(tor)], stdout=out)
+        watch.wait_line("watching")
+        assert onion("80", "--key", work / "k").ready() == address
+        assert watch.wait() == 0
+    lines = [json.loads(line) for line in (work / "out").read_text().splitlines()]
+    assert len(lines) == 5 and {line["address"] for line in lines} == {address}
+    assert lines[0]["event"].startswith("CREATED") and lines[-1]["directories"] >= 1
+
