@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "onion/clients.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,21 @@ int onion_clients_load(struct onion_clients *l, const char *from, struct nk_log 
     return rc;
 }
 
+int onion_clients_line(const char *from, struct nk_buf *out, struct nk_log *log,
+                       struct nk_diag *diag)
+{
+    char key[NK_BASE32_SIZE(HS_PUBLIC_KEY)];
+    struct onion_clients one = {0};
+    int rc = onion_clients_load(&one, from, log, diag);
+    if (rc == 0) {
+        nk_base32_encode(key, one.keys[0], HS_PUBLIC_KEY);
+        rc = nk_buf_printf(out, "descriptor:x25519:%s", key);
+        rc = rc < 0 ? nk_fail_sys(diag, rc, "a client's key") : 0;
+    }
+    onion_clients_clear(&one);
+    return rc;
+}
+
 static int take_list(struct onion_clients *l, const struct hs_auth_list *from, struct nk_diag *diag)
 {
     int rc = 0;
@@ -105,6 +121,22 @@ static int take_list(struct onion_clients *l, const struct hs_auth_list *from, s
     return rc;
 }
 
+/* Whoever can write there can let himself in. */
+static int check_dir(const struct hs_auth *a, struct nk_diag *diag)
+{
+    struct stat st;
+    if (fstat(a->on.fd, &st) < 0) {
+        return nk_fail_sys(diag, -errno, "%s", a->on.path);
+    }
+    if (st.st_mode & (S_IWGRP | S_IWOTH)) {
+        nk_fail(diag, NK_EBADMODE, "%s can be changed by others (mode %04o)", a->on.path,
+                (unsigned)(st.st_mode & 07777));
+        nk_hint(diag, "chmod go-w %s", a->on.path);
+        return NK_EBADMODE;
+    }
+    return 0;
+}
+
 int onion_clients_read_dir(struct onion_clients *l, const char *dir, struct nk_log *log,
                            struct nk_diag *diag)
 {
@@ -113,6 +145,7 @@ int onion_clients_read_dir(struct onion_clients *l, const char *dir, struct nk_l
     struct hs_findings findings = {0};
     struct hs_auth a;
     int rc = hs_auth_open_key_dir(&a, dir, HS_AUTH_READ, diag);
+    rc = rc < 0 ? rc : check_dir(&a, diag);
     rc = rc < 0 ? rc : hs_auth_list_read(&list, &a, &findings, diag);
     rc = rc < 0 ? rc : take_list(&found, &list, diag);
     if (rc == 0) {

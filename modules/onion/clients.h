@@ -42,10 +42,15 @@ int onion_clients_add(struct onion_clients *l, const char *name, const uint8_t p
 int onion_clients_load(struct onion_clients *l, const char *from, struct nk_log *log,
                        struct nk_diag *diag);
 
+/* onion_clients_line - the same value as the line descriptor:x25519:KEY, appended; so that whoever
+ * gets it needs no file. */
+int onion_clients_line(const char *from, struct nk_buf *out, struct nk_log *log,
+                       struct nk_diag *diag);
+
 /*
  * onion_clients_read_dir - the enabled clients of a directory of NAME.auth files. The set becomes
  * restricted whatever is in it; a file that cannot be used is a client that is shut out, with a
- * warning. -ENOENT without such a directory.
+ * warning. -ENOENT without such a directory, NK_EBADMODE for one that others can write to.
  */
 int onion_clients_read_dir(struct onion_clients *l, const char *dir, struct nk_log *log,
                            struct nk_diag *diag);
