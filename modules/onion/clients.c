@@ -33,8 +33,11 @@ static int check_name(const struct onion_clients *l, const char *name, struct nk
 static int append(struct onion_clients *l, const char *name, const uint8_t pub[HS_PUBLIC_KEY])
 {
     void *keys = reallocarray(l->keys, l->n + 1, sizeof(*l->keys));
-    l->keys = keys ? keys : l->keys;
-    void *names = keys ? reallocarray(l->names, l->n + 1, sizeof(*l->names)) : NULL;
+    if (!keys) {
+        return -ENOMEM;
+    }
+    l->keys = keys;
+    void *names = reallocarray(l->names, l->n + 1, sizeof(*l->names));
     if (!names) {
         return -ENOMEM;
     }

@@ -28,7 +28,8 @@ static size_t split(struct word w[W_MAX], const char *text, size_t len)
         if (i == from) {
             break;
         }
-        w[n++] = (struct word){.p = text + from, .n = i - from};
+        w[n] = (struct word){.p = text + from, .n = i - from};
+        n++;
     }
     return n;
 }

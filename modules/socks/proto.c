@@ -65,8 +65,9 @@ static void queue_pair(struct socks_proto *p, uint8_t first, uint8_t second)
 static void queue_reply(struct socks_proto *p, unsigned code)
 {
     uint8_t reply[SOCKS_MESSAGE_MAX];
+    size_t n = socks_put_reply(reply, (uint8_t)code, NULL);
     p->code = (uint8_t)code;
-    queue(p, reply, socks_put_reply(reply, (uint8_t)code, NULL));
+    queue(p, reply, n);
 }
 
 /* --- the client ------------------------------------------------------------------------------- */

@@ -151,7 +151,8 @@ static void drop_used(struct tor_proto *p)
         free(p->lines);
         p->parts = NULL;
         p->lines = NULL;
-        p->parts_cap = p->lines_cap = 0;
+        p->parts_cap = p->nparts = 0;
+        p->in_data = false;
     }
 }
 
@@ -175,8 +176,11 @@ static int add_part(struct tor_proto *p, const struct tor_line *line, struct nk_
     if (p->nparts == p->parts_cap) {
         size_t cap = p->parts_cap ? p->parts_cap * 2 : PARTS_FIRST;
         struct tor_part *parts = realloc(p->parts, cap * sizeof(*parts));
-        p->parts = parts ? parts : p->parts;
-        struct tor_line *lines = parts ? realloc(p->lines, cap * sizeof(*lines)) : NULL;
+        if (!parts) {
+            return fail(p, -ENOMEM, diag, "out of memory for a reply of tor");
+        }
+        p->parts = parts;
+        struct tor_line *lines = realloc(p->lines, cap * sizeof(*lines));
         if (!lines) {
             return fail(p, -ENOMEM, diag, "out of memory for a reply of tor");
         }

@@ -60,9 +60,9 @@ struct tor_proto {
     size_t searched;
     size_t put; /* where the next line of a data block goes */
     bool in_data, in_reply, event;
-    struct tor_part *parts; /* lines of the reply so far */
-    struct tor_line *lines; /* the same as they are handed out */
-    size_t nparts, parts_cap, lines_cap;
+    struct tor_part *parts;   /* lines of the reply so far */
+    struct tor_line *lines;   /* the same as they are handed out */
+    size_t nparts, parts_cap; /* of both */
 };
 
 /* tor_proto_init - nothing is allocated. tor_proto_clear - free all; what was sent is wiped. */

@@ -25,11 +25,12 @@ int tor_screen_size(struct tor_screen *s, unsigned rows, unsigned columns)
     if (!both) {
         return -ENOMEM;
     }
-    free(s->now);
+    struct tor_cell *old = s->now;
     *s = (struct tor_screen){
         .rows = rows, .columns = columns, .now = both, .shown = both + (size_t)rows * columns};
     tor_screen_blank(s);
     tor_screen_forget(s);
+    free(old);
     return 0;
 }
 
