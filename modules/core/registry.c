@@ -337,7 +337,8 @@ int nk_endpoint_parse(const char *text, enum nk_ep_role role, struct nk_endpoint
                       : nk_fail_sys(diag, -ENOMEM, "endpoint");
     if (rc < 0) {
         nk_endpoint_free(ep);
-        if (rc == NK_EFORMAT || rc == NK_ETOOBIG || rc == NK_EUSAGE || rc == NK_ENONAME) {
+        if (rc == NK_EFORMAT || rc == NK_ETOOBIG || rc == NK_EUSAGE || rc == NK_ENONAME ||
+            rc == NK_EVERSION) {
             rc = NK_ECONFIG; /* what a person wrote is wrong, not data from somewhere */
         }
         if (diag) {

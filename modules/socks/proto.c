@@ -87,7 +87,8 @@ void socks_proto_client(struct socks_proto *p, const struct socks_ask *ask)
     p->request_at = (uint16_t)n;
     n += socks_put_request(p->out + n, ask->command, &ask->addr);
     p->out_held = (uint16_t)n;
-    if (ask->pipeline && !(l && p->none_offered)) {
+    p->pipeline = ask->pipeline;
+    if (ask->pipeline && !l) {
         p->out_end = p->out_held;
     }
 }
@@ -97,12 +98,12 @@ static int on_choice(struct socks_proto *p, struct nk_diag *diag)
     uint8_t method = p->in[1];
     bool has_login = p->request_at > p->login_at;
     if (method == SOCKS_METHOD_LOGIN && has_login) {
-        p->out_end = p->out_end > p->request_at ? p->out_end : p->request_at;
+        p->out_end = p->pipeline ? p->out_held : p->request_at;
         set_state(p, SOCKS_AWAIT_STATUS);
         return 0;
     }
     if (method == SOCKS_METHOD_NONE && p->none_offered) {
-        if (has_login) { /* not pipelined then: the login was never sent, and never is */
+        if (has_login) { /* never sent before the choice; now it never is */
             p->out_at = p->request_at;
         }
         p->out_end = p->out_held;

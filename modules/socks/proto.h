@@ -32,6 +32,7 @@ struct socks_proto {
     uint8_t state;
     uint8_t command;        /* asked for */
     uint8_t code;           /* client: reply code, 0xff before; server: what it answered */
+    bool pipeline;          /* client, of socks_ask */
     bool none_offered;      /* client: "no authentication" was among the methods */
     bool logged_in;         /* server: a user name and password came */
     struct socks_addr addr; /* client: what the reply names; server: what the client asks for */
@@ -50,8 +51,10 @@ struct socks_ask {
     struct socks_addr addr;
     const struct socks_login *login; /* borrowed; NULL: none */
     bool login_only;                 /* with login: never go on without it (isolation) */
-    bool pipeline; /* send everything at once: only with one method on offer (no login, or
-                    * login_only), for servers that are known to read message by message */
+    /* for servers that are known to read message by message: the request goes with the greeting, or
+     * behind a login. The login itself waits for the server's choice: tor 0.4.9 answers a greeting
+     * and a login that come together with one reply instead of two */
+    bool pipeline;
 };
 
 /* socks_proto_client - begin as client. */

@@ -20,14 +20,17 @@ struct socks_client_conf {
     uint8_t command;                 /* enum socks_command; 0 = SOCKS_CONNECT */
     const struct socks_login *login; /* borrowed for the call; NULL: none */
     bool login_only;                 /* with login: fail rather than go on without it */
-    bool pipeline;       /* everything in one go; only for servers known to read by message */
+    bool pipeline;       /* send early; only for servers known to read message by message */
     bool encrypted;      /* NK_Q_ENCRYPTED answers 1 (an onion service) */
     const char *what;    /* put in front of errors; copied; NULL: nothing */
     uint64_t timeout_ms; /* from now until the reply; 0 = none */
+    uint64_t linger_ms;  /* a half-close goes down only when nothing has come for so long, as the
+                          * proxy takes it for the end of both directions (tor); 0 = at once */
     /* a refusal in words: returns the error, fills diag. NULL: socks_reply_text */
     int (*explain)(unsigned code, const struct socks_addr *to, struct nk_diag *diag);
-    /* closed before socks_client_take or _fail: runs once, inside nk_stream_close; NULL: nothing */
-    void (*cancel)(void *arg);
+    /* runs once, inside nk_stream_close: whoever makes the stream below can stop, and give back
+     * what had to be there while it lasted; NULL: nothing */
+    void (*closed)(void *arg);
     void *arg;
 };
 

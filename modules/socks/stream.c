@@ -9,6 +9,7 @@
 
 #include "base/secret.h"
 #include "core/app.h"
+#include "core/clock.h"
 #include "core/timer.h"
 #include "socks/proto.h"
 #include "socks/socks.h"
@@ -25,8 +26,6 @@ struct attempt {
     uint64_t timeout_ms;
     char *what;
     int (*explain)(unsigned code, const struct socks_addr *to, struct nk_diag *diag);
-    void (*cancel)(void *arg);
-    void *arg;
 };
 
 struct socks_stream {
@@ -34,7 +33,11 @@ struct socks_stream {
     struct nk_stream *lower;
     struct attempt *attempt;
     struct socks_addr *bound; /* client, answers of RESOLVE */
+    void (*closed)(void *arg);
+    void *arg;
     bool server, encrypted;
+    struct nk_timer linger; /* until a half-close goes down */
+    uint64_t linger_ms, moved_ms;
     bool open, asked; /* asked: server, the owner knows of the request */
     bool want_write, shut;
 };
@@ -101,12 +104,34 @@ static void fail(struct socks_stream *f, int rc, struct nk_diag *why)
     nk_stream_fail(&f->s, rc, why);
 }
 
+/* The owner has ended its direction. */
+static int pass_end(struct socks_stream *f)
+{
+    if (f->linger_ms == 0) {
+        return nk_stream_shutdown(f->lower);
+    }
+    f->moved_ms = nk_now_ms(f->s.app);
+    nk_timer_start(&f->linger, f->linger_ms);
+    return 0;
+}
+
+static void on_linger(void *owner)
+{
+    struct socks_stream *f = owner;
+    uint64_t quiet = nk_now_ms(f->s.app) - f->moved_ms;
+    if (quiet < f->linger_ms) {
+        nk_timer_start(&f->linger, f->linger_ms - quiet);
+    } else {
+        (void)nk_stream_shutdown(f->lower); /* an error shows at the next read */
+    }
+}
+
 static void opened(struct socks_stream *f)
 {
     attempt_free(f);
     f->open = true;
     if (f->shut) {
-        (void)nk_stream_shutdown(f->lower); /* an error shows at the next read or write */
+        (void)pass_end(f); /* an error shows at the next read or write */
     }
     if (!f->server) {
         nk_stream_raise(&f->s, NK_CONNECTED);
@@ -237,32 +262,38 @@ static void on_deadline(void *owner)
 
 static ssize_t socks_read(struct nk_stream *s, void *p, size_t n)
 {
-    return of(s)->open ? nk_stream_read(of(s)->lower, p, n) : NK_EAGAIN;
+    struct socks_stream *f = of(s);
+    ssize_t got = f->open ? nk_stream_read(f->lower, p, n) : NK_EAGAIN;
+    if (got > 0 && f->shut && f->linger_ms > 0) {
+        f->moved_ms = nk_now_ms(s->app);
+    }
+    return got;
 }
 
 static ssize_t socks_writev(struct nk_stream *s, const struct iovec *iov, int n)
 {
     struct socks_stream *f = of(s);
+    if (f->shut) {
+        return -EPIPE;
+    }
     if (f->open) {
         return nk_stream_writev(f->lower, iov, n);
     }
     f->want_write = true;
-    return f->shut ? -EPIPE : NK_EAGAIN;
+    return NK_EAGAIN;
 }
 
 static int socks_shutdown(struct nk_stream *s)
 {
+    bool again = of(s)->shut;
     of(s)->shut = true;
-    return of(s)->open ? nk_stream_shutdown(of(s)->lower) : 0;
+    return of(s)->open && !again ? pass_end(of(s)) : 0;
 }
 
 static void socks_close(struct nk_stream *s)
 {
     struct socks_stream *f = of(s);
     struct attempt *a = f->attempt;
-    if (a && !f->lower && a->cancel) {
-        a->cancel(a->arg);
-    }
     if (a && f->server && a->proto.state == SOCKS_AWAIT_ANSWER) {
         socks_proto_answer(&a->proto, SOCKS_REPLY_FAILURE);
     }
@@ -270,8 +301,12 @@ static void socks_close(struct nk_stream *s)
         bid_farewell(f);
     }
     attempt_free(f);
+    nk_timer_stop(&f->linger);
     free(f->bound);
     nk_stream_close(f->lower);
+    if (f->closed) {
+        f->closed(f->arg);
+    }
     nk_stream_done(s);
 }
 
@@ -378,6 +413,7 @@ static struct socks_stream *stream_new(struct nk_app *app, uint64_t timeout_ms)
     }
     nk_stream_init(&f->s, &socks_ops, app);
     f->attempt = a;
+    nk_timer_init(&f->linger, app, on_linger, f);
     a->start = (struct nk_defer){.fn = on_start, .owner = f};
     a->timeout_ms = timeout_ms;
     nk_timer_init(&a->deadline, app, on_deadline, f);
@@ -416,8 +452,9 @@ int socks_client_new(struct nk_app *app, const struct socks_client_conf *conf,
     a->to = conf->to;
     a->what = what;
     a->explain = conf->explain;
-    a->cancel = conf->cancel;
-    a->arg = conf->arg;
+    f->linger_ms = conf->linger_ms;
+    f->closed = conf->closed;
+    f->arg = conf->arg;
     *out = &f->s;
     return 0;
 }
@@ -440,7 +477,6 @@ void socks_client_fail(struct nk_stream *s, int error, const struct nk_diag *why
         nk_fail(&copy, error, "%s", nk_strerror(error));
     }
     if (of(s)->attempt) {
-        of(s)->attempt->cancel = NULL;
         fail(of(s), error, &copy);
     }
 }

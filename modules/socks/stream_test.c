@@ -230,15 +230,15 @@ static void count(void *arg)
 static void a_client_without_its_stream_can_end(void **state)
 {
     struct scene sc;
-    int cancelled = 0;
-    struct socks_client_conf conf = {.what = "tor", .cancel = count, .arg = &cancelled};
+    int closed = 0;
+    struct socks_client_conf conf = {.what = "tor", .closed = count, .arg = &closed};
     struct nk_diag why = {0};
     (void)state;
     open_scene(&sc, "socks5+mem:x", 0);
     assert_int_equal(socks_addr_set(&conf.to, "far.example", 80, NULL), 0);
     assert_int_equal(socks_client_new(sc.app, &conf, &sc.client.s), 0);
     nk_stream_close(sc.client.s); /* before anything came of it */
-    assert_int_equal(cancelled, 1);
+    assert_int_equal(closed, 1);
     assert_int_equal(socks_client_new(sc.app, &conf, &sc.client.s), 0);
     nk_stream_own(sc.client.s, on_event, &sc.client);
     nk_fail(&why, -ENOENT, "no tor");
@@ -247,7 +247,7 @@ static void a_client_without_its_stream_can_end(void **state)
     wait_for(&sc, &sc.client, NK_CLOSED);
     assert_int_equal(sc.client.error, -ENOENT);
     assert_string_equal(sc.client.why.text, "tor: no tor");
-    assert_int_equal(cancelled, 1);
+    assert_int_equal(closed, 1); /* not before it is closed */
     close_scene(&sc);
 }
 
