@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
-#include "socks/wire.h"
+#include "socks/socks.h"
 
 /*
  * tor_target_set - host and port as what tor is asked for. Onion addresses (subdomains too) must be
