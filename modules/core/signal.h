@@ -25,4 +25,14 @@ void nk_signal_close(struct nk_signal *s);
  * netkit was started (nohup, background jobs) stays ignored. Ends with the app. 0 or -errno. */
 int nk_signal_oneshot_guard(struct nk_app *app);
 
+/*
+ * nk_signal_bus - for programs that map files: memory of a file that cannot be read (SIGBUS: the
+ * disk failed, the file was cut off) ends the process with a message on stderr that names the file
+ * and with NK_EXIT_IO, from whatever thread it was touched. Any other SIGBUS ends it as without
+ * this. System calls that are given such memory fail with EFAULT instead: whoever gets that from
+ * one touches the memory. 0 or -errno. For the rest of the process's life; children do not inherit
+ * it.
+ */
+int nk_signal_bus(void);
+
 #endif

@@ -164,7 +164,7 @@ static void worker_main(void *arg)
     pool_unref(p);
 }
 
-/* Start one more thread. Signals are for the loop's thread only: all are blocked in the new one. */
+/* Start one more thread. Signals are for the loop's thread only: they are blocked in the new one. */
 static int lane_grow(struct lane *l)
 {
     struct worker *me = &l->workers[l->threads];
@@ -175,6 +175,7 @@ static int lane_grow(struct lane *l)
     l->pool->refs++;
     uv_mutex_unlock(&l->pool->lock);
     sigfillset(&all);
+    sigdelset(&all, SIGBUS); /* it is about the thread itself: nk_signal_bus */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int rc = uv_thread_create_ex(&me->thread, &options, worker_main, me);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -17,6 +17,7 @@
 enum {
     GROUP_TEXT = 128, /* of a group's name in the log */
     IOV_MAX_PIECES = 64,
+    PAGE = 4096,        /* the smallest there is */
     LIVENESS_STEPS = 3, /* how often the timer looks within the ping interval */
     /* bytes per ms: a stock Endpoint handles a frame of 64 MB for minutes before it says anything
      * again, because it copies all it has for every TLS record */
@@ -237,6 +238,21 @@ static void finish(struct relay_conn *c)
     close_now(c);
 }
 
+/* The kernel could not read what it was to send: a page of a mapped segment is not there any more.
+ * Reading it ourselves ends the relay (nk_signal_bus); else it is there again. */
+static void touch(const struct iovec *iov, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const volatile uint8_t *p = iov[i].iov_base;
+        for (size_t at = 0; at < iov[i].iov_len; at += PAGE) {
+            (void)p[at];
+        }
+        if (iov[i].iov_len) {
+            (void)p[iov[i].iov_len - 1];
+        }
+    }
+}
+
 void relay_conn_flush(struct relay_conn *c)
 {
     if (c->session && c->wire->prepare) {
@@ -256,6 +272,9 @@ void relay_conn_flush(struct relay_conn *c)
         if (put == NK_EAGAIN) {
             c->blocked = true;
         } else if (put < 0) {
+            if (put == -EFAULT) {
+                touch(iov, n);
+            }
             relay_conn_close(c, NK_LOG_INFO, "%s", nk_strerror((int)put));
             return;
         } else {

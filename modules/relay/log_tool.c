@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "core/service.h"
+#include "core/signal.h"
 #include "relay/log_index.h"
 #include "relay/relay.h"
 
@@ -38,6 +39,10 @@ int relay_log_tool_open(struct relay_log_tool *t, struct nk_cmd_ctx *ctx)
     rc = take_lock(t, &ctx->diag);
     if (rc < 0) {
         return rc;
+    }
+    rc = nk_signal_bus(); /* segments are mapped */
+    if (rc < 0) {
+        return nk_fail_sys(&ctx->diag, rc, "relay");
     }
     rc = t->dir = relay_log_dir_open(t->path, false, &ctx->diag);
     if (rc < 0) {

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "core/app.h"
+#include "core/signal.h"
 #include "relay/engine_log.h"
 
 /* What a record can hold, but for what the relay adds: twice 64 KiB for pickling or metadata, and
@@ -32,6 +33,10 @@ static int open_log(const struct relay_service_engine *c, struct relay_engine **
     int rc = nk_service_dir(dir, sizeof(dir), state, relay_section.name, NULL);
     if (rc < 0) {
         return nk_fail(diag, rc, "path too long: %s", state);
+    }
+    rc = nk_signal_bus(); /* segments are mapped */
+    if (rc < 0) {
+        return nk_fail_sys(diag, rc, "relay");
     }
     struct relay_engine_log_conf conf = {.app = c->app,
                                          .dir = dir,
