@@ -164,7 +164,8 @@ static void worker_main(void *arg)
     pool_unref(p);
 }
 
-/* Start one more thread. Signals are for the loop's thread only: they are blocked in the new one. */
+/* Start one more thread. Signals are for the loop's thread only: they are blocked in the new one.
+ */
 static int lane_grow(struct lane *l)
 {
     struct worker *me = &l->workers[l->threads];

@@ -11,7 +11,7 @@
 /* Operations carried out per turn, and the time they may take; more wait for the next, so that
  * nothing holds up the loop. */
 enum { TURN_OPS = 4096, LOOK_OPS = 16 /* between two looks at the clock */ };
-#define TURN_NS UINT64_C(5000000)
+#define TURN_NS UINT64_C(2000000) /* four times in a turn, at most */
 
 struct engine_memory {
     struct relay_engine_queue base; /* first */

@@ -158,7 +158,13 @@ void relay_eq_clock_init(struct relay_eq_clock *c, const struct relay_engine *en
 
 void relay_eq_clock_tick(struct relay_eq_clock *c, struct relay_queue *q)
 {
-    relay_queue_tick(q, nk_now_ms(c->app), (uint64_t)nk_wall_ms(c->app));
+    uint64_t now = nk_now_ms(c->app), wall = (uint64_t)nk_wall_ms(c->app);
+    if (now == c->ticked_ms && wall == c->ticked_wall_ms) {
+        return; /* this turn's share of what time brings is done */
+    }
+    c->ticked_ms = now;
+    c->ticked_wall_ms = wall;
+    relay_queue_tick(q, now, wall);
 }
 
 static void arm_timer(struct relay_eq_clock *c, const struct relay_queue *q)

@@ -64,7 +64,8 @@ struct relay_eq_clock {
     const struct relay_engine *engine;
     struct nk_app *app;
     struct nk_timer timer;
-    uint64_t armed_ms; /* 0: not armed */
+    uint64_t armed_ms;                  /* 0: not armed */
+    uint64_t ticked_ms, ticked_wall_ms; /* of the last tick: one for each millisecond is enough */
 };
 void relay_eq_clock_init(struct relay_eq_clock *c, const struct relay_engine *engine,
                          struct nk_app *app, void (*wake)(void *owner), void *owner);

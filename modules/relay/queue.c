@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "relay/queue.h"
 
+#include <limits.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +156,8 @@ static bool wants(struct relay_seat *s)
         return false;
     }
     if (s->drain || s->drains) {
-        drains_met(s, relay_core_front(s->group, &front) ? front : UINT64_MAX);
+        (void)relay_core_front(s->group, &front);
+        drains_met(s, front);
     }
     return s->credit || s->drain || s->drains;
 }
@@ -228,7 +230,7 @@ void relay_core_dispatch(struct relay_group_state *st)
         return;
     }
     bool any = st->line_first != NULL;
-    while (st->line_first && relay_core_front(st, &front)) {
+    while (st->line_first && relay_core_front(st, &front) == RELAY_FRONT_READY) {
         struct relay_seat *s = st->line_first;
         relay_core_line_leave(s);
         if (!wants(s)) {
@@ -578,29 +580,28 @@ bool relay_queue_purge_part(struct relay_queue *q, struct relay_group *g, unsign
 {
     struct relay_group_state *st = g->state;
     (void)q;
-    while (st && work > 0 && relay_core_drop_front(st, UINT64_MAX, RELAY_DROP_PURGED)) {
-        work--;
+    if (st) {
+        st->purged = relay_core_purge(st, &work);
     }
-    return work == 0;
+    return st && !st->purged;
 }
 
 uint64_t relay_queue_purge(struct relay_queue *q, struct relay_group *g)
 {
     struct relay_group_state *st = g->state;
-    uint64_t n, all = 0;
-    (void)q;
+    uint64_t before = g->drop[RELAY_DROP_PURGED];
     if (!st) {
         return 0;
     }
-    all += relay_core_copies_purge(st);
-    while ((n = relay_core_drop_front(st, UINT64_MAX, RELAY_DROP_PURGED)) > 0) {
-        all += n;
+    while (!st->purged) {
+        (void)relay_queue_purge_part(q, g, UINT_MAX);
     }
+    st->purged = false;
     relay_object_unref(st->retained);
     st->retained = NULL;
     relay_core_dispatch(st); /* drains have ended */
     relay_core_tidy(st);
-    return all;
+    return g->drop[RELAY_DROP_PURGED] - before;
 }
 
 void relay_queue_stats(const struct relay_group *g, struct relay_queue_stats *out)

@@ -267,8 +267,9 @@ int relay_queue_settle(struct relay_queue *q, struct relay_member *m, struct rel
 /* relay_queue_unpause - m->paused was cleared, or it was resumed: serve it again. */
 void relay_queue_unpause(struct relay_queue *q, struct relay_member *m);
 
-/* relay_queue_purge_part - drop at most `work` entries of what waits in g: true when there may be
- * more of them, false when relay_queue_purge has little left to do. */
+/* relay_queue_purge_part - drop at most `work` entries of what waits in g, delayed ones included:
+ * true when there may be more of them, false when nothing is left for relay_queue_purge but to say
+ * so, which comes next. */
 bool relay_queue_purge_part(struct relay_queue *q, struct relay_group *g, unsigned work);
 
 /* relay_queue_purge - drop what waits in g (not what is leased) and what is retained. Returns how

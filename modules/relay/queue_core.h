@@ -28,11 +28,12 @@ struct relay_copy {
     struct relay_object *obj; /* one reference */
     struct relay_group_state *group;
     uint64_t seq, expires_ms;
-    uint32_t tries; /* deliveries so far */
-    enum relay_copy_state state;
-    struct relay_seat *seat;        /* LEASED */
-    struct relay_copy *prev, *next; /* LEASED: the seat's list; RETURNED: the heap's siblings */
-    struct relay_copy *child;       /* RETURNED */
+    uint32_t tries;          /* deliveries so far */
+    uint8_t state;           /* enum relay_copy_state */
+    uint8_t rank;            /* RETURNED: length of the way to the right, this one included */
+    struct relay_seat *seat; /* LEASED */
+    struct relay_copy *prev, *next; /* LEASED: the seat's list; RETURNED: parent, right child */
+    struct relay_copy *child;       /* RETURNED: the left child */
     struct relay_copy *next_in_bucket;
     struct relay_due due;
 };
@@ -41,6 +42,7 @@ struct relay_copy {
 struct relay_copies {
     struct relay_copy **bucket;
     size_t cap, n; /* cap is 0 or a power of two */
+    size_t purged; /* a purge under way has been through so many buckets */
 };
 
 /* A drain that somebody wants to know the end of, or that has a limit: `left` more copies, with
@@ -102,6 +104,7 @@ struct relay_group_state {
     size_t nseats, nabsent, ndrains, nproducers;
     struct relay_seat *line_first, *line_last;
     bool touched, produced; /* to be dispatched at the tick's end; and trimmed */
+    bool purged;            /* relay_queue_purge_part is through with it */
     struct relay_group_state *next_touched;
     struct relay_queue_stats count; /* the totals only */
     struct relay_group_state *prev, *next;
@@ -114,7 +117,8 @@ struct relay_queue {
     unsigned char key[16]; /* of keyed hashes */
     uint64_t now_ms, wall_ms;
     struct relay_wheel wheel;
-    bool ticking; /* what becomes free now is handed out together, so that it is in order */
+    bool ticking;  /* what becomes free now is handed out together, so that it is in order */
+    unsigned work; /* that may still be done in this tick */
     struct relay_group_state *touched;
     struct relay_group_state *groups;
     struct relay_copy *free_copies;
@@ -156,7 +160,7 @@ void relay_core_dropped(struct relay_group_state *st, uint64_t first, uint64_t c
 struct relay_seat *relay_core_seat(const struct relay_member *m, const struct relay_group *g);
 /* Make one; -ENOMEM. */
 int relay_core_seat_add(struct relay_queue *q, struct relay_member *m, struct relay_group *g);
-/* The grace of an absent member is over. */
+/* The grace of an absent member is over: as far as the tick's work goes; the rest at once. */
 void relay_core_forget(struct relay_queue *q, struct relay_member *m);
 /* Who has this tag, or NULL; give m a tag (-ENOMEM). m becomes absent. */
 struct relay_member *relay_core_tag_find(const struct relay_queue *q, const uint8_t *tag);
@@ -168,15 +172,24 @@ void relay_core_members_free(struct relay_queue *q);
 /* --- queue_lease.c: copies ----------------------------------------------------------------------
  */
 
-/* Is anything there to be handed out, and the number of the first one. Drops what has expired. */
-bool relay_core_front(struct relay_group_state *st, uint64_t *seq);
+enum relay_front {
+    RELAY_FRONT_NONE,  /* nothing is there to be handed out */
+    RELAY_FRONT_READY, /* this copy */
+    RELAY_FRONT_LATER  /* so much has expired in front of it that a sweep must clear it away first;
+                          none has a smaller number */
+};
+/* What is there to be handed out, and the number of the first one (but for NONE). Drops some of
+ * what has expired. */
+enum relay_front relay_core_front(struct relay_group_state *st, uint64_t *seq);
+/* Drop what has expired of those that came back, as far as *work goes, which it reduces. */
+void relay_core_expire_returned(struct relay_group_state *st, unsigned *work);
 /* Take the front copy out of the queue and lease it to the seat; NULL when memory is missing (it
  * stays where it was). There must be one. */
 struct relay_copy *relay_core_lease(struct relay_seat *s);
 /* End a lease: put the copy back, where it waits delay_ms. Or to the dead letters, when it was
  * delivered too often. The caller dispatches. */
 void relay_core_return(struct relay_copy *c, uint64_t delay_ms);
-/* Drop up to n copies from the front; returns how many, 0 when there is nothing. */
+/* Drop up to n copies from the front; returns how many, 0 when there is nothing (yet). */
 uint64_t relay_core_drop_front(struct relay_group_state *st, uint64_t n, enum relay_drop why);
 /* A record with nothing in it yet, entered by its number; NULL when memory is missing. */
 struct relay_copy *relay_core_copy_new(struct relay_group_state *st, uint64_t seq);
@@ -187,8 +200,9 @@ void relay_core_wait(struct relay_copy *c, uint64_t delay_ms);
 void relay_core_hand_out(struct relay_copy *c, struct relay_seat *s);
 /* A copy's time has come, whatever it waited for. */
 void relay_core_copy_due(struct relay_copy *c);
-/* Drop all that waits in records; returns how many. */
-uint64_t relay_core_copies_purge(struct relay_group_state *st);
+/* Drop what waits: the ring and the records, as far as *work goes, which it reduces. True when all
+ * of it is gone. */
+bool relay_core_purge(struct relay_group_state *st, unsigned *work);
 /* The copies of a group that ends, and the memory of them all. */
 void relay_core_copies_clear(struct relay_group_state *st);
 void relay_core_slabs_free(struct relay_queue *q);
@@ -206,6 +220,8 @@ void relay_core_dead(struct relay_copy *c, const char *reason);
 uint64_t relay_core_expiry(const struct relay_queue *q, uint64_t expires_ms);
 /* An entry that expires was appended to the ring. */
 void relay_core_expires(struct relay_group_state *st, uint64_t expires_ms);
+/* Much has expired at the front: clear it away from the next tick on. */
+void relay_core_hurry(struct relay_group_state *st);
 
 /* --- queue_producer.c ---------------------------------------------------------------------------
  */

@@ -9,7 +9,9 @@ enum {
     SLABS_KEEP = 32, /* when none is in use */
     TABLE_MIN = 16,
     TABLE_KEEP = 4096,
-    NEAR_BITS = 3 /* 8 neighbours share a cache line or two */
+    NEAR_BITS = 3,    /* 8 neighbours share a cache line or two */
+    FRONT_WORK = 64,  /* expired entries in front that are dropped along the way */
+    BUCKETS_WORK = 16 /* empty buckets cost as much as one entry */
 };
 
 struct relay_copy_slab {
@@ -126,62 +128,68 @@ static void table_remove(struct relay_group_state *st, const struct relay_copy *
 
 /* --- the heap of those that came back --------------------------------------------------------- */
 
-/* A pairing heap by seq. prev is the parent for a first child, else the sibling before. */
-static struct relay_copy *meld(struct relay_copy *a, struct relay_copy *b)
+/*
+ * A leftist heap by seq: child is the left one, next the right one, prev the parent. Nowhere is the
+ * way to the right longer than the way to the left, so that all ways to the right are short:
+ * entering and leaving, in the middle as well, take no more than the logarithm of what is there.
+ */
+static unsigned rank_of(const struct relay_copy *c)
 {
-    if (!a || !b) {
-        return a ? a : b;
-    }
-    if (b->seq < a->seq) {
-        struct relay_copy *t = a;
-        a = b;
-        b = t;
-    }
-    b->prev = a;
-    b->next = a->child;
-    if (b->next) {
-        b->next->prev = b;
-    }
-    a->child = b;
-    return a;
+    return c ? c->rank : 0;
 }
 
-/* The children of one that goes, as one heap. */
-static struct relay_copy *meld_children(struct relay_copy *c)
+/* Make c's rank right again; false when it was, and so is everything above. */
+static bool fix(struct relay_copy *c)
 {
-    struct relay_copy *pairs = NULL, *all = NULL;
-    while (c) {
-        struct relay_copy *a = c, *b = c->next;
-        c = b ? b->next : NULL;
-        a->prev = a->next = NULL;
-        if (b) {
-            b->prev = b->next = NULL;
-        }
-        a = meld(a, b);
-        a->next = pairs;
-        pairs = a;
+    struct relay_copy *left = c->child;
+    unsigned before = c->rank;
+    if (rank_of(left) < rank_of(c->next)) {
+        c->child = c->next;
+        c->next = left;
     }
-    while (pairs) {
-        struct relay_copy *a = pairs;
-        pairs = a->next;
-        a->next = NULL;
-        all = meld(all, a);
+    c->rank = (uint8_t)(rank_of(c->next) + 1);
+    return c->rank != before;
+}
+
+/* The ways to the right become one, in order. */
+static struct relay_copy *meld(struct relay_copy *a, struct relay_copy *b)
+{
+    struct relay_copy *root = NULL, *last = NULL;
+    while (a && b) {
+        struct relay_copy *first = a->seq < b->seq ? a : b, *other = first == a ? b : a;
+        first->prev = last;
+        *(last ? &last->next : &root) = first;
+        last = first;
+        a = first->next;
+        b = other;
     }
-    return all;
+    struct relay_copy *rest = a ? a : b;
+    *(last ? &last->next : &root) = rest;
+    if (rest) {
+        rest->prev = last;
+    }
+    for (; last; last = last->prev) {
+        (void)fix(last);
+    }
+    return root;
 }
 
 static void heap_leave(struct relay_copy *c)
 {
     struct relay_group_state *st = c->group;
-    struct relay_copy *below = meld_children(c->child);
-    if (st->returned == c) {
+    struct relay_copy *above = c->prev, *below = meld(c->child, c->next);
+    if (below) {
+        below->prev = above;
+    }
+    if (!above) {
         st->returned = below;
+    } else if (above->child == c) {
+        above->child = below;
     } else {
-        *(c->prev->child == c ? &c->prev->child : &c->prev->next) = c->next;
-        if (c->next) {
-            c->next->prev = c->prev;
-        }
-        st->returned = meld(st->returned, below);
+        above->next = below;
+    }
+    while (above && fix(above)) {
+        above = above->prev;
     }
     c->prev = c->next = c->child = NULL;
 }
@@ -235,6 +243,7 @@ void relay_core_wait(struct relay_copy *c, uint64_t delay_ms)
     }
     c->state = RELAY_COPY_RETURNED;
     c->prev = c->next = c->child = NULL;
+    c->rank = 1;
     st->returned = meld(st->returned, c);
     if (c->expires_ms) {
         c->due.what = RELAY_DUE_EXPIRE;
@@ -249,48 +258,99 @@ static bool expired(const struct relay_queue *q, uint64_t expires_ms)
 
 /* --- the front -------------------------------------------------------------------------------- */
 
-/* The ring's oldest entry that is alive, or NULL. */
-static struct relay_item *fresh_front(struct relay_group_state *st)
+/* Take the ring's front entry away. */
+static void drop_entry(struct relay_group_state *st, enum relay_drop why)
+{
+    const struct relay_item *front = relay_fifo_front(&st->fifo);
+    uint64_t seq = front->seq, copies = front->copies;
+    struct relay_object *obj = front->obj;
+    relay_fifo_pop(&st->fifo);
+    if (copies) {
+        st->queued -= copies;
+        st->bytes -= obj->total;
+        relay_core_dropped(st, seq, copies, why);
+        relay_object_unref(obj);
+    }
+}
+
+/* The ring's oldest entry that is alive, or NULL; *later: there may be one behind what is dead. */
+static struct relay_item *fresh_front(struct relay_group_state *st, bool *later)
 {
     struct relay_item *front;
+    unsigned work = FRONT_WORK;
+    *later = false;
     while ((front = relay_fifo_front(&st->fifo)) != NULL) {
         if (front->copies && !expired(st->q, front->expires_ms)) {
             return front;
         }
-        uint64_t seq = front->seq, copies = front->copies;
-        struct relay_object *obj = front->obj;
-        relay_fifo_pop(&st->fifo);
-        if (copies) {
-            st->queued -= copies;
-            st->bytes -= obj->total;
-            relay_core_dropped(st, seq, copies, RELAY_DROP_EXPIRED);
-            relay_object_unref(obj);
+        if (work-- == 0) {
+            relay_core_hurry(st);
+            *later = true;
+            return NULL;
         }
+        drop_entry(st, RELAY_DROP_EXPIRED);
     }
     return NULL;
 }
 
-/* The heap's first one that is alive, or NULL. */
-static struct relay_copy *back_front(struct relay_group_state *st)
+static void drop_record(struct relay_copy *c, enum relay_drop why)
 {
-    struct relay_copy *c;
-    while ((c = st->returned) != NULL && expired(st->q, c->expires_ms)) {
-        wait_end(c);
-        relay_core_dropped(st, c->seq, 1, RELAY_DROP_EXPIRED);
-        relay_core_copy_end(c);
-    }
-    return c;
+    wait_end(c);
+    relay_core_dropped(c->group, c->seq, 1, why);
+    relay_core_copy_end(c);
 }
 
-bool relay_core_front(struct relay_group_state *st, uint64_t *seq)
+void relay_core_expire_returned(struct relay_group_state *st, unsigned *work)
 {
-    const struct relay_item *fresh = fresh_front(st);
-    const struct relay_copy *back = back_front(st);
-    if (!fresh && !back) {
-        return false;
+    for (; st->returned && *work && expired(st->q, st->returned->expires_ms); (*work)--) {
+        drop_record(st->returned, RELAY_DROP_EXPIRED);
     }
-    *seq = back && (!fresh || back->seq < fresh->seq) ? back->seq : fresh->seq;
-    return true;
+}
+
+/* The heap's first one that is alive, or NULL; *later: as above. */
+static struct relay_copy *back_front(struct relay_group_state *st, bool *later)
+{
+    unsigned work = FRONT_WORK;
+    relay_core_expire_returned(st, &work);
+    *later = st->returned && expired(st->q, st->returned->expires_ms);
+    if (*later) {
+        relay_core_hurry(st);
+    }
+    return *later ? NULL : st->returned;
+}
+
+/* Both fronts, and which of them comes first. */
+struct fronts {
+    struct relay_item *fresh;
+    struct relay_copy *back;
+    enum relay_front state;
+    uint64_t seq;
+};
+
+static struct fronts look(struct relay_group_state *st)
+{
+    struct fronts f = {.state = RELAY_FRONT_READY};
+    bool fresh_later, back_later;
+    f.fresh = fresh_front(st, &fresh_later);
+    f.back = back_front(st, &back_later);
+    const struct relay_item *front = relay_fifo_front(&st->fifo); /* dead when it is for later */
+    uint64_t fresh = front ? front->seq : UINT64_MAX;
+    uint64_t back = st->returned ? st->returned->seq : UINT64_MAX;
+    f.seq = fresh < back ? fresh : back;
+    if (f.seq == UINT64_MAX) {
+        f.state = RELAY_FRONT_NONE;
+    } else if (fresh < back ? fresh_later : back_later) {
+        f.state = RELAY_FRONT_LATER;
+    }
+    f.back = back < fresh ? f.back : NULL;
+    return f;
+}
+
+enum relay_front relay_core_front(struct relay_group_state *st, uint64_t *seq)
+{
+    struct fronts f = look(st);
+    *seq = f.seq;
+    return f.state;
 }
 
 /* One copy of the ring's front entry as a record of its own. */
@@ -315,48 +375,63 @@ static struct relay_copy *take_fresh(struct relay_group_state *st, struct relay_
 
 uint64_t relay_core_drop_front(struct relay_group_state *st, uint64_t n, enum relay_drop why)
 {
-    struct relay_item *fresh = fresh_front(st);
-    struct relay_copy *back = back_front(st);
-    if (back && (!fresh || back->seq < fresh->seq)) {
-        wait_end(back);
-        relay_core_dropped(st, back->seq, 1, why);
-        relay_core_copy_end(back);
-        return 1;
-    }
-    if (!fresh) {
+    struct fronts f = look(st);
+    if (f.state != RELAY_FRONT_READY) {
         return 0;
     }
+    if (f.back) {
+        drop_record(f.back, why);
+        return 1;
+    }
+    struct relay_item *fresh = f.fresh;
     n = n < fresh->copies ? n : fresh->copies;
+    if (n == fresh->copies) {
+        drop_entry(st, why);
+        return n;
+    }
     uint64_t first = fresh->seq;
     fresh->copies -= n;
     fresh->seq += n;
     st->queued -= n;
-    if (fresh->copies == 0) {
-        struct relay_object *obj = fresh->obj;
-        st->bytes -= obj->total;
-        relay_fifo_pop(&st->fifo);
-        relay_object_unref(obj);
-    }
     relay_core_dropped(st, first, n, why);
     return n;
 }
 
-uint64_t relay_core_copies_purge(struct relay_group_state *st)
+/* The records of one bucket; false when the work is done before they are. */
+static bool purge_bucket(struct relay_group_state *st, unsigned *work)
 {
-    uint64_t n = 0;
-    for (size_t i = 0; i < st->copies.cap; i++) { /* cap is 0 as soon as the last one has gone */
-        struct relay_copy *c = st->copies.bucket[i], *next;
-        for (; c; c = next) {
-            next = c->next_in_bucket;
-            if (c->state != RELAY_COPY_LEASED) {
-                wait_end(c);
-                relay_core_dropped(st, c->seq, 1, RELAY_DROP_PURGED);
-                relay_core_copy_end(c);
-                n++;
-            }
+    struct relay_copy *c = st->copies.bucket[st->copies.purged], *next;
+    for (; c; c = next) {
+        if (*work == 0) {
+            return false;
+        }
+        (*work)--;
+        next = c->next_in_bucket;
+        if (c->state != RELAY_COPY_LEASED) {
+            drop_record(c, RELAY_DROP_PURGED); /* with the last one the table goes, too */
         }
     }
-    return n;
+    return true;
+}
+
+bool relay_core_purge(struct relay_group_state *st, unsigned *work)
+{
+    const struct relay_item *front;
+    for (; *work && (front = relay_fifo_front(&st->fifo)) != NULL; (*work)--) {
+        drop_entry(st, expired(st->q, front->expires_ms) ? RELAY_DROP_EXPIRED : RELAY_DROP_PURGED);
+    }
+    while (*work && st->copies.purged < st->copies.cap) {
+        if (!purge_bucket(st, work)) {
+            return false;
+        }
+        st->copies.purged += st->copies.cap > 0;
+        if (*work && st->copies.purged % BUCKETS_WORK == 0) {
+            (*work)--;
+        }
+    }
+    bool all = *work > 0;
+    st->copies.purged = all ? 0 : st->copies.purged;
+    return all;
 }
 
 void relay_core_copies_clear(struct relay_group_state *st)
@@ -405,11 +480,11 @@ void relay_core_hand_out(struct relay_copy *c, struct relay_seat *s)
 struct relay_copy *relay_core_lease(struct relay_seat *s)
 {
     struct relay_group_state *st = s->group;
-    struct relay_item *fresh = fresh_front(st);
-    struct relay_copy *c = back_front(st);
-    if (c && (!fresh || c->seq < fresh->seq)) {
+    struct fronts f = look(st);
+    struct relay_copy *c = f.back;
+    if (c) {
         wait_end(c);
-    } else if ((c = take_fresh(st, fresh)) == NULL) {
+    } else if ((c = take_fresh(st, f.fresh)) == NULL) {
         return NULL;
     }
     c->tries++;

@@ -172,9 +172,28 @@ static void leave_all(struct relay_queue *q, struct relay_member *m)
     }
 }
 
+/* Give leases back, as far as the tick's work goes; true when none is left. */
+static bool leases_end(struct relay_queue *q, struct relay_member *m)
+{
+    for (struct relay_seat *s = m->seats; s; s = s->next_of_member) {
+        for (; s->leases && q->work; q->work--) {
+            relay_core_return(s->leases, 0);
+        }
+        relay_core_dispatch(s->group);
+        if (s->leases) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void relay_core_forget(struct relay_queue *q, struct relay_member *m)
 {
     relay_wheel_leave(&q->wheel, &m->due);
+    if (!leases_end(q, m)) {
+        relay_wheel_enter(&q->wheel, &m->due, q->now_ms);
+        return;
+    }
     leave_all(q, m);
     free(m);
 }

@@ -69,34 +69,53 @@ uint64_t relay_wheel_next(const struct relay_wheel *w)
 {
     unsigned level, slot;
     uint64_t when;
+    if (w->moving) {
+        return w->now;
+    }
     return first(w, &level, &slot, &when) ? when : UINT64_MAX;
 }
 
-/* Time has come to a slot above the lowest level. */
+/* Time has come to a slot above the lowest level: its entries are to be entered again. Nothing else
+ * happens before all of them are, however many pieces that takes. */
 static void cascade(struct relay_wheel *w, unsigned level, unsigned slot)
 {
-    struct relay_due *d = w->slot[level][slot];
+    w->moving = w->slot[level][slot];
+    w->moving->at = &w->moving;
     w->slot[level][slot] = NULL;
     w->used[level] &= ~(UINT64_C(1) << slot);
-    while (d) {
-        struct relay_due *next = d->next;
+}
+
+static void move(struct relay_wheel *w, unsigned *work)
+{
+    for (; w->moving && *work; (*work)--) {
+        struct relay_due *d = w->moving;
+        relay_wheel_leave(w, d);
         relay_wheel_enter(w, d, d->when);
-        d = next;
     }
 }
 
-struct relay_due *relay_wheel_pop(struct relay_wheel *w, uint64_t now)
+struct relay_due *relay_wheel_pop(struct relay_wheel *w, uint64_t now, unsigned *work)
 {
     unsigned level, slot;
     uint64_t when;
-    while (first(w, &level, &slot, &when) && when <= now) {
+    for (;;) {
+        move(w, work);
+        if (w->moving) {
+            return NULL;
+        }
+        if (!first(w, &level, &slot, &when) || when > now) {
+            break;
+        }
+        if (!*work) {
+            return NULL;
+        }
+        w->now = when > w->now ? when : w->now;
         if (level == 0) {
             struct relay_due *d = w->slot[0][slot];
             relay_wheel_leave(w, d);
-            w->now = when > w->now ? when : w->now;
+            (*work)--;
             return d;
         }
-        w->now = when;
         cascade(w, level, slot);
     }
     w->now = now > w->now ? now : w->now;

@@ -26,6 +26,7 @@ struct relay_wheel {
     uint64_t now;
     uint64_t used[RELAY_WHEEL_LEVELS]; /* bit per slot */
     struct relay_due *slot[RELAY_WHEEL_LEVELS][RELAY_WHEEL_SLOTS];
+    struct relay_due *moving; /* of a slot that time has come to: they find their places below */
 };
 
 /* relay_wheel_enter - d is due at `when` (or now, when that is over). It must not be entered.
@@ -34,8 +35,10 @@ void relay_wheel_enter(struct relay_wheel *w, struct relay_due *d, uint64_t when
 void relay_wheel_leave(struct relay_wheel *w, struct relay_due *d);
 
 /* relay_wheel_pop - the next entry that is due at `now` or before, taken out; NULL when there is
- * none, and w->now is `now` from then on. Time does not go back. */
-struct relay_due *relay_wheel_pop(struct relay_wheel *w, uint64_t now);
+ * none, and w->now is `now` from then on. Time does not go back. *work goes down by one for each
+ * entry that is looked at; NULL with *work 0 means that it was used up, and relay_wheel_next says
+ * when to go on: at once. */
+struct relay_due *relay_wheel_pop(struct relay_wheel *w, uint64_t now, unsigned *work);
 
 /* relay_wheel_next - a time at which it is worth to look again, not later than the first entry is
  * due; UINT64_MAX when there is none. */
