@@ -50,6 +50,7 @@
 
 /* hashes */
 #define MBEDTLS_MD_C
+#define MBEDTLS_MD5_C /* old fingerprints of SSH keys only */
 #define MBEDTLS_SHA224_C
 #define MBEDTLS_SHA256_C
 #define MBEDTLS_SHA384_C
