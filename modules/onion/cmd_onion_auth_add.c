@@ -185,5 +185,6 @@ const struct nk_cmd nk_cmd_onion_auth_add = {
     .opts = opts,
     .conf_size = sizeof(struct add_conf),
     .max_args = 1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

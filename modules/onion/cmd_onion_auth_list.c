@@ -156,5 +156,6 @@ const struct nk_cmd nk_cmd_onion_auth_list = {
     .opts = opts,
     .conf_size = sizeof(struct list_conf),
     .max_args = 1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

@@ -110,5 +110,6 @@ const struct nk_cmd nk_cmd_onion_auth_remove = {
     .conf_size = sizeof(struct remove_conf),
     .min_args = 1,
     .max_args = -1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

@@ -29,7 +29,8 @@ static void on_state(void *owner, enum tor_control_state state, int err, const s
     }
     if (state == TOR_CONTROL_READY) {
         cli->task->ready(cli);
-    } else if (state == TOR_CONTROL_CLOSED) {
+    } else if (state == TOR_CONTROL_CLOSED ||
+               (state == TOR_CONTROL_LOST && !cli->task->reconnect)) {
         cli->ctx->diag = *why;
         tor_cli_finish(cli, err);
     } else if (state == TOR_CONTROL_LOST && cli->task->lost) {
@@ -37,10 +38,33 @@ static void on_state(void *owner, enum tor_control_state state, int err, const s
     }
 }
 
+static void on_progress(void *owner, const struct tor_bootstrap *at)
+{
+    struct tor_cli *cli = owner;
+    tor_progress_bootstrap(&cli->progress, at);
+}
+
+static void on_instance(void *owner, int err, struct tor_instance *instance,
+                        const struct nk_diag *why)
+{
+    struct tor_cli *cli = owner;
+    cli->wait = NULL;
+    tor_progress_clean(&cli->progress);
+    if (err < 0) {
+        cli->ctx->diag = *why;
+        tor_cli_finish(cli, err);
+        return;
+    }
+    cli->instance = instance;
+    cli->control = tor_instance_control(instance);
+    cli->watch = (struct tor_control_watch){.fn = on_state, .owner = cli};
+    tor_control_watch(cli->control, &cli->watch);
+}
+
 static void on_timeout(void *owner)
 {
     struct tor_cli *cli = owner;
-    bool ready = tor_control_state(cli->control) == TOR_CONTROL_READY;
+    bool ready = cli->control && tor_control_state(cli->control) == TOR_CONTROL_READY;
     int rc = nk_fail(&cli->ctx->diag, -ETIMEDOUT, "%s",
                      ready ? "not done within the time allowed" : "tor did not answer in time");
     tor_cli_finish(cli, rc);
@@ -49,7 +73,7 @@ static void on_timeout(void *owner)
 static void on_signal(void *owner, int signum)
 {
     struct tor_cli *cli = owner;
-    if (cli->signum == 0) {
+    if (cli->signum == 0 && cli->control) {
         cli->signum = signum;
         cli->task->stop(cli, signum);
     } else {
@@ -85,15 +109,15 @@ static int begin(struct tor_cli *cli, const struct tor_cli_conf *conf)
     }
     nk_timer_init(&cli->timeout, cli->app, on_timeout, cli);
     rc = watch_signals(cli);
-    const struct tor_control_conf control = {
-        .app = cli->app, .access = &conf->access, .reconnect = cli->task->reconnect};
-    rc = rc < 0 ? rc : tor_control_open(&cli->control, &control, &cli->ctx->diag);
-    if (rc == 0) {
-        cli->watch = (struct tor_control_watch){.fn = on_state, .owner = cli};
-        tor_control_watch(cli->control, &cli->watch);
-        if (ms > 0) {
-            nk_timer_start(&cli->timeout, ms);
-        }
+    const struct tor_instance_conf which = {.kind = (enum tor_kind)conf->kind,
+                                            .needs = TOR_NEEDS_CONTROL,
+                                            .access = conf->access,
+                                            .progress = on_progress};
+    tor_progress_open(&cli->progress, ctx->globals);
+    rc = rc < 0 ? rc
+                : tor_instance_get(cli->app, &which, on_instance, cli, &cli->wait, &cli->ctx->diag);
+    if (rc == 0 && ms > 0) {
+        nk_timer_start(&cli->timeout, ms);
     }
     return rc;
 }
@@ -107,8 +131,13 @@ int tor_cli_run(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf,
         rc = nk_app_run(cli.app);
     }
     cli.finished = true;
-    tor_control_close(cli.control);
+    tor_progress_clean(&cli.progress);
     if (cli.app) {
+        tor_instance_cancel(cli.wait);
+        if (cli.instance) {
+            tor_control_unwatch(&cli.watch);
+            tor_instance_release(cli.instance);
+        }
         nk_timer_stop(&cli.timeout);
         for (size_t i = 0; i < TOR_CLI_SIGNALS; i++) {
             nk_signal_close(cli.signals[i]);

@@ -11,6 +11,8 @@
 #include "base/opt.h"
 #include "core/timer.h"
 #include "tor/control.h"
+#include "tor/instance.h"
+#include "tor/progress.h"
 
 struct nk_app;
 struct nk_signal;
@@ -18,17 +20,26 @@ struct nk_signal;
 #define TOR_CLI_SIGNALS 3
 
 struct tor_cli_conf {
+    int kind; /* enum tor_kind */
     struct tor_access access;
 };
 
 /* The rows of a command whose configuration has struct tor_cli_conf as `member`. */
 #define TOR_ROWS(conf, member)                                                                     \
-    {.name = "control",                                                                            \
-     .type = NK_OPT_STRING,                                                                        \
-     .offset = NK_FIELD(conf, member.access.control),                                              \
-     .arg = "ADDR",                                                                                \
-     .help = "tor's control port: HOST:PORT, PORT, a path or an endpoint; default: "               \
-             "/run/tor/control, 127.0.0.1:9051, 127.0.0.1:9151"},                                  \
+    {.name = "tor",                                                                                \
+     .type = NK_OPT_ENUM,                                                                          \
+     .offset = NK_FIELD(conf, member.kind),                                                        \
+     .arg = "WHICH",                                                                               \
+     .def = "system",                                                                              \
+     .choices = tor_kind_names,                                                                    \
+     .help = "system: a running tor; global: the user's own, which netkit starts and shares; "     \
+             "private: one for this command alone; auto: system, else global"},                    \
+        {.name = "control",                                                                        \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(conf, member.access.control),                                          \
+         .arg = "ADDR",                                                                            \
+         .help = "tor's control port: HOST:PORT, PORT, a path or an endpoint; default: "           \
+                 "/run/tor/control, 127.0.0.1:9051, 127.0.0.1:9151"},                              \
         {.name = "cookie-file",                                                                    \
          .type = NK_OPT_PATH,                                                                      \
          .offset = NK_FIELD(conf, member.access.cookie_file),                                      \
@@ -62,7 +73,10 @@ struct tor_cli {
     struct nk_app *app;
     struct tor_control *control;
     const struct tor_cli_task *task;
-    struct tor_control_watch watch; /* private from here on */
+    struct tor_instance_wait *wait; /* private from here on */
+    struct tor_instance *instance;
+    struct tor_control_watch watch;
+    struct tor_progress progress;
     struct nk_timer timeout;
     struct nk_signal *signals[TOR_CLI_SIGNALS];
     int signum; /* the one that task->stop was told */

@@ -154,5 +154,6 @@ const struct nk_cmd nk_cmd_tor_conf_get = {
     .opts = opts,
     .conf_size = sizeof(struct get_conf),
     .max_args = -1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

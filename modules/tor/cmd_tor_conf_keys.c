@@ -104,5 +104,6 @@ const struct nk_cmd nk_cmd_tor_conf_keys = {
     .opts = opts,
     .conf_size = sizeof(struct keys_conf),
     .max_args = -1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

@@ -64,5 +64,6 @@ const struct nk_cmd nk_cmd_tor_conf_load = {
     .conf_size = sizeof(struct tor_conf_cli_conf),
     .min_args = 1,
     .max_args = 1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

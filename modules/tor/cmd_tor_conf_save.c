@@ -165,5 +165,6 @@ const struct nk_cmd nk_cmd_tor_conf_save = {
     .examples = "netkit tor conf save --dry-run\nnetkit tor conf save",
     .opts = opts,
     .conf_size = sizeof(struct save_conf),
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

@@ -207,5 +207,6 @@ const struct nk_cmd nk_cmd_tor_conf_set = {
     .conf_size = sizeof(struct set_conf),
     .min_args = 1,
     .max_args = -1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

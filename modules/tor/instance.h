@@ -18,10 +18,15 @@
 #include "tor/access.h"
 #include "tor/bootstrap.h"
 
+#define TOR_INSTANCE_TIMEOUT_MS 180000u /* a first bootstrap on a slow network */
+
 struct nk_app;
 struct tor_control;
 struct tor_instance;
 struct tor_instance_wait;
+struct tor_launch_conf; /* launch.h */
+
+extern const char *const tor_kind_names[]; /* by enum tor_kind, ended by NULL */
 
 /* What is needed of it before it is of use. */
 enum tor_instance_needs {
@@ -30,14 +35,17 @@ enum tor_instance_needs {
     TOR_NEEDS_NETWORK = 4  /* a tor that we start is at 100 % */
 };
 
-/* Strings are borrowed until tor_instance_get returns. */
+/* What is left open (no kind, or no particulars of it) is as [tor] of nk_app_ini says. Strings are
+ * borrowed until tor_instance_get returns. */
 struct tor_instance_conf {
     enum tor_kind kind;
     unsigned needs;           /* enum tor_instance_needs */
     struct tor_access access; /* SYSTEM, AUTO; a control given here means SYSTEM */
     const char *socks;   /* endpoint string, HOST:PORT, PORT or a path; NULL: asked for. A socks
                           * given without a control means SYSTEM, and no control is opened */
-    uint64_t timeout_ms; /* for all that is needed; 0: 2 min for a tor that we start, 30 s */
+    uint64_t timeout_ms; /* for all that is needed; 0: TOR_INSTANCE_TIMEOUT_MS */
+    const struct tor_launch_conf *launch; /* PRIVATE: binary, data_dir, socks, user, torrc and seed
+                                           * of it count; may be NULL */
     /* a tor that we start makes progress; before fn only; may be NULL. owner is that of fn */
     void (*progress)(void *owner, const struct tor_bootstrap *at);
 };
@@ -58,8 +66,9 @@ int tor_instance_get(struct nk_app *app, const struct tor_instance_conf *conf, t
 /* tor_instance_cancel - fn will not be called. Only before it was; NULL is fine. */
 void tor_instance_cancel(struct tor_instance_wait *w);
 
-/* tor_instance_release - not needed any more by one of those who got it. A tor of ours lives on for
- * a minute, as the next connection may want it; and ends with the app. */
+/* tor_instance_release - not needed any more by one of those who got it. It lives on for a minute,
+ * as the next connection may want it; and ends with the app. One that failed goes at once. NULL is
+ * fine. */
 void tor_instance_release(struct tor_instance *i);
 
 /* Its control connection, which comes back by itself when tor is started again (watch its state);

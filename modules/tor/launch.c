@@ -120,8 +120,7 @@ static void ended(struct tor_launch *l)
 {
     const struct nk_diag *why = l->err ? &l->why : NULL;
     nk_timer_stop(&l->timer);
-    drop_control(l);
-    set_state(l, S_ENDED);
+    set_state(l, S_ENDED); /* the connection is over, but others may still hold it */
     l->fn(l->owner, TOR_LAUNCH_ENDED, l->err, why);
 }
 

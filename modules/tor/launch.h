@@ -68,7 +68,7 @@ void tor_launch_end(struct tor_launch *l);
  * directory removed, behind our back. NULL is fine. */
 void tor_launch_close(struct tor_launch *l);
 
-/* The connection that owns tor, from OPEN on, until ENDED; borrowed. */
+/* The connection that owns tor, from OPEN on; borrowed, until tor_launch_close. */
 struct tor_control *tor_launch_control(const struct tor_launch *l);
 
 /* Where it offers SOCKS, as an endpoint string, from READY on; "" when nowhere. tor_launch_address
