@@ -66,6 +66,9 @@ int relay_stretcher_new(struct relay_stretcher **out, struct nk_app *app,
 
 void relay_stretcher_cancel(struct relay_stretcher *s)
 {
+    if (!s) {
+        return;
+    }
     nk_work_cancel(s->work);
     s->work = NULL;
     nk_app_defer_cancel(s->app, &s->ready);

@@ -32,7 +32,7 @@ int relay_stretcher_start(struct relay_stretcher *s, const uint8_t *relay_key,
                           const struct relay_stretch_params *params,
                           void (*done)(void *owner, int status, const uint8_t *prs), void *owner);
 
-/* relay_stretcher_cancel - done will not come. */
+/* relay_stretcher_cancel - done will not come. NULL is fine. */
 void relay_stretcher_cancel(struct relay_stretcher *s);
 
 #endif
