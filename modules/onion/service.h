@@ -69,7 +69,8 @@ void onion_service_drain(struct onion_service *s);
  * until the connection ends. */
 void onion_service_close(struct onion_service *s);
 
-/* Its state, and the name of that; what became of its descriptors since it was added last. */
+/* onion_service_state, onion_service_state_name - its state, and what that is called.
+ * onion_service_upload - what became of its descriptors since it was added last. */
 enum onion_state onion_service_state(const struct onion_service *s);
 const char *onion_service_state_name(const struct onion_service *s);
 const struct onion_upload *onion_service_upload(const struct onion_service *s);

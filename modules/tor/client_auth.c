@@ -38,7 +38,11 @@ int tor_client_auth_add(struct tor_control *c, struct tor_request *r,
                             k->permanent ? " Flags=Permanent" : "")) < 0) {
         (void)nk_fail_sys(diag, rc, "a client's key");
     }
-    rc = rc < 0 ? rc : tor_control_send(c, r, nk_buf_str(&line), NULL, 0, diag);
+    const char *text = rc < 0 ? NULL : nk_buf_str(&line);
+    if (rc == 0) {
+        rc = text ? tor_control_send(c, r, text, NULL, 0, diag)
+                  : nk_fail(diag, -ENOMEM, "out of memory");
+    }
     nk_buf_clear(&line);
     return rc;
 }
@@ -146,18 +150,10 @@ struct all {
 
 static const char slot_key;
 
-static void drop_entry(struct tor_client_entry *e)
+/* It is out of the list. */
+static void release_entry(struct tor_client_entry *e)
 {
-    struct loaded *l = e->of;
-    if (l->entries == e) {
-        l->entries = e->next;
-    } else {
-        e->prev->next = e->next;
-    }
-    if (e->next) {
-        e->next->prev = e->prev;
-    }
-    l->n--;
+    e->of->n--;
     tor_request_cancel(&e->request);
     for (struct tor_client_load *w = e->waiting; w; w = w->next) {
         w->entry = NULL;
@@ -168,11 +164,27 @@ static void drop_entry(struct tor_client_entry *e)
     }
 }
 
+static void drop_entry(struct tor_client_entry *e)
+{
+    if (e->of->entries == e) {
+        e->of->entries = e->next;
+    } else {
+        e->prev->next = e->next;
+    }
+    if (e->next) {
+        e->next->prev = e->prev;
+    }
+    release_entry(e);
+}
+
 static void forget(struct loaded *l)
 {
-    while (l->entries) {
-        drop_entry(l->entries);
+    struct tor_client_entry *next;
+    for (struct tor_client_entry *e = l->entries; e; e = next) {
+        next = e->next;
+        release_entry(e);
     }
+    l->entries = NULL;
 }
 
 /* Requests that waited have had their answer; another tor, or the same one restarted, has none of
