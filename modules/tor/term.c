@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tor/term.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -151,6 +152,15 @@ static void on_signal(void *owner, int signum)
     }
 }
 
+/* Over a descriptor of its own: closing the stream must leave the one that modes are set through.
+ */
+static int open_keys(struct tor_term *t, struct nk_diag *diag)
+{
+    int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return fd < 0 ? nk_fail_sys(diag, -errno, "the terminal")
+                  : nk_stream_from_inherited(t->app, fd, -1, "terminal", &t->in, diag);
+}
+
 int tor_term_open(struct tor_term *t, struct nk_app *app, struct nk_diag *diag)
 {
     t->app = app;
@@ -166,7 +176,7 @@ int tor_term_open(struct tor_term *t, struct nk_app *app, struct nk_diag *diag)
     if (rc < 0) {
         nk_fail_sys(diag, rc, "the terminal");
     } else {
-        rc = nk_stream_from_inherited(app, STDIN_FILENO, -1, "terminal", &t->in, diag);
+        rc = open_keys(t, diag);
     }
     if (rc < 0) {
         tor_term_close(t);
