@@ -87,8 +87,7 @@ static int init_clients(struct onion_plan *p, const struct onion_conf *c, struct
 
 /* --- all of it -------------------------------------------------------------------------------- */
 
-/* What cannot be had together, and why. */
-static int check_together(const struct onion_conf *c, struct nk_diag *diag)
+int onion_conf_check(const struct onion_conf *c, struct nk_diag *diag)
 {
     bool restricted = c->client_auth.n > 0 || c->new_client.n > 0;
     const struct {
@@ -134,7 +133,7 @@ int onion_plan_init(struct onion_plan *p, const struct onion_conf *c, struct nk_
     if (c->key && !p->discard && strcmp(c->key, ONION_KEY_NEW) != 0) {
         p->key_file = c->key;
     }
-    int rc = check_together(c, diag);
+    int rc = onion_conf_check(c, diag);
     rc = rc < 0 ? rc : onion_ports_parse(&p->ports, &c->ports, diag);
     p->spec.ports = p->ports;
     rc = rc < 0 ? rc : init_clients(p, c, diag);

@@ -56,6 +56,9 @@ struct onion_plan {
     bool kept;
 };
 
+/* onion_conf_check - what needs no file: NK_EUSAGE for what contradicts itself. */
+int onion_conf_check(const struct onion_conf *c, struct nk_diag *diag);
+
 /*
  * onion_plan_init - check and read everything that c names, of which p keeps pointers; the two
  * words for a key are no files. A key file that is not there is written (0600) under no name yet.

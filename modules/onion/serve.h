@@ -35,6 +35,7 @@ extern const char *const onion_wait_names[]; /* by enum onion_upload_wait */
          ONION_FIELD(client_auth),                                                                 \
          .arg = "PUB",                                                                             \
          .flags = NK_OPT_REPEAT,                                                                   \
+         .aliases = "client",                                                                      \
          .help = "Only for the clients with these public keys: files, or lines "                   \
                  "descriptor:x25519:KEY"},                                                         \
         {.name = "max-streams",                                                                    \

@@ -275,6 +275,7 @@ static void on_control(void *owner, enum tor_control_state state, int err,
     struct onion_service *s = owner;
     if (state == TOR_CONTROL_READY && s->state == ONION_OFFLINE) {
         s->ready = true;
+        s->complained = false;
         s->tries = 0;
         add(s); /* our subscription gets there first: no event of it is missed */
     } else if (state == TOR_CONTROL_CLOSED && s->state == ONION_ENDING) {
@@ -282,7 +283,10 @@ static void on_control(void *owner, enum tor_control_state state, int err,
     } else if (state == TOR_CONTROL_CLOSED) {
         onion_service_end(s, err, why);
     } else if (state == TOR_CONTROL_LOST && s->state != ONION_ENDED) {
-        nk_warn(nk_app_log(s->conf.app), "onion", "tor is lost: %s", why->text);
+        if (s->ready || !s->complained) {
+            nk_warn(nk_app_log(s->conf.app), "onion", "tor cannot be reached: %s", why->text);
+        }
+        s->complained = true; /* once, however often it is tried */
         s->ready = false;
         stop(s);
         if (s->state == ONION_ENDING) {

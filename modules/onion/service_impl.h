@@ -21,11 +21,12 @@ struct onion_service {
     struct nk_defer end;
     struct nk_diag why; /* of the end */
     int error;
-    bool ready;    /* control is, and events come */
-    bool ever;     /* tor has had it */
-    bool again;    /* to be added once it is taken away */
-    bool prepared; /* its directory is there */
-    bool made_dir; /* by us */
+    bool complained; /* that tor cannot be reached */
+    bool ready;      /* control is, and events come */
+    bool ever;       /* tor has had it */
+    bool again;      /* to be added once it is taken away */
+    bool prepared;   /* its directory is there */
+    bool made_dir;   /* by us */
     unsigned tries;
     uint64_t added; /* how often */
 };

@@ -378,6 +378,44 @@ def test_detached_directory_service(tor_network, onion, work):
         assert tor.alive()
 
 
+# --- as an endpoint
+
+
+def test_endpoint_listens_as_an_onion_service(tor_network, programs, work):
+    """forward onion: -> tcp:, with a key that is kept; nothing is left in the directory for its socket."""
+    tor = tor_network.client
+    (work / "tmp").mkdir()
+    env = support.clean_env(TMPDIR=str(work / "tmp"))
+    with Server() as web:
+        listen = f"onion:80,key={work}/k,control=unix:{tor.control_socket}"
+        program = programs([NETKIT, "forward", listen, f"tcp:{web.target}"], env=env)
+        program.wait_line("is published", timeout=PUBLISH)
+        address = run("hs", "address", work / "k").stdout.strip()
+        assert fetch(tor, address, 80) == HELLO
+        assert os.listdir(work / "tmp")  # tor runs as our user here: a unix socket that only it can reach
+        program.proc.terminate()
+        assert program.wait() == 0
+        assert not os.listdir(work / "tmp") and sorted(os.listdir(work)) == ["k", "tmp"]
+        # over TCP, as for a tor of another user, and through TLS
+        run("cert", "new", "-o", work / "cert")
+        listen = f"tls+onion:443,onion.key={work}/k2,control={tor.control},cookie-file={tor.cookie}," \
+                 f"cert={work}/cert/certificate.pem,tls.key={work}/cert/key.pem"
+        program = programs([NETKIT, "forward", listen, f"tcp:{web.target}"], env=env)
+        program.wait_line("is published", timeout=PUBLISH)
+        address = run("hs", "address", work / "k2").stdout.strip()
+        reach_soon(tor, address, 443).close()
+        done = run("forward", "stdio:", f"tls+tor:{address}:443,socks={tor.socks},ca={work}/cert/certificate.pem,"
+                   f"name=localhost", timeout=PUBLISH, input="")
+        assert done.stdout == HELLO.decode(), done.stderr
+
+
+def test_endpoint_strings_are_checked(work):
+    for text, words in (("onion:x", "onion:PORT"), ("onion:0", "onion:PORT"), ("onion:80:8080", "onion:PORT"),
+                        ("onion:80,hsdir=/web,key=k", "convert"), ("onion:80,local=tcp:example.com:1", "name")):
+        support.check_error(run("forward", text, "tcp:127.0.0.1:1"), 78, words)
+    assert not os.listdir(work)
+
+
 # --- in netkit.ini
 
 
