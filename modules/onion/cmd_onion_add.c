@@ -27,7 +27,7 @@ static const struct nk_opt opts[] = {
     ONION_ROWS,
     NK_OPT_END};
 
-static const struct nk_opt rows[] = {
+const struct nk_opt onion_serve_rows[] = {
     {.name = "port",
      .type = NK_OPT_STRING,
      ONION_FIELD(ports),
@@ -43,13 +43,14 @@ static const struct nk_opt rows[] = {
      .help = "Its key, in any form; made when it is not there. Default: onion/NAME/key in the "
              "state directory"},
     ONION_ROWS,
+    ONION_GATE_ROWS(struct onion_serve_conf, gate),
     NK_OPT_END};
 
 static const struct nk_section section = {
     .name = ONION_SECTION,
     .named = true,
     .summary = "An onion service, held on a tor that runs",
-    .opts = rows,
+    .opts = onion_serve_rows,
     .conf_size = sizeof(struct onion_serve_conf),
 };
 

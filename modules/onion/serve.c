@@ -8,6 +8,7 @@
 
 #include "base/cli.h"
 #include "core/app.h"
+#include "core/control.h"
 #include "core/timer.h"
 #include "onion/service.h"
 
@@ -17,9 +18,12 @@ const char *const onion_wait_names[] = {"none", "first", "all", NULL};
 
 struct nk_service {
     struct nk_service_args args;
+    struct onion_serve_conf own; /* for good, but for its lists: a reload replaces the section's */
     const struct onion_serve_conf *conf;
     char key[NK_PATH_MAX]; /* the default of [onion NAME] */
     struct onion_plan plan;
+    struct onion_gate gate;     /* of [onion NAME], unless its directory is tor's */
+    struct onion_clients fixed; /* the clients that its section names */
     struct tor_control *control;
     struct onion_service *onion;
     struct tor_progress progress;
@@ -165,6 +169,40 @@ static void on_change(void *owner)
 
 /* --- its life --------------------------------------------------------------------------------- */
 
+/* The field of a row that is one text, or NULL. */
+static char **text_of(struct onion_serve_conf *c, const struct nk_opt *row)
+{
+    bool text = nk_opt_is_text(row) && !(row->flags & NK_OPT_REPEAT);
+    return text ? (char **)(void *)((char *)c + row->offset) : NULL;
+}
+
+static void drop_texts(struct onion_serve_conf *c)
+{
+    for (const struct nk_opt *row = onion_serve_rows; row->name; row++) {
+        char **text = text_of(c, row);
+        if (text) {
+            free(*text);
+            *text = NULL;
+        }
+    }
+}
+
+/* *to is dropped by the caller in any case. */
+static int copy_texts(struct onion_serve_conf *to, const struct onion_serve_conf *from)
+{
+    struct onion_serve_conf old = *from;
+    int rc = 0;
+    *to = old;
+    for (const struct nk_opt *row = onion_serve_rows; row->name; row++) {
+        char **text = text_of(to, row), **have = text_of(&old, row);
+        if (text) {
+            *text = rc == 0 && *have ? strdup(*have) : NULL;
+            rc = *have && !*text ? -ENOMEM : rc;
+        }
+    }
+    return rc;
+}
+
 static void serve_close(struct nk_service *s)
 {
     nk_timer_stop(&s->timeout);
@@ -173,8 +211,17 @@ static void serve_close(struct nk_service *s)
     onion_service_close(s->onion);
     tor_control_close(s->control);
     tor_progress_clean(&s->progress);
+    onion_gate_close(&s->gate);
+    onion_clients_clear(&s->fixed);
     onion_plan_clear(&s->plan);
+    drop_texts(&s->own);
     free(s);
+}
+
+static int folder(const struct nk_service *s, char dir[NK_PATH_MAX])
+{
+    return nk_service_dir(dir, NK_PATH_MAX, nk_app_state_dir(s->args.app), ONION_SECTION,
+                          s->args.name);
 }
 
 /* A service of netkit.ini that names no key keeps the one that it gets at its first start. */
@@ -184,14 +231,104 @@ static int default_key(struct nk_service *s, struct onion_conf *c, struct nk_dia
     if (c->key || c->hsdir || !s->args.name) {
         return 0;
     }
-    int rc = nk_service_dir(dir, sizeof(dir), nk_app_state_dir(s->args.app), ONION_SECTION,
-                            s->args.name);
+    int rc = folder(s, dir);
     rc = rc < 0 ? rc : nk_path_join(s->key, sizeof(s->key), dir, "key");
     if (rc < 0) {
         return nk_fail_sys(diag, rc, "the path of the key");
     }
     c->key = s->key;
     return nk_mkdirs(dir, diag);
+}
+
+/* --- who may find it -------------------------------------------------------------------------- */
+
+static int take_clients(struct nk_service *s, struct nk_diag *diag)
+{
+    struct onion_clients now = {0};
+    int rc = onion_clients_join(&now, &s->gate.clients, diag);
+    if (rc < 0) {
+        onion_clients_clear(&now);
+        return rc;
+    }
+    onion_clients_clear(&s->plan.clients);
+    s->plan.clients = now;
+    onion_clients_spec(&s->plan.clients, &s->plan.spec);
+    return 0;
+}
+
+static void on_clients(void *owner)
+{
+    struct nk_service *s = owner;
+    struct nk_diag diag;
+    if (take_clients(s, &diag) == 0) {
+        onion_service_again(s->onion);
+    } else {
+        nk_log_diag(nk_app_log(s->args.app), "onion", NK_LOG_ERROR, &diag);
+    }
+}
+
+/* What the section's directory of clients adds to those that it names. */
+static int open_gate(struct nk_service *s, struct nk_diag *diag)
+{
+    char dir[NK_PATH_MAX];
+    if (!s->args.name || s->conf->onion.hsdir) {
+        return 0;
+    }
+    s->fixed = s->plan.clients;
+    s->plan.clients = (struct onion_clients){0};
+    int rc = folder(s, dir);
+    rc = rc < 0 ? nk_fail_sys(diag, rc, "the service's folder") : 0;
+    rc = rc < 0 ? rc
+                : onion_gate_open(&s->gate, s->args.app, &s->conf->gate, &s->fixed, dir, on_clients,
+                                  s, diag);
+    rc = rc < 0 ? rc : take_clients(s, diag);
+    return rc < 0 || !s->conf->onion.probe_ms || !s->plan.spec.restricted
+               ? rc
+               : nk_fail(diag, NK_ECONFIG,
+                         "a service that is restricted to clients cannot be probed, as the probe "
+                         "is none of them");
+}
+
+static void run_clients(struct nk_service *s, struct nk_control_call *call, size_t n,
+                        char *const *words)
+{
+    struct nk_diag diag;
+    if (s->gate.app) {
+        onion_gate_verb(&s->gate, call, n, words);
+        return;
+    }
+    (void)nk_fail(&diag, NK_EUSAGE, "the clients of a service in a directory of tor are files");
+    nk_hint(&diag, "'netkit hs auth --dir %s', then 'netkit hs apply'", s->conf->onion.hsdir);
+    nk_control_done(call, NK_EUSAGE, &diag);
+}
+
+/* A reload changes who may find it, and nothing else. */
+static int serve_reload(struct nk_service *s, const void *conf, const struct nk_conf *ini,
+                        struct nk_diag *diag)
+{
+    const struct onion_serve_conf *c = conf;
+    char dir[NK_PATH_MAX];
+    int rc = s->gate.app ? folder(s, dir) : 0;
+    (void)ini;
+    if (rc < 0) {
+        return nk_fail_sys(diag, rc, "the service's folder");
+    }
+    if (!s->gate.app) {
+        return 0;
+    }
+    const struct onion_gate_conf old = s->own.gate,
+                                 fresh = {.enabled = c->gate.enabled,
+                                          .dir = c->gate.dir ? strdup(c->gate.dir) : NULL};
+    if (c->gate.dir && !fresh.dir) {
+        return nk_fail(diag, -ENOMEM, "out of memory");
+    }
+    s->own.gate = fresh;
+    rc = onion_gate_reload(&s->gate, &s->own.gate, &s->fixed, dir, diag);
+    if (rc < 0) {
+        s->own.gate = old;
+    }
+    free(rc < 0 ? fresh.dir : old.dir);
+    return rc;
 }
 
 static int begin(struct nk_service *s, struct nk_diag *diag)
@@ -209,6 +346,7 @@ static int begin(struct nk_service *s, struct nk_diag *diag)
                                             .owner = s};
     int rc = default_key(s, &onion, diag);
     rc = rc < 0 ? rc : onion_plan_init(&s->plan, &onion, nk_app_log(s->args.app), diag);
+    rc = rc < 0 ? rc : open_gate(s, diag);
     rc = rc < 0 ? rc : tor_control_open(&s->control, &control, diag);
     if (rc == 0) {
         struct onion_service_conf with = conf;
@@ -226,14 +364,15 @@ static int serve_start(const struct nk_service_args *args, struct nk_service **o
         return nk_fail(diag, -ENOMEM, "out of memory");
     }
     s->args = *args;
-    s->conf = args->conf;
+    s->conf = &s->own;
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     s->end = (struct nk_defer){.fn = on_end, .owner = s};
     nk_timer_init(&s->timeout, args->app, on_timeout, s);
+    int rc = copy_texts(&s->own, args->conf);
     if (s->conf->globals) {
         tor_progress_open(&s->progress, s->conf->globals);
     }
-    int rc = begin(s, diag);
+    rc = rc < 0 ? nk_fail_sys(diag, rc, "a service") : begin(s, diag);
     if (rc < 0) {
         serve_close(s);
         return rc;
@@ -256,10 +395,14 @@ static void serve_status(const struct nk_service *s, struct nk_json *out)
     onion_service_json(s->onion, out);
 }
 
+static const struct nk_service_verb verbs[] = {{"clients", run_clients}, {NULL, NULL}};
+
 const struct nk_service_type onion_serve_type = {
     .section = ONION_SECTION,
     .start = serve_start,
     .drain = serve_drain,
+    .reload = serve_reload,
+    .verbs = verbs,
     .status = serve_status,
     .close = serve_close,
 };

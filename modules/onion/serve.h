@@ -8,6 +8,7 @@
 
 #include "base/cmd.h"
 #include "core/service.h"
+#include "onion/gate.h"
 #include "onion/plan.h"
 #include "tor/tor.h"
 
@@ -16,6 +17,7 @@
 struct onion_serve_conf {
     struct tor_cli_conf tor;
     struct onion_conf onion;
+    struct onion_gate_conf gate;      /* of [onion NAME] only */
     const struct nk_globals *globals; /* no row: of `onion add`; NULL: nothing is printed */
 };
 
@@ -84,6 +86,8 @@ extern const char *const onion_wait_names[]; /* by enum onion_upload_wait */
         .min = 1000, .max = 7LL * 24 * 3600 * 1000,                                                \
         .help = "Reach the service through tor this often, and publish it again when it is dead"   \
     }
+
+extern const struct nk_opt onion_serve_rows[]; /* of [onion NAME] */
 
 /* Two types: one without verbs, so that any number of commands can run at a time. */
 extern const struct nk_service_type onion_serve_type;

@@ -38,3 +38,26 @@ $ netkit onion auth remove
 $ netkit onion auth list a b
 ! netkit onion auth list: unexpected argument 'b' (hint: see 'netkit onion auth list --help')
 = 2
+
+# Clients of a service that nobody runs.
+$ netkit onion clients web --state-dir state
+! netkit onion clients: an onion service of this name is not running in state/onion/web (hint: --state-dir says which one is meant)
+= 69
+$ netkit onion clients web steal alice
+! netkit onion clients: 'steal': list, add or remove?
+= 2
+$ netkit onion clients web add alice
+! netkit onion clients: what is needed: add CLIENT PUB
+= 2
+$ netkit onion clients web add alice 'HidServAuth expyuzz4wqqyqhjn.onion AAAAAAAAAAAAAAAAAAAAAA'
+! netkit onion clients: contents: client authorization of version 2 (HidServAuth, basic and stealth); such services ended in 2021, and tor has no use for its cookies (hint: version 3 has a key pair for each client: 'netkit hsc generate-key' makes one for the address that the service has now)
+= 1
+$ netkit onion clients web add alice aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
+! netkit onion clients: the line: the X25519 public key is zero: everybody could use such an authorization
+= 1
+$ netkit onion clients web add zz-netkit-lock beaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --state-dir state
+! netkit onion clients: an onion service of this name is not running in state/onion/web (hint: --state-dir says which one is meant)
+= 69
+$ netkit onion clients aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion list
+! netkit onion clients: 'aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion' is no name of a service that netkit runs (hint: one in a directory has its clients there ('netkit hs auth'); a detached one is deleted and added again, with its key and --client-auth)
+= 2

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: MIT
+"""Who may find an onion service, seen from a client of the private network that is let in or kept out."""
+
+import contextlib
+import json
+import stat
+import threading
+
+import pytest
+
+from support import NETKIT, check_error, run
+from test_onion import HELLO, PUBLISH, Onion, Server, exactly, fetch, find, reach
+
+DENIED_TRIES = 3  # connections that all have to fail
+
+
+@pytest.fixture(name="client")
+def fixture_client(tor_network):
+    """A further tor as the client, which knows nothing of what others were told."""
+    with tor_network.tor() as tor:
+        yield tor
+
+
+@pytest.fixture(name="auth")
+def fixture_auth(client):
+    def start(*words, **kw):
+        done = run("onion", "auth", *words, "--control", f"unix:{client.control_socket}", **kw)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return start
+
+
+def denied(tor, address):
+    """No connection gets through."""
+    for i in range(DENIED_TRIES):
+        with pytest.raises(OSError):
+            reach(tor, address, 80, f"denied{i}").close()
+
+
+def newnym(tor):
+    with contextlib.closing(tor.connect()) as control:
+        control.command("SIGNAL NEWNYM")
+
+
+def fetch_anew(tor, address):
+    """What a service says that has just been published again. Some directories still have its old descriptor, and
+    tor keeps one that it could not read until NEWNYM, of which it takes one in ten seconds."""
+    pause = threading.Event()
+    for i in range(int(PUBLISH)):
+        newnym(tor)
+        try:
+            with reach(tor, address, 80, f"anew{i}") as sock:
+                return exactly(sock, len(HELLO))
+        except OSError:
+            pause.wait(1.0)
+    raise AssertionError(f"{address} was not reached")
+
+
+def test_new_client(tor_network, client, auth, work):
+    with Server() as web:
+        service = Onion(tor_network.client, "80:" + web.target, "--new-client", "alice", "--json", where=work)
+        try:
+            told = service.ready()
+            address = told["address"]
+            [made] = told["new_clients"]
+            path = work / made["file"]
+            assert told["restricted"] and stat.S_IMODE(path.stat().st_mode) == 0o600
+            denied(client, address)
+            auth("add", address, "--key", "-", input="x25519:YDxu/9pXX7xJ0mYbabTNqFQlmw3pYcpdlJn0kyMIi30=")
+            denied(client, address)  # with a key that is not hers
+            auth("add", "--key", path)
+            assert fetch_anew(client, address) == HELLO
+            auth("remove", address)
+            newnym(client)
+            denied(client, address)
+        finally:
+            service.program.kill()
+
+
+class Section:
+    """[onion web] of a netkit.ini, run by netkit."""
+
+    def __init__(self, work, tor, target, programs, *lines):
+        self.ini = work / "netkit.ini"
+        self.words = ["-c", self.ini, "--state-dir", work / "state"]
+        self.base = ["[onion web]", f"port = 80:{target}", f"control = unix:{tor.control_socket}"]
+        self.folder = work / "state" / "onion" / "web"
+        self.write(*lines)
+        self.program = programs([NETKIT, "run", *self.words])
+        self.program.wait_line("service: ready", timeout=PUBLISH)
+
+    def write(self, *lines):
+        self.ini.write_text("\n".join([*self.base, *lines]) + "\n", encoding="utf-8")
+
+    def status(self):
+        status = json.loads(run("status", "--json", *self.words).stdout)
+        return next(v for k, v in find(status, "onion web"))
+
+    def wait(self, what):
+        pause = threading.Event()
+        for _ in range(int(PUBLISH * 10)):
+            if what(self.status()):
+                return
+            pause.wait(0.1)
+        raise AssertionError(self.status())
+
+    def clients(self, *words):
+        return run("onion", "clients", "web", *words, *self.words)
+
+
+def published(count):
+    return lambda s: s["restricted"] and len(s["clients"]) == count and s["state"] == "published"
+
+
+def test_live_service(tor_network, client, auth, programs, work):
+    """onion clients, and the directory that they are kept in, change a service that runs."""
+    with Server() as web:
+        section = Section(work, tor_network.client, web.target, programs)
+        address = section.status()["address"]
+        assert fetch(client, address, 80) == HELLO  # open to everybody
+        assert section.clients().stdout == "open to everybody\n"
+
+        done = run("hsc", "generate-key", "stealth", "--hsid", address, "--nickname", "alice", "--state-dir",
+                   work / "mine", "--output", work / "alice.auth")
+        assert done.returncode == 0, done.stderr
+        done = section.clients("add", "alice", work / "alice.auth")
+        assert done.returncode == 0, done.stderr
+        listed = json.loads(section.clients("list", "--json").stdout)
+        assert listed["restricted"] and [c["name"] for c in listed["clients"]] == ["alice"]
+        assert (section.folder / "authorized_clients" / "alice.auth").exists()
+        section.wait(published(1))
+        newnym(client)
+        denied(client, address)
+        auth("add", address, "--state-dir", work / "mine")
+        assert fetch_anew(client, address) == HELLO
+        assert section.status()["address"] == address
+
+        check_error(section.clients("add", "alice", work / "alice.auth"), 73, "already")
+        check_error(section.clients("remove", "bob"), 1, "bob")
+        assert section.clients("remove", "alice").returncode == 0
+        assert section.clients().stdout == "nobody is authorized\n"
+        section.wait(published(0))
+        newnym(client)
+        denied(client, address)
+
+        (section.folder / "authorized_clients" / "again.auth").write_bytes((work / "alice.auth").read_bytes())
+        section.wait(published(1))
+        assert fetch_anew(client, address) == HELLO
+
+        section.write("authorized_clients.enabled = no")  # said by somebody, so it is done
+        assert run("reload", *section.words).returncode == 0
+        section.wait(lambda s: not s["restricted"] and s["state"] == "published")
+        auth("remove", address)
+        assert fetch_anew(client, address) == HELLO
+        check_error(section.clients("add", "bob", work / "alice.auth"), 2, "authorized_clients.enabled")
+
+
+def test_configuration(tor_network, work):
+    ini = work / "netkit.ini"
+    base = f"[onion web]\nport = 80\ncontrol = unix:{tor_network.client.control_socket}\n"
+    words = ["-c", ini, "--state-dir", work / "state"]
+    for lines, code, why in (("authorized_clients.enabled = perhaps\n", 78, "auto, yes"),
+                             (f"authorized_clients.dir = {work}/none\n", 1, "none"),
+                             ("client_auth = HidServAuth expyuzz4wqqyqhjn.onion AAAAAAAAAAAAAAAAAAAAAA\n", 1,
+                              "version 2")):
+        ini.write_text(base + lines, encoding="utf-8")
+        done = run("run", *words, timeout=30)
+        assert done.returncode != 0 and why in done.stderr, (done.returncode, done.stderr, code)
+    check_error(run("onion", "clients", "web", *words[2:]), 69, "web")
+    check_error(run("onion", "clients", "web", "steal", "x", *words[2:]), 2, "list, add or remove")
+    check_error(run("onion", "clients", "web", "add", "Two words", "x", *words[2:]), 2, "client")
+    check_error(run("onion", "clients", "ctfcrj45uouc2im5roycufckebqviw7j363w5ch3veje5jmalk3bfzad.onion"), 2, "hs auth")
