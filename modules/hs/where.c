@@ -114,7 +114,7 @@ static int unknown(const char *given, const struct nk_conf *ini, struct nk_diag 
     char list[LIST_MAX] = "";
     const char *id;
     int rc = nk_fail(diag, NK_EUSAGE, "there is no [keystore %.64s], and no such directory", given);
-    for (size_t i = 0; (id = nk_conf_name_at(ini, hs_keystore_section.name, i)) != NULL; i++) {
+    for (size_t i = 0; ini && (id = nk_conf_name_at(ini, hs_keystore_section.name, i)); i++) {
         size_t n = strlen(list);
         snprintf(list + n, sizeof(list) - n, "%s%s", i ? ", " : "", id);
     }
@@ -127,7 +127,8 @@ int hs_where_find(struct hs_where *out, const char *given, const struct nk_conf 
                   const char *state_dir, struct nk_diag *diag)
 {
     const struct hs_keystore_conf *c =
-        nk_conf_get(ini, hs_keystore_section.name, given ? given : HS_KEYSTORE_DEFAULT);
+        ini ? nk_conf_get(ini, hs_keystore_section.name, given ? given : HS_KEYSTORE_DEFAULT)
+            : NULL;
     char dir[NK_PATH_MAX];
     if (c) {
         return from_section(out, c, diag);

@@ -60,11 +60,10 @@ static int target_of(struct nk_cmd_ctx *ctx, struct tor_via_conf *out)
     if (rc < 0 || port == 0) {
         return nk_fail(&ctx->diag, NK_EUSAGE, "'%.80s' is not HOST:PORT", word);
     }
-    *out = (struct tor_via_conf){.socks = c->cli.socks,
-                                 .command = SOCKS_CONNECT,
-                                 .isolate = c->cli.isolate,
-                                 .linger_ms = c->linger_ms,
-                                 .timeout_ms = tor_socks_cli_timeout(ctx)};
+    tor_socks_cli_via(&c->cli, out);
+    out->command = SOCKS_CONNECT;
+    out->linger_ms = c->linger_ms;
+    out->timeout_ms = tor_socks_cli_timeout(ctx);
     return tor_target_set(&out->to, host, port, c->cli.allow_private, &out->onion, &ctx->diag);
 }
 
@@ -91,7 +90,12 @@ static int join(struct nk_app *app, const struct tor_via_conf *via, struct joine
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct nk_app_conf app_conf = {.log = ctx->log, .state_dir = ctx->globals->state_dir};
+    const struct nk_app_conf app_conf = {
+        .log = ctx->log,
+        .launcher = ctx->launcher,
+        .state_dir = ctx->globals->state_dir,
+        .ini = ctx->ini,
+    };
     struct joined j = {.diag = &ctx->diag};
     struct tor_via_conf via;
     int rc = target_of(ctx, &via);
@@ -120,5 +124,6 @@ const struct nk_cmd nk_cmd_tor_connect = {
     .conf_size = sizeof(struct connect_conf),
     .min_args = 1,
     .max_args = 2,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

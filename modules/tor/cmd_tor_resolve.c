@@ -22,5 +22,6 @@ const struct nk_cmd nk_cmd_tor_resolve = {
     .conf_size = sizeof(struct tor_socks_cli_conf),
     .min_args = 1,
     .max_args = -1,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

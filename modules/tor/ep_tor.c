@@ -5,11 +5,14 @@
  */
 #include "base/endpoint.h"
 #include "core/registry.h"
+#include "tor/instance.h"
 #include "tor/target.h"
 #include "tor/via.h"
 
 struct ep_tor_conf {
-    char *isolate, *socks;
+    int kind; /* enum tor_kind */
+    struct tor_access access;
+    char *isolate, *socks, *client;
     bool allow_private;
     uint64_t timeout_ms, linger_ms;
 };
@@ -20,12 +23,39 @@ static const struct nk_opt params[] = {
      .offset = NK_FIELD(struct ep_tor_conf, isolate),
      .arg = "NAME",
      .help = "Share circuits only with connections of the same name"},
+    {.name = "tor",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct ep_tor_conf, kind),
+     .arg = "WHICH",
+     .def = "auto",
+     .choices = tor_kind_names,
+     .help = "system: a running tor; global: the user's own, which netkit starts and shares; "
+             "private: one of this process; auto: system if there is one, else global"},
+    {.name = "control",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct ep_tor_conf, access.control),
+     .arg = "ADDR",
+     .help = "tor's control port: PORT, HOST:PORT, a path or an endpoint; it says where SOCKS is"},
+    {.name = "cookie_file",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct ep_tor_conf, access.cookie_file),
+     .arg = "FILE",
+     .help = "The authentication cookie, where it is not at the path that tor names"},
+    {.name = "password_file",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct ep_tor_conf, access.password_file),
+     .arg = "FILE",
+     .help = "The password of the control port is the line in this file"},
     {.name = "socks",
      .type = NK_OPT_STRING,
      .offset = NK_FIELD(struct ep_tor_conf, socks),
      .arg = "ADDR",
-     .help =
-         "tor's SOCKS port: PORT, HOST:PORT, a path or an endpoint; default " TOR_SOCKS_DEFAULT},
+     .help = "tor's SOCKS port, written as control; alone it is all that is used"},
+    {.name = "client",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct ep_tor_conf, client),
+     .arg = "FILE",
+     .help = "Client key of a restricted onion service; else the keystores are looked through"},
     {.name = "allow_private",
      .type = NK_OPT_BOOL,
      .offset = NK_FIELD(struct ep_tor_conf, allow_private),
@@ -68,7 +98,10 @@ static int target_of(const struct nk_ep_layer *layer, struct tor_via_conf *out,
         rc = nk_fail(diag, NK_ECONFIG, "tor: a %s to connect to is missing",
                      port == 0 ? "port other than 0" : "host");
     }
-    *out = (struct tor_via_conf){.socks = c->socks,
+    *out = (struct tor_via_conf){.kind = (enum tor_kind)c->kind,
+                                 .access = c->access,
+                                 .socks = c->socks,
+                                 .client_file = c->client,
                                  .command = SOCKS_CONNECT,
                                  .isolate = c->isolate,
                                  .client = t,
@@ -82,9 +115,16 @@ static int target_of(const struct nk_ep_layer *layer, struct tor_via_conf *out,
 static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag)
 {
     const struct ep_tor_conf *c = layer->conf;
-    struct tor_via_conf conf = {.socks = c->socks, .isolate = c->isolate};
+    struct tor_via_conf conf = {.kind = (enum tor_kind)c->kind,
+                                .access = c->access,
+                                .socks = c->socks,
+                                .isolate = c->isolate};
     (void)role;
     int rc = open_end(layer) ? 0 : target_of(layer, &conf, diag);
+    if (rc == 0 && c->client && !conf.onion) {
+        rc = nk_fail(diag, NK_ECONFIG,
+                     "tor: client= is the key of an onion service, and this is none");
+    }
     return rc < 0 ? rc : tor_via_check(&conf, diag);
 }
 

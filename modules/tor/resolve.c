@@ -84,10 +84,8 @@ static int without_tor(struct tor_lookup *l, const struct socks_addr *to, bool o
 int tor_lookup_start(struct nk_app *app, const struct tor_lookup_conf *conf, const char *word,
                      tor_lookup_fn *fn, void *owner, struct tor_lookup **out, struct nk_diag *diag)
 {
-    struct tor_via_conf via = {.socks = conf->socks,
-                               .isolate = conf->isolate,
-                               .command = conf->ptr ? SOCKS_RESOLVE_PTR : SOCKS_RESOLVE,
-                               .timeout_ms = conf->timeout_ms};
+    struct tor_via_conf via = conf->via;
+    via.command = conf->ptr ? SOCKS_RESOLVE_PTR : SOCKS_RESOLVE;
     struct tor_lookup *l = calloc(1, sizeof(*l));
     if (!l) {
         return nk_fail_sys(diag, -ENOMEM, "tor");

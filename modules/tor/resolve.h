@@ -15,10 +15,9 @@ struct tor_lookup;
 typedef void tor_lookup_fn(void *owner, int err, const char *answer, const struct nk_diag *why);
 
 struct tor_lookup_conf {
-    const char *socks, *isolate; /* see struct tor_via_conf */
-    bool ptr;                    /* an address, of which the name is wanted */
-    bool allow_private;          /* for a Tor network of one's own */
-    uint64_t timeout_ms;
+    struct tor_via_conf via; /* which tor, isolation and time; the rest is filled in */
+    bool ptr;                /* an address, of which the name is wanted */
+    bool allow_private;      /* for a Tor network of one's own */
 };
 
 /*

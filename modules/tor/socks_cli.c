@@ -21,6 +21,14 @@ struct lookup_conf {
 const struct nk_opt tor_socks_cli_opts[] = {TOR_SOCKS_CLI_ROWS(struct lookup_conf, cli),
                                             NK_OPT_END};
 
+void tor_socks_cli_via(const struct tor_socks_cli_conf *c, struct tor_via_conf *out)
+{
+    *out = (struct tor_via_conf){.kind = (enum tor_kind)c->tor.kind,
+                                 .access = c->tor.access,
+                                 .socks = c->socks,
+                                 .isolate = c->isolate};
+}
+
 uint64_t tor_socks_cli_timeout(const struct nk_cmd_ctx *ctx)
 {
     return ctx->globals->timeout_ms ? ctx->globals->timeout_ms : TOR_VIA_TIMEOUT_MS;
@@ -132,7 +140,12 @@ static int outcome(struct lookups *all, struct nk_diag *diag)
 
 static int look_up(struct nk_cmd_ctx *ctx, struct lookups *all)
 {
-    const struct nk_app_conf app_conf = {.log = ctx->log, .state_dir = ctx->globals->state_dir};
+    const struct nk_app_conf app_conf = {
+        .log = ctx->log,
+        .launcher = ctx->launcher,
+        .state_dir = ctx->globals->state_dir,
+        .ini = ctx->ini,
+    };
     int rc = nk_app_new(&all->app, &app_conf, &ctx->diag);
     if (rc < 0) {
         return rc;
@@ -154,12 +167,10 @@ static int look_up(struct nk_cmd_ctx *ctx, struct lookups *all)
 int tor_socks_cli_lookup(struct nk_cmd_ctx *ctx, bool ptr)
 {
     const struct tor_socks_cli_conf *c = ctx->conf;
-    struct lookups all = {.conf = {.socks = c->socks,
-                                   .isolate = c->isolate,
-                                   .allow_private = c->allow_private,
-                                   .ptr = ptr,
-                                   .timeout_ms = tor_socks_cli_timeout(ctx)},
+    struct lookups all = {.conf = {.allow_private = c->allow_private, .ptr = ptr},
                           .n = (size_t)ctx->argc};
+    tor_socks_cli_via(c, &all.conf.via);
+    all.conf.via.timeout_ms = tor_socks_cli_timeout(ctx);
     all.words = calloc(all.n, sizeof(*all.words));
     if (!all.words) {
         return nk_fail_sys(&ctx->diag, -ENOMEM, "tor");

@@ -4,21 +4,23 @@
 #define TOR_SOCKS_CLI_H
 
 #include "base/cmd.h"
+#include "tor/cli.h"
 #include "tor/via.h"
 
 struct tor_socks_cli_conf {
+    struct tor_cli_conf tor;
     char *socks, *isolate;
     bool allow_private;
 };
 
 /* The rows of a command whose configuration has struct tor_socks_cli_conf as `member`. */
 #define TOR_SOCKS_CLI_ROWS(conf, member)                                                           \
-    {.name = "socks",                                                                              \
-     .type = NK_OPT_STRING,                                                                        \
-     .offset = NK_FIELD(conf, member.socks),                                                       \
-     .arg = "ADDR",                                                                                \
-     .help =                                                                                       \
-         "tor's SOCKS port: PORT, HOST:PORT, a path or an endpoint; default " TOR_SOCKS_DEFAULT},  \
+    TOR_ROWS(conf, member.tor),                                                                    \
+        {.name = "socks",                                                                          \
+         .type = NK_OPT_STRING,                                                                    \
+         .offset = NK_FIELD(conf, member.socks),                                                   \
+         .arg = "ADDR",                                                                            \
+         .help = "tor's SOCKS port, written as --control; alone it is all that is used"},          \
         {.name = "isolate",                                                                        \
          .type = NK_OPT_STRING,                                                                    \
          .offset = NK_FIELD(conf, member.isolate),                                                 \
@@ -31,6 +33,9 @@ struct tor_socks_cli_conf {
     }
 
 extern const struct nk_opt tor_socks_cli_opts[]; /* of `tor resolve` and `tor ptr` */
+
+/* tor_socks_cli_via - what these say of a request. The rest is the caller's. */
+void tor_socks_cli_via(const struct tor_socks_cli_conf *c, struct tor_via_conf *out);
 
 /* tor_socks_cli_timeout - --timeout, else TOR_VIA_TIMEOUT_MS. */
 uint64_t tor_socks_cli_timeout(const struct nk_cmd_ctx *ctx);

@@ -11,6 +11,8 @@
 #include "core/registry.h"
 #include "tor/access.h"
 #include "tor/address.h"
+#include "tor/client_auth.h"
+#include "tor/instance.h"
 #include "tor/target.h"
 
 enum { MIX_BYTES = 16 /* of a hash that keeps isolation keys apart */ };
@@ -21,18 +23,21 @@ enum { MIX_BYTES = 16 /* of a hash that keeps isolation keys apart */ };
 /* The password that goes with isolate=: any, as only the pair counts; some programs refuse none. */
 #define ISOLATE_PASSWORD "netkit"
 
-/* --- the SOCKS port --------------------------------------------------------------------------- */
+/* --- settings --------------------------------------------------------------------------------- */
 
-/* SOCKS ports are written as control ports are. */
-static int parse_socks(const char *text, struct nk_endpoint **out, struct nk_diag *diag)
+/* An address as control and SOCKS ports are written, as an endpoint. */
+static int check_place(const char *text, const char *what, struct nk_diag *diag)
 {
     char where[TOR_ADDRESS_SIZE];
-    const struct tor_access as = {.control = (char *)(uintptr_t)(text ? text : TOR_SOCKS_DEFAULT)};
+    const struct tor_access as = {.control = (char *)(uintptr_t)text};
+    struct nk_endpoint *ep;
     int rc = tor_access_place(&as, 0, where, sizeof(where));
     rc = rc < 0 ? nk_fail(diag, NK_ECONFIG, "it is too long")
-                : nk_endpoint_parse(where, NK_EP_CONNECT, out, diag);
-    if (rc < 0 && diag) {
-        nk_fail_context(diag, "tor's SOCKS port");
+                : nk_endpoint_parse(where, NK_EP_CONNECT, &ep, diag);
+    if (rc == 0) {
+        nk_endpoint_free(ep);
+    } else if (diag) {
+        nk_fail_context(diag, "tor's %s port", what);
     }
     return rc;
 }
@@ -40,7 +45,8 @@ static int parse_socks(const char *text, struct nk_endpoint **out, struct nk_dia
 int tor_via_check(const struct tor_via_conf *conf, struct nk_diag *diag)
 {
     const char *u = conf->isolate;
-    struct nk_endpoint *ep;
+    const bool ours = conf->kind == TOR_GLOBAL || conf->kind == TOR_PRIVATE;
+    int rc = 0;
     if (u && (!*u || strlen(u) > SOCKS_TEXT_MAX)) {
         return nk_fail(diag, NK_ECONFIG, "tor: isolate= has 1 to 255 bytes");
     }
@@ -48,9 +54,16 @@ int tor_via_check(const struct tor_via_conf *conf, struct nk_diag *diag)
         return nk_fail(diag, NK_ECONFIG, "tor: names that begin with %s have a meaning for tor",
                        RESERVED_USER);
     }
-    int rc = conf->socks ? parse_socks(conf->socks, &ep, diag) : 0;
-    if (rc == 0 && conf->socks) {
-        nk_endpoint_free(ep);
+    if (ours && (conf->socks || conf->access.control)) {
+        return nk_fail(diag, NK_ECONFIG,
+                       "tor: a tor of netkit's own is where netkit puts it: no "
+                       "socks= and control= with it");
+    }
+    if (conf->socks) {
+        rc = check_place(conf->socks, "SOCKS", diag);
+    }
+    if (rc == 0 && conf->access.control) {
+        rc = check_place(conf->access.control, "control", diag);
     }
     return rc;
 }
@@ -99,12 +112,114 @@ static bool login_for(const struct tor_via_conf *conf, struct login_store *store
     return true;
 }
 
-/* --- opening ---------------------------------------------------------------------------------- */
+/* --- one request ------------------------------------------------------------------------------ */
 
-static void name_of(char *out, size_t max, const struct socks_addr *to)
-{
+/* Lives as long as its stream, which holds on to the tor. */
+struct via {
+    struct nk_app *app;
+    struct nk_stream *s;
+    struct tor_instance_wait *wait;
+    struct tor_instance *instance;
+    struct tor_client_load load;
+    char *client_file;
+    bool onion;
     char host[SOCKS_TEXT_MAX + 1];
-    (void)socks_addr_host(to, host);
+};
+
+static void via_free(struct via *v)
+{
+    free(v->client_file);
+    free(v);
+}
+
+static void on_closed(void *arg)
+{
+    struct via *v = arg;
+    tor_instance_cancel(v->wait);
+    tor_client_load_cancel(&v->load);
+    tor_instance_release(v->instance);
+    via_free(v);
+}
+
+static void dial(struct via *v)
+{
+    const char *place = tor_instance_socks(v->instance);
+    struct nk_endpoint *ep;
+    struct nk_stream *lower;
+    struct nk_diag why = {0};
+    int rc;
+    if (!place[0]) {
+        rc = nk_fail(&why, NK_EUNSUPPORTED, "this tor offers no SOCKS");
+        nk_hint(&why, "'SocksPort 9050' in its torrc, or 'netkit tor conf set SocksPort=9050'");
+    } else {
+        rc = nk_endpoint_parse(place, NK_EP_CONNECT, &ep, &why);
+        if (rc == 0) {
+            rc = nk_dial(v->app, ep, NULL, NULL, &lower, &why);
+            nk_endpoint_free(ep);
+        }
+    }
+    if (rc < 0) {
+        socks_client_fail(v->s, rc, &why);
+    } else {
+        socks_client_take(v->s, lower);
+    }
+}
+
+/* Without a key the connection fails with tor's reason, unless the user named one. */
+static void on_key(void *owner, int err, const struct nk_diag *why)
+{
+    struct via *v = owner;
+    if (err < 0 && v->client_file) {
+        socks_client_fail(v->s, err, why);
+    } else {
+        dial(v);
+    }
+}
+
+static void on_instance(void *owner, int err, struct tor_instance *instance,
+                        const struct nk_diag *why)
+{
+    struct via *v = owner;
+    struct nk_diag diag = {0};
+    v->wait = NULL;
+    if (err < 0) {
+        socks_client_fail(v->s, err, why);
+        return;
+    }
+    v->instance = instance;
+    v->load = (struct tor_client_load){.fn = on_key, .owner = v};
+    int rc = v->onion ? tor_client_load(v->app, tor_instance_control(instance), v->host,
+                                        v->client_file, &v->load, &diag)
+                      : 0;
+    if (rc < 0) {
+        socks_client_fail(v->s, rc, &diag);
+    } else if (rc == 0) {
+        dial(v);
+    }
+}
+
+static void on_progress(void *owner, const struct tor_bootstrap *at)
+{
+    const struct via *v = owner;
+    nk_info(nk_app_log(v->app), "tor", "starting tor: %u %% (%s)", at->percent, at->tag);
+}
+
+static int get_instance(struct via *v, const struct tor_via_conf *conf, struct nk_diag *diag)
+{
+    const struct tor_instance_conf want = {
+        .kind = conf->kind,
+        .needs = TOR_NEEDS_SOCKS | TOR_NEEDS_NETWORK |
+                 (conf->client_file ? (unsigned)TOR_NEEDS_CONTROL : 0),
+        .access = conf->access,
+        .socks = conf->socks,
+        .timeout_ms = conf->timeout_ms,
+        .progress = on_progress,
+    };
+    return tor_instance_get(v->app, &want, on_instance, v, &v->wait, diag);
+}
+
+static void name_of(char *out, size_t max, const char *host, const struct socks_addr *to)
+{
     if (to->port == 0) {
         snprintf(out, max, "%s", host);
     } else {
@@ -112,7 +227,7 @@ static void name_of(char *out, size_t max, const struct socks_addr *to)
     }
 }
 
-static int open_client(struct nk_app *app, const struct tor_via_conf *conf, struct nk_stream **out)
+static int open_client(struct via *v, const struct tor_via_conf *conf)
 {
     char what[SOCKS_TEXT_MAX + 16];
     struct login_store store;
@@ -126,37 +241,42 @@ static int open_client(struct nk_app *app, const struct tor_via_conf *conf, stru
         .timeout_ms = conf->timeout_ms,
         .linger_ms = conf->linger_ms,
         .explain = tor_target_explain,
+        .closed = on_closed,
+        .arg = v,
     };
-    name_of(what, sizeof(what), &conf->to);
+    name_of(what, sizeof(what), v->host, &conf->to);
     if (login_for(conf, &store, &login)) {
         c.login = &login;
         c.login_only = true; /* a server that ignores it would not keep apart */
     }
-    return socks_client_new(app, &c, out);
+    return socks_client_new(v->app, &c, &v->s);
 }
 
 int tor_via_open(struct nk_app *app, const struct tor_via_conf *conf, struct nk_stream **out,
                  struct nk_diag *diag)
 {
-    struct nk_endpoint *ep;
-    struct nk_stream *s, *lower;
     int rc = tor_via_check(conf, diag);
-    rc = rc < 0 ? rc : parse_socks(conf->socks, &ep, diag);
     if (rc < 0) {
         return rc;
     }
-    rc = open_client(app, conf, &s);
+    struct via *v = calloc(1, sizeof(*v));
+    if (!v) {
+        return nk_fail_sys(diag, -ENOMEM, "tor");
+    }
+    v->app = app;
+    v->onion = conf->onion;
+    (void)socks_addr_host(&conf->to, v->host);
+    v->client_file = conf->client_file ? strdup(conf->client_file) : NULL;
+    rc = conf->client_file && !v->client_file ? -ENOMEM : open_client(v, conf);
     if (rc < 0) {
-        nk_endpoint_free(ep);
+        via_free(v);
         return nk_fail_sys(diag, rc, "tor");
     }
-    rc = nk_dial(app, ep, NULL, NULL, &lower, diag);
-    nk_endpoint_free(ep);
+    rc = get_instance(v, conf, diag);
     if (rc < 0) {
-        nk_stream_close(s);
+        nk_stream_close(v->s); /* frees v */
         return rc;
     }
-    socks_client_take(s, lower);
-    *out = s;
+    *out = v->s;
     return 0;
 }

@@ -7,11 +7,9 @@
 #define TOR_VIA_H
 
 #include "socks/socks.h"
+#include "tor/access.h"
 
 struct nk_app;
-
-/* Where the SOCKS port is when nobody says: Debian's and everybody's default. */
-#define TOR_SOCKS_DEFAULT "127.0.0.1:9050"
 
 /* A service that is gone is not answered for more than a minute, and tor itself gives up after two
  * (its SocksTimeout); so this is what a request gets. */
@@ -25,18 +23,21 @@ enum { TOR_VIA_TIMEOUT_MS = 90 * 1000 };
 
 /* Borrowed for the call. */
 struct tor_via_conf {
-    const char *socks;    /* PORT, HOST:PORT, a path or an endpoint string; NULL: the default */
-    uint8_t command;      /* enum socks_command */
-    struct socks_addr to; /* of tor_target_set */
-    bool onion;           /* as it said */
-    const char *isolate;  /* streams with different names share no circuit; NULL: none */
+    enum tor_kind kind; /* which tor; see instance.h for these three */
+    struct tor_access access;
+    const char *socks;       /* PORT, HOST:PORT, a path or an endpoint string; NULL: tor says */
+    const char *client_file; /* key for a restricted onion service; NULL: netkit's keystores */
+    uint8_t command;         /* enum socks_command */
+    struct socks_addr to;    /* of tor_target_set */
+    bool onion;              /* as it said */
+    const char *isolate;     /* streams with different names share no circuit; NULL: none */
     const struct nk_target
         *client;         /* its login isolates too (a SOCKS listener's client); or NULL */
     uint64_t timeout_ms; /* for all of it; 0 = none */
     uint64_t linger_ms;  /* see TOR_VIA_LINGER; 0 = none */
 };
 
-/* tor_via_check - are these good? Looks at socks and isolate only. 0, NK_ECONFIG. */
+/* tor_via_check - are these good? Looks at kind, access, socks and isolate only. 0, NK_ECONFIG. */
 int tor_via_check(const struct tor_via_conf *conf, struct nk_diag *diag);
 
 /* tor_via_open - see above. 0, NK_ECONFIG, -ENOMEM; everything else is told by the stream. */

@@ -118,7 +118,8 @@ static void on_found(void *owner, int err, const char *answer, const struct nk_d
 
 static struct tor_lookup *look_up(struct player *p, const char *word, bool ptr)
 {
-    const struct tor_lookup_conf conf = {.socks = p->place, .ptr = ptr, .timeout_ms = 60000};
+    const struct tor_lookup_conf conf = {.via = {.socks = p->place, .timeout_ms = 60000},
+                                         .ptr = ptr};
     struct tor_lookup *l;
     assert_int_equal(tor_lookup_start(p->app, &conf, word, on_found, p, &l, NULL), 0);
     assert_int_equal(p->err, 1); /* never from inside */
@@ -192,7 +193,7 @@ static void some_answers_need_no_tor(void **state)
         assert_string_equal(p.text, words[i][1]);
     }
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        const struct tor_lookup_conf conf = {.socks = p.place, .ptr = bad[i].ptr};
+        const struct tor_lookup_conf conf = {.via = {.socks = p.place}, .ptr = bad[i].ptr};
         struct tor_lookup *l;
         struct nk_diag why = {0};
         assert_true(tor_lookup_start(p.app, &conf, bad[i].word, on_found, &p, &l, &why) < 0);
@@ -320,7 +321,12 @@ static void wrong_settings_are_refused(void **state)
     struct tor_via_conf conf = {.socks = "9050"};
     (void)state;
     assert_int_equal(tor_via_check(&conf, NULL), 0);
-    conf.socks = "nonsense";
+    conf.kind = TOR_PRIVATE; /* and where it is */
+    assert_int_equal(tor_via_check(&conf, NULL), NK_ECONFIG);
+    char nonsense[] = "nonsense";
+    conf = (struct tor_via_conf){.access = {.control = nonsense}};
+    assert_int_equal(tor_via_check(&conf, NULL), NK_ECONFIG);
+    conf = (struct tor_via_conf){.socks = "nonsense"};
     assert_int_equal(tor_via_check(&conf, NULL), NK_ECONFIG);
     conf = (struct tor_via_conf){.isolate = ""};
     assert_int_equal(tor_via_check(&conf, NULL), NK_ECONFIG);

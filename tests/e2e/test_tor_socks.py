@@ -4,7 +4,6 @@ and that nothing of it asks a resolver."""
 
 import base64
 import contextlib
-import hashlib
 import http.server
 import json
 import os
@@ -16,7 +15,7 @@ import time
 
 import pytest
 
-from support import NETKIT, PATIENCE, missing_peer, need_command, need_root, run, wait_until
+from support import NETKIT, PATIENCE, clean_env, missing_peer, need_command, need_root, run, wait_until
 from test_forward import Echo
 
 TOR_PATIENCE = 60.0  # for what needs circuits, on a busy machine
@@ -28,11 +27,6 @@ V2 = "expyuzz4wqqyqhjn.onion"
 def tor(verb, *args, **kw):
     kw.setdefault("timeout", TOR_PATIENCE)
     return run("tor", verb, *(("--linger", "2s") if verb == "connect" else ()), *args, **kw)
-
-
-def onion_of(public):
-    checksum = hashlib.sha3_256(b".onion checksum" + public + b"\3").digest()[:2]
-    return base64.b32encode(public + checksum + b"\3").decode().lower() + ".onion"
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +162,10 @@ def test_isolation_gives_circuits_of_their_own(client, echo, programs):
 class Onion:
     """An onion service on the network's own client, for as long as the control connection lasts."""
 
-    def __init__(self, network, words):
+    def __init__(self, network, words, key="NEW:ED25519-V3"):
         self.control = network.client.connect()
         self.control.command("SETEVENTS HS_DESC")
-        reply = self.control.command(f"ADD_ONION NEW:ED25519-V3 {words}")
+        reply = self.control.command(f"ADD_ONION {key} {words}")
         self.address = next(re.search(r"ServiceID=(\w{56})", line)[1] for line in reply if "ServiceID=" in line)
         self.address += ".onion"
         deadline = time.monotonic() + TOR_PATIENCE
@@ -223,6 +217,57 @@ def test_client_authorization_is_explained(client, tor_network, echo):
         control.close()
 
 
+def test_keys_of_the_keystore_are_loaded(client, tor_network, echo, work):
+    """Nothing is configured: who has a key for a restricted service is let in, others are not."""
+    state = ("--state-dir", str(work / "state"))
+    with contextlib.closing(tor_network.client.connect()) as control:
+        reply = control.command("ADD_ONION NEW:ED25519-V3 Port=80,127.0.0.1:1")
+        address, key = (next(line.split("=", 1)[1] for line in reply if line.startswith(name))
+                        for name in ("ServiceID=", "PrivateKey="))
+        control.command(f"DEL_ONION {address}")
+    made = run("hsc", "generate-key", "stealth", *state, "--hsid", address, "--output", "-", timeout=PATIENCE)
+    assert made.returncode == 0, made.stderr
+    public = re.search(r"descriptor:x25519:([A-Z2-7]{52})", made.stdout)[1]
+    with Onion(tor_network, f"Flags=V3Auth ClientAuthV3={public} Port=80,127.0.0.1:{echo.port}", key) as onion:
+        assert onion.address == f"{address}.onion"
+        for control in (str(client.control_socket), client.control):
+            r = tor("connect", *state, "--control", control, f"{address}.onion:80", input="there")
+            assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
+        with contextlib.closing(client.connect()) as control:
+            control.command(f"ONION_CLIENT_AUTH_REMOVE {address}")
+            control.command("SIGNAL NEWNYM")
+        r = tor("connect", "--state-dir", str(work / "other"), "--control", client.control, f"{address}.onion:80",
+                input="there")
+        assert r.returncode in (69, 77) and r.stdout == "", r.stderr
+        # without a control port the key that is there cannot be loaded, which is said
+        r = tor("connect", *state, "--socks", client.extended, f"{address}.onion:80", input="there")
+        assert r.returncode == 77, r.stderr
+
+
+def test_a_tor_of_this_process_alone(tor_network, echo, work, tmp_path):
+    """tor=private: started, used and gone with its directory."""
+    lines = "".join(f"torrc = {line}\n" for line in tor_network.torrc)
+    tor_network.seed(work / "seed")
+    (work / "netkit.ini").write_text(f"[tor]\nseed = {work}/seed\n{lines}", encoding="utf-8")
+    env = clean_env(TMPDIR=str(tmp_path))
+    words = ("-c", str(work / "netkit.ini"), "--state-dir", str(work / "state"))
+    r = tor("connect", *words, "--tor", "private", f"exit.test:{echo.port}", input="there", env=env)
+    assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
+    r = run("forward", *words, "stdio:", f"tor:exit.test:{echo.port},tor=private,linger=2s", input="there", env=env,
+            timeout=TOR_PATIENCE)
+    assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
+    wait_until(lambda: not list(tmp_path.iterdir()))
+
+
+def test_the_control_port_says_where_socks_is(client, echo):
+    for place in (str(client.control_socket), client.control):
+        r = tor("resolve", "--control", place, "192-0-2-9.ip.test")
+        assert (r.returncode, r.stdout) == (0, "192.0.2.9\n"), r.stderr
+    r = run("forward", "stdio:", f"tor:exit.test:{echo.port},control={client.control_socket},linger=2s",
+            input="there", timeout=TOR_PATIENCE)
+    assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
+
+
 # --- refused before anything is opened ----------------------------------------------------------------------------
 
 
@@ -246,6 +291,9 @@ def test_client_authorization_is_explained(client, tor_network, echo):
     ("a.test:80,isolate=", 78, "1 to 255 bytes"),
     ("a.test:80,isolate=<torS0X>1", 78, "have a meaning for tor"),
     ("a.test:80,socks=nonsense", 78, "tor's SOCKS port"),
+    ("a.test:80,control=nonsense", 78, "tor's control port"),
+    ("a.test:80,tor=private", 78, "no socks= and control= with it"),
+    ("a.test:80,client=/x", 78, "is the key of an onion service"),
 ])
 def test_refused_without_a_connection(target, rc, text):
     with socket.create_server(("127.0.0.1", 0)) as nobody:
@@ -325,11 +373,3 @@ def test_nothing_asks_a_resolver(client, echo):
                          (("forward", "stdio:", f"tor:{V2}:80,socks={place}"), 78)):
         count, rc, text = dns_packets(*args)
         assert (count, rc) == (0, status), (args, text)
-
-
-def test_addresses_are_made_as_here():
-    """The address used above is one that parses, so that its refusal is tor's."""
-    with contextlib.suppress(KeyError):
-        label = NOBODY[:56].upper()
-        public = base64.b32decode(label)[:32]
-        assert onion_of(public) == NOBODY
