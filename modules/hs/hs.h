@@ -11,6 +11,7 @@
 #include "hs/format.h"
 #include "hs/key.h"
 #include "hs/legacy.h"
+#include "hs/password.h"
 #include "hs/place.h"
 #include "hs/slug.h"
 #include "hs/store.h"

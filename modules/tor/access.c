@@ -203,10 +203,11 @@ int tor_cookie_read(const char *path, bool named, uint8_t out[TOR_COOKIE_SIZE],
         case -ELOOP:
             return nk_fail(diag, NK_EBADMODE, "%s is a symbolic link; no cookie of tor is", path);
         case -ENOENT:
-            nk_fail(diag, rc, "tor's cookie should be in %s, which does not exist here", path);
+            nk_fail(diag, NK_EAUTH, "tor's cookie should be in %s, which does not exist here",
+                    path);
             nk_hint(diag, "if tor runs in another container, share the file and name it with "
                           "--cookie-file, or use --password-file");
-            return rc;
+            return NK_EAUTH;
         default:
             return nk_fail_sys(diag, rc, "%s", path);
         }

@@ -36,7 +36,8 @@ int tor_access_place(const struct tor_access *access, size_t i, char *out, size_
  * tor_cookie_read - the 32 bytes of a cookie file into out; anything but a regular file of exactly
  * that size is refused, so that a control port cannot have other files read for it. named: the user
  * named the file, so that it may be a symbolic link; else path must be absolute and none.
- * NK_EBADMODE, -ENOENT, -EACCES as tor_access_denied says it, -errno. out is untouched on failure.
+ * NK_EBADMODE, NK_EAUTH (there is none), -EACCES as tor_access_denied says it, -errno. out is
+ * untouched on failure.
  */
 int tor_cookie_read(const char *path, bool named, uint8_t out[TOR_COOKIE_SIZE],
                     struct nk_diag *diag);

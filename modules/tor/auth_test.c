@@ -280,7 +280,7 @@ static void cookie_missing(void **state)
     open_it(&o);
     info(&o, "COOKIE,SAFECOOKIE,HASHEDPASSWORD", missing);
     tor_kit_turn(&o.kit, &o.closed);
-    assert_int_equal(o.why.code, -ENOENT);
+    assert_int_equal(o.why.code, NK_EAUTH);
     assert_non_null(strstr(o.why.text, missing));
     assert_non_null(strstr(o.why.hint, "--password-file"));
     finish(&o);

@@ -11,7 +11,7 @@
 #include "core/app.h"
 #include "core/signal.h"
 
-enum { CODE_AUTH_REQUIRED = 514, CODE_AUTH_BAD = 515, SHOWN = 240 };
+enum { AGAIN_MS = 500, CODE_AUTH_REQUIRED = 514, CODE_AUTH_BAD = 515, SHOWN = 240, DELETE = 0x7f };
 
 void tor_cli_finish(struct tor_cli *cli, int rc)
 {
@@ -50,6 +50,11 @@ static void on_instance(void *owner, int err, struct tor_instance *instance,
     struct tor_cli *cli = owner;
     cli->wait = NULL;
     tor_progress_clean(&cli->progress);
+    if (err < 0 && cli->task->wait) {
+        cli->task->lost(cli, why);
+        nk_timer_start(&cli->again, AGAIN_MS);
+        return;
+    }
     if (err < 0) {
         cli->ctx->diag = *why;
         tor_cli_finish(cli, err);
@@ -59,6 +64,24 @@ static void on_instance(void *owner, int err, struct tor_instance *instance,
     cli->control = tor_instance_control(instance);
     cli->watch = (struct tor_control_watch){.fn = on_state, .owner = cli};
     tor_control_watch(cli->control, &cli->watch);
+}
+
+static int ask_instance(struct tor_cli *cli, struct nk_diag *diag)
+{
+    const struct tor_instance_conf which = {.kind = (enum tor_kind)cli->conf->kind,
+                                            .needs = TOR_NEEDS_CONTROL,
+                                            .access = cli->conf->access,
+                                            .progress = on_progress};
+    return tor_instance_get(cli->app, &which, on_instance, cli, &cli->wait, diag);
+}
+
+static void ask_again(void *owner)
+{
+    struct tor_cli *cli = owner;
+    int rc = ask_instance(cli, &cli->ctx->diag);
+    if (rc < 0) {
+        tor_cli_finish(cli, rc);
+    }
 }
 
 static void on_timeout(void *owner)
@@ -95,7 +118,7 @@ static int watch_signals(struct tor_cli *cli)
     return rc < 0 ? nk_fail_sys(&cli->ctx->diag, rc, "signals") : 0;
 }
 
-static int begin(struct tor_cli *cli, const struct tor_cli_conf *conf)
+static int begin(struct tor_cli *cli)
 {
     const struct nk_cmd_ctx *ctx = cli->ctx;
     const struct nk_app_conf app_conf = {.log = ctx->log,
@@ -109,13 +132,9 @@ static int begin(struct tor_cli *cli, const struct tor_cli_conf *conf)
     }
     nk_timer_init(&cli->timeout, cli->app, on_timeout, cli);
     rc = watch_signals(cli);
-    const struct tor_instance_conf which = {.kind = (enum tor_kind)conf->kind,
-                                            .needs = TOR_NEEDS_CONTROL,
-                                            .access = conf->access,
-                                            .progress = on_progress};
+    nk_timer_init(&cli->again, cli->app, ask_again, cli);
     tor_progress_open(&cli->progress, ctx->globals);
-    rc = rc < 0 ? rc
-                : tor_instance_get(cli->app, &which, on_instance, cli, &cli->wait, &cli->ctx->diag);
+    rc = rc < 0 ? rc : ask_instance(cli, &cli->ctx->diag);
     if (rc == 0 && ms > 0) {
         nk_timer_start(&cli->timeout, ms);
     }
@@ -125,8 +144,8 @@ static int begin(struct tor_cli *cli, const struct tor_cli_conf *conf)
 int tor_cli_run(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf,
                 const struct tor_cli_task *task)
 {
-    struct tor_cli cli = {.ctx = ctx, .task = task};
-    int rc = begin(&cli, conf);
+    struct tor_cli cli = {.ctx = ctx, .conf = conf, .task = task};
+    int rc = begin(&cli);
     if (rc == 0) {
         rc = nk_app_run(cli.app);
     }
@@ -139,6 +158,7 @@ int tor_cli_run(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf,
             tor_instance_release(cli.instance);
         }
         nk_timer_stop(&cli.timeout);
+        nk_timer_stop(&cli.again);
         for (size_t i = 0; i < TOR_CLI_SIGNALS; i++) {
             nk_signal_close(cli.signals[i]);
         }
@@ -175,6 +195,41 @@ bool tor_cli_reply(struct tor_cli *cli, int err, const struct tor_reply *reply,
     return err == 0;
 }
 
+static int put_word(struct nk_buf *line, const char *word, struct nk_diag *diag)
+{
+    size_t n = strlen(word);
+    bool fine = n > 0 && n < TOR_CLI_WORD;
+    for (size_t i = 0; fine && i < n; i++) {
+        fine = (unsigned char)word[i] > ' ' && word[i] != DELETE;
+    }
+    if (!fine) {
+        return nk_fail(diag, NK_EUSAGE, "'%s' is not one word of printable characters", word);
+    }
+    int rc = nk_buf_printf(line, " %s", word);
+    return rc < 0 ? nk_fail_sys(diag, rc, "the arguments") : 0;
+}
+
+void tor_cli_send_words(struct tor_cli *cli, struct tor_request *r, const char *verb,
+                        char *const *words, int n)
+{
+    struct nk_buf line;
+    struct nk_diag *diag = &cli->ctx->diag;
+    nk_buf_init(&line, TOR_COMMAND_MAX);
+    int rc = nk_buf_puts(&line, verb);
+    for (int i = 0; rc == 0 && i < n; i++) {
+        rc = put_word(&line, words[i], diag);
+    }
+    const char *text = rc == 0 ? nk_buf_str(&line) : NULL;
+    if (rc == 0) {
+        rc = text ? tor_control_send(cli->control, r, text, NULL, 0, diag)
+                  : nk_fail(diag, -ENOMEM, "out of memory");
+    }
+    nk_buf_clear(&line);
+    if (rc < 0) {
+        tor_cli_finish(cli, rc);
+    }
+}
+
 void tor_cli_print(const char *p, size_t n)
 {
     const char *end = p + n;
@@ -187,7 +242,7 @@ void tor_cli_print(const char *p, size_t n)
     }
     for (; p < end; p++) {
         unsigned byte = (unsigned char)*p;
-        if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == 0x7f) {
+        if ((byte < ' ' && byte != '\n' && byte != '\t') || byte == DELETE) {
             printf("\\x%02x", byte);
         } else {
             putchar(*p);

@@ -18,6 +18,7 @@ struct nk_app;
 struct nk_signal;
 
 #define TOR_CLI_SIGNALS 3
+#define TOR_CLI_WORD 256 /* longest word of tor_cli_send_words, with its end */
 
 struct tor_cli_conf {
     int kind; /* enum tor_kind */
@@ -64,6 +65,8 @@ struct tor_cli_task {
     void (*stop)(struct tor_cli *cli, int signum);
     void *owner;
     bool reconnect;
+    bool wait; /* with reconnect and lost: also for a tor that is not there yet; lost is told each
+                * attempt, and may finish the command */
     uint64_t timeout_ms; /* for the whole command where --timeout says nothing; 0: none */
 };
 
@@ -73,11 +76,12 @@ struct tor_cli {
     struct nk_app *app;
     struct tor_control *control;
     const struct tor_cli_task *task;
+    const struct tor_cli_conf *conf;
     struct tor_instance_wait *wait; /* private from here on */
     struct tor_instance *instance;
     struct tor_control_watch watch;
     struct tor_progress progress;
-    struct nk_timer timeout;
+    struct nk_timer timeout, again;
     struct nk_signal *signals[TOR_CLI_SIGNALS];
     int signum; /* the one that task->stop was told */
     bool finished;
@@ -107,6 +111,14 @@ int tor_reply_error(const struct tor_reply *reply, const char *what, struct nk_d
  * finished with the error of the connection, or that of tor_reply_error. */
 bool tor_cli_reply(struct tor_cli *cli, int err, const struct tor_reply *reply,
                    const struct nk_diag *why, const char *what);
+
+/*
+ * tor_cli_send_words - send "VERB word word.." of n words that users gave; each must be one word of
+ * printable characters, which GETINFO, SIGNAL and the like take as it stands. On an error the
+ * command is finished with it.
+ */
+void tor_cli_send_words(struct tor_cli *cli, struct tor_request *r, const char *verb,
+                        char *const *words, int n);
 
 /* tor_cli_print - n bytes of tor's to standard output; to a terminal, control bytes other than LF
  * and TAB are shown as \xNN. */

@@ -221,6 +221,8 @@ static void conn_over(struct tor_control *c, int err, const struct nk_diag *why)
     if (c->opened) {
         attempt_over(c);
     } else {
+        /* a socket that is not there is a service that is not there */
+        c->why.code = err == -ENOENT ? -ECONNREFUSED : err;
         note_denied(c, err);
         drop_conn(c);
         next_place(c);

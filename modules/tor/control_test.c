@@ -272,12 +272,12 @@ static void first_attempt(void **state)
     begin(&o, true, false);
     o.access.control = (char *)(uintptr_t) "unix:/nowhere/at/all";
     tor_kit_turn(&o.kit, &o.closed);
-    assert_int_equal(o.err, -ENOENT);
+    assert_int_equal(o.err, -ECONNREFUSED);
     finish(&o);
     begin(&o, true, true);
     o.access.control = (char *)(uintptr_t) "unix:/nowhere/at/all";
     tor_kit_turn(&o.kit, &o.lost);
-    assert_int_equal(o.err, -ENOENT);
+    assert_int_equal(o.err, -ECONNREFUSED);
     o.access.control = o.kit.address;
     nk_clock_skip(o.kit.app, tor_control_retry_ms(o.control));
     tor_kit_login(&o.kit);

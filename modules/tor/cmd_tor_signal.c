@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* netkit tor signal: SIGNAL (control-spec 3.7). */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "tor/cli.h"
+
+struct signal_conf {
+    struct tor_cli_conf tor;
+};
+
+static const struct nk_opt opts[] = {TOR_ROWS(struct signal_conf, tor), NK_OPT_END};
+
+struct job {
+    struct tor_cli *cli;
+    struct tor_request request;
+};
+
+/* After these tor may be gone before its answer is read. */
+static bool ends_tor(const char *name)
+{
+    static const char *const names[] = {"HALT", "TERM", "SHUTDOWN", "INT"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (strcasecmp(name, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void on_reply(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)
+{
+    struct job *job = owner;
+    struct nk_cmd_ctx *ctx = job->cli->ctx;
+    bool gone = (err == NK_ECLOSED || err == -ECONNRESET) && ends_tor(ctx->argv[0]);
+    if (gone || tor_cli_reply(job->cli, err, reply, why, "SIGNAL")) {
+        tor_cli_finish(job->cli, 0);
+    } else if (err == 0) {
+        nk_hint(&ctx->diag, "netkit tor info signal/names lists them");
+    }
+}
+
+static void ready(struct tor_cli *cli)
+{
+    struct job *job = cli->task->owner;
+    job->cli = cli;
+    job->request = (struct tor_request){.fn = on_reply, .owner = job};
+    tor_cli_send_words(cli, &job->request, "SIGNAL", cli->ctx->argv, 1);
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    const struct signal_conf *conf = ctx->conf;
+    struct job job = {0};
+    const struct tor_cli_task task = {.ready = ready, .owner = &job};
+    return tor_cli_run(ctx, &conf->tor, &task);
+}
+
+extern const struct nk_cmd nk_cmd_tor_signal;
+const struct nk_cmd nk_cmd_tor_signal = {
+    .synopsis = "NAME",
+    .summary = "Send tor a signal over its control port",
+    .description =
+        "RELOAD (HUP): read the configuration again. SHUTDOWN (INT), HALT (TERM): end, after or "
+        "without finishing open connections. NEWNYM: `netkit tor newnym` also waits for it. "
+        "CLEARDNSCACHE, HEARTBEAT, DORMANT, ACTIVE, DUMP (USR1), DEBUG (USR2). RELOAD takes away "
+        "what was set over the control port and not saved.",
+    .examples = "netkit tor signal RELOAD",
+    .opts = opts,
+    .conf_size = sizeof(struct signal_conf),
+    .min_args = 1,
+    .max_args = 1,
+    .flags = NK_CMD_EXEC,
+    .run = run,
+};
