@@ -12,6 +12,7 @@
 #ifndef NK_BASE_ENDPOINT_H
 #define NK_BASE_ENDPOINT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -48,5 +49,12 @@ void nk_ep_text_clear(struct nk_ep_text *t);
  * is 0..65535 decimal. Returns 0 or NK_EFORMAT; host and port are untouched on failure. */
 int nk_ep_host_port(const char *body, char *host, size_t max, uint16_t *port, uint16_t def_port,
                     struct nk_diag *diag);
+
+/*
+ * nk_ep_twisted_hint - is text an endpoint string as Twisted and txtorcon write them
+ * (tor:host=x:port=80, onion:80:hiddenServiceDir=/d, tcp:80:interface=127.0.0.1, ssl:host:443)?
+ * Then the hint of diag says how it is written here; secrets are not repeated. False: no hint.
+ */
+bool nk_ep_twisted_hint(const char *text, struct nk_diag *diag);
 
 #endif

@@ -49,6 +49,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         require(strlen(diag.text) > 0);
     }
     nk_ep_host_port(text, host, sizeof host, &port, 22, &diag);
+    if (nk_ep_twisted_hint(text, &diag))
+        require(strlen(diag.hint) > 0);
     free(text);
     return 0;
 }

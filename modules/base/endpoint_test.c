@@ -180,11 +180,56 @@ static void host_port(void **state)
     assert_non_null(strstr(d.hint, "[::1]:22"));
 }
 
+static void strings_of_twisted_get_a_hint(void **state)
+{
+    static const char *const cases[][2] = {
+        {"tor:host=example.com:port=80", "tor:example.com:80"},
+        {"tor:abc.onion:80:socksPort=9050", "tor:abc.onion:80,socks=9050"},
+        {"tor:abc.onion:80:socksUsername=u:socksPassword=hush", "tor:abc.onion:80,isolate=u"},
+        {"onion:80:hiddenServiceDir=/var/lib/tor/web", "onion:80,hsdir=/var/lib/tor/web"},
+        {"onion:80:controlPort=9051:privateKeyFile=/k:singleHop=true:version=3",
+         "onion:80,control=9051,key=/k,single-hop=yes"},
+        {"onion:80:privateKey=ED25519-V3\\:aGlkZGVu", "onion:80"}, /* a secret */
+        {"tcp:80:interface=127.0.0.1", "tcp:127.0.0.1:80"},
+        {"tcp:port=80:host=\\:\\:1", "tcp:[::1]:80"},
+        {"tcp:host=x:port=80:timeout=30", "tcp:x:80"},
+        {"ssl:example.com:443", "tls:example.com:443"},
+        {"ssl:443:privateKey=k.pem:certKey=c.pem", "tls:443,key=k.pem,cert=c.pem"},
+        {"unix:address=/run/x:mode=660", "unix:/run/x,mode=660"}};
+    static const char *const ours[] = {"tor:example.com:80,socks=9050",
+                                       "tcp:a:1",
+                                       "tcp:[::1]:22",
+                                       "foo:a=b",
+                                       "",
+                                       ":",
+                                       "tor",
+                                       "tor:x:y",
+                                       "unix:/a=b,mode=0600",
+                                       "tls:host:443,ca=/x"};
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct nk_diag d = {0};
+        assert_true(nk_ep_twisted_hint(cases[i][0], &d));
+        const char *at = strstr(d.hint, "here it is ");
+        assert_non_null(at);
+        assert_string_equal(at + strlen("here it is "), cases[i][1]);
+    }
+    for (size_t i = 0; i < COUNT(ours); i++) {
+        struct nk_diag d = {0};
+        assert_false(nk_ep_twisted_hint(ours[i], &d));
+        assert_string_equal(d.hint, "");
+    }
+}
+
 int nk_test_base_endpoint(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(parts),  cmocka_unit_test(bodies_stay_raw), cmocka_unit_test(malformed),
-        cmocka_unit_test(limits), cmocka_unit_test(host_port),
+        cmocka_unit_test(strings_of_twisted_get_a_hint),
+        cmocka_unit_test(parts),
+        cmocka_unit_test(bodies_stay_raw),
+        cmocka_unit_test(malformed),
+        cmocka_unit_test(limits),
+        cmocka_unit_test(host_port),
     };
     return cmocka_run_group_tests_name("base/endpoint", tests, NULL, NULL);
 }

@@ -344,6 +344,7 @@ int nk_endpoint_parse(const char *text, enum nk_ep_role role, struct nk_endpoint
         if (diag) {
             diag->code = rc;
         }
+        (void)nk_ep_twisted_hint(text, diag);
         nk_fail_context(diag, "'%.80s'", text);
         return rc;
     }

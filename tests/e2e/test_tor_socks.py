@@ -40,9 +40,18 @@ def client(tor_network):
         yield node
 
 
+class Greeter(Echo):
+    """Says hi, sends one word back and ends, as it must be the far end that ends first."""
+
+    def _echo(self, conn):
+        with conn, contextlib.suppress(OSError):
+            conn.sendall(b"hi ")
+            conn.sendall(conn.recv(100))
+
+
 @pytest.fixture(scope="module")
 def echo():
-    with Echo(b"hi ") as server:
+    with Greeter() as server:
         yield server
 
 
@@ -85,7 +94,13 @@ def test_connect(client, echo, words):
         assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
 
 
-def test_endpoint_in_a_forward(client, echo, programs):
+def test_endpoint_in_a_forward(client, programs):
+    """A half-close ends it only when the far end has said everything."""
+    with Echo(b"hi ") as echo:
+        forward_through(client, echo, programs)
+
+
+def forward_through(client, echo, programs):
     p = programs([NETKIT, "forward", "tcp:127.0.0.1:0", f"tor:exit.test:{echo.port},linger=2s,socks={client.socks_socket}"])
     port = int(p.wait_line(r"listening on tcp:127\.0\.0\.1:(\d+)")[1])
     data = os.urandom(1 << 20)
@@ -316,6 +331,17 @@ def test_no_tor_and_a_silent_one():
         r = run("tor", "connect", "--socks", str(silent.getsockname()[1]), "--timeout", "1s", "a.test:80")
         assert r.returncode == 75 and "no answer within 1 s" in r.stderr
         assert time.monotonic() - start < PATIENCE / 2
+
+
+@pytest.mark.parametrize("theirs, ours", [
+    ("tor:host=a.test:port=80", "tor:a.test:80"),
+    ("tor:a.test:80:socksPort=9050", "tor:a.test:80,socks=9050"),
+    ("tcp:host=a.test:port=80", "tcp:a.test:80"),
+    ("ssl:a.test:443", "tls:a.test:443"),
+])
+def test_strings_of_twisted(theirs, ours):
+    r = run("forward", "tcp::0", theirs)
+    assert r.returncode == 78 and f"here it is {ours})" in r.stderr, r.stderr
 
 
 # --- no DNS -------------------------------------------------------------------------------------------------------
