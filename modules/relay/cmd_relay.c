@@ -311,8 +311,10 @@ static const struct nk_opt group_opts[] = {
      .def = "0s",
      .max = RELAY_TIME_MAX,
      .flags = NK_OPT_RELOAD,
-     .help = "How long a consumer may keep an object without acknowledging it, or asking for more "
-             "time, before it goes to the next; tlspyo Endpoints may for ever; 0: all may"},
+     .help =
+         "How long a consumer may keep an object without acknowledging it, or asking for more "
+         "time, before it goes to the next (1s at least); tlspyo Endpoints may for ever; 0: all "
+         "may"},
     {.name = "max-deliveries",
      .type = NK_OPT_INT,
      GROUP_ROW(max_deliveries),

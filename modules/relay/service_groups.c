@@ -21,6 +21,10 @@ static const char *dead_letter_of(const struct relay_group_conf *g)
     return g->dead_letter && *g->dead_letter ? g->dead_letter : NULL;
 }
 
+/* A consumer asks for more time a quarter of a second after it got the object, at the latest; then
+ * that is still to travel. */
+#define LEASE_MIN_MS 1000
+
 static int configure_group(struct relay_groups *groups, const struct nk_conf *ini, const char *name,
                            struct nk_diag *diag)
 {
@@ -38,6 +42,13 @@ static int configure_group(struct relay_groups *groups, const struct nk_conf *in
                                              .dead_letter = dead_letter_of(g)};
     if (set.dead_letter && strcmp(set.dead_letter, real) == 0) {
         return nk_fail(diag, NK_ECONFIG, "[group %s]: dead_letter is the group itself", name);
+    }
+    if (g->lease && g->lease < LEASE_MIN_MS) {
+        nk_fail(diag, NK_ECONFIG,
+                "[group %s]: a lease shorter than 1s would be over before its consumer can ask for "
+                "more time",
+                name);
+        return nk_hint(diag, "lease = 1s at least, or 0 for none that ends by itself"), NK_ECONFIG;
     }
     int rc = relay_groups_configure(groups, real, strlen(real), &set);
     if (rc == -EEXIST) {

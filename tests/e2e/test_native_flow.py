@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""The native wire at work: how far producers may go ahead."""
+"""The native wire at work: how far producers may go ahead; leases that are worth having."""
 
+import signal
+
+import relay_support
+import support
 from native_peer import ITEM
 from test_native_faults import World
 
@@ -26,3 +30,20 @@ def test_window_follows_what_is_stored(programs, work):
     p.in_order()
     assert p.window[group] == before
     p.close()
+
+
+def test_leases_that_nobody_could_renew(programs, work):
+    """They are refused at the start, and a reload with one changes nothing."""
+    config = work / "short.ini"
+    config.write_text("[group jobs]\nlease = 250ms\n", encoding="utf-8")
+    done = support.run("relay", "-c", config, "--state-dir", work / "none", "--listen",
+                       "tcp:127.0.0.1:0")
+    assert done.returncode == 78
+    assert "[group jobs]: a lease shorter than 1s" in done.stderr
+    assert "or 0" in done.stderr
+    relay = relay_support.NetkitRelay(programs, work, groups={"jobs": {"lease": "1s"}})
+    start = relay.program.mark()
+    relay.config.write_text(config.read_text(encoding="utf-8"), encoding="utf-8")
+    relay.program.proc.send_signal(signal.SIGHUP)
+    relay.program.wait_line("a lease shorter than 1s", start)
+    assert relay.program.alive()
