@@ -272,7 +272,7 @@ static int start(struct job *job)
                                    .fn = on_launch,
                                    .owner = job};
     if (!c->seed &&
-        nk_path_join(seed, sizeof(seed), job->ctx->globals->state_dir, "tor/global/data") == 0) {
+        nk_path_join(seed, sizeof(seed), job->ctx->globals->state_dir, TOR_GLOBAL_DATA) == 0) {
         conf.seed = seed;
     }
     for (size_t i = 0; i < ENDS; i++) {

@@ -166,7 +166,7 @@ static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take
 static void tell_error(struct holder *h, int err, const struct nk_diag *why)
 {
     char line[TOR_HOLDER_LINE];
-    int n = snprintf(line, sizeof(line), "error %d %s", err, why->text);
+    int n = snprintf(line, sizeof(line), "error %d %s\t%s", err, why->text, why->hint);
     if (n < 0 || (size_t)n > sizeof(line) - 2) {
         n = (int)sizeof(line) - 2;
     }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "core/process.h"
 #include "tor/instance_impl.h"
 #include "tor/section.h"
@@ -241,8 +242,13 @@ static int begin_private(struct tor_instance *i, const struct tor_launch_conf *g
 {
     static const struct tor_launch_conf none = {.binary = NULL};
     struct tor_launch_conf conf = given ? *given : none;
+    const char *state = nk_app_state_dir(i->app);
+    char seed[NK_PATH_MAX];
     if (i->launch) {
         return 0;
+    }
+    if (!conf.seed && state && nk_path_join(seed, sizeof(seed), state, TOR_GLOBAL_DATA) == 0) {
+        conf.seed = seed; /* where there is one */
     }
     conf.timeout_ms = 0; /* each who waits has a time of its own */
     conf.fn = on_launch;

@@ -84,7 +84,12 @@ static void on_line(struct tor_holder_link *k, size_t len)
     } else if (strncmp(k->line, "error ", 6) == 0) {
         long code = strtol(k->line + 6, &text, 10);
         code = code < 0 && code > -100000 ? code : NK_EPROTO;
+        char *hint = strchr(text, '\t'); /* texts have no control bytes */
+        if (hint) {
+            *hint++ = '\0';
+        }
         nk_fail(&why, (int)code, "the global tor: %s", text + (*text == ' '));
+        nk_hint(&why, "%s", hint ? hint : "");
         fail(k, (int)code, &why);
     }
 }

@@ -28,6 +28,9 @@ struct tor_launch;
 
 #define TOR_LAUNCH_PREFIX "netkit-tor-" /* what the names of temporary directories begin with */
 
+/* Below the state directory: what the global tor knows, the usual seed of others. */
+#define TOR_GLOBAL_DATA "tor/global/data"
+
 enum tor_launch_event {
     TOR_LAUNCH_OPEN,     /* owned, its network enabled: the control connection is usable */
     TOR_LAUNCH_PROGRESS, /* see tor_launch_bootstrap */

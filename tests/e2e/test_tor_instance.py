@@ -109,5 +109,6 @@ def test_what_cannot_be(place, work):
     bad = work / "bad.ini"
     bad.write_text("[tor]\ntor_binary = no-such-tor\n", encoding="utf-8")
     for which in ("global", "private"):
-        support.check_error(place.run("-c", bad, "tor", "conf", "get", "--tor", which, "Nickname"), 127, "no-such-tor")
+        support.check_error(place.run("-c", bad, "tor", "conf", "get", "--tor", which, "Nickname"), 127, "no-such-tor",
+                            "--tor-binary")
     place.empty()
