@@ -175,8 +175,8 @@ const struct nk_cmd nk_cmd_onion_auth_add = {
     .description =
         "The key comes from netkit's keystores ('hsc generate-key', 'hsc import', 'hs accept'), "
         "from a file or from standard input; never from the command line, which others can see. "
-        "tor forgets it when it ends, unless --permanent says to keep it: then its torrc needs a "
-        "ClientOnionAuthDir.\n\n"
+        "tor forgets it at 'netkit tor newnym', when it reads its torrc again and when it ends, "
+        "unless --permanent says to keep it: then its torrc needs a ClientOnionAuthDir.\n\n"
         "'tor:' connections load keys of the keystores by themselves; this is for other programs "
         "that use the same tor.",
     .examples = "netkit onion auth add abc..xyz.onion\n"

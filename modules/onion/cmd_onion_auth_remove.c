@@ -104,7 +104,7 @@ const struct nk_cmd nk_cmd_onion_auth_remove = {
     .description =
         "A permanent key's file goes, too. netkit's own keystores stay as they are ('hsc key "
         "remove'). What tor knows of a service already stays in its cache: connections are "
-        "possible until 'netkit tor newnym', or until they end.",
+        "possible until 'netkit tor newnym', which drops all keys that are not permanent, too.",
     .examples = "netkit onion auth remove abc..xyz.onion",
     .opts = opts,
     .conf_size = sizeof(struct remove_conf),

@@ -15,6 +15,7 @@ enum {
     ENTRIES_MAX = 1024,  /* addresses remembered for one connection; beyond, keys load again */
     MISSING_AUTH = 0xf4, /* SOCKS replies, proposal 304 (ExtendedErrors) */
     BAD_AUTH = 0xf5,
+    EVENTS = 2,               /* see `upsets` */
     CREDENTIALS_REFUSED = 553 /* control-spec 3.30: they could not be stored */
 };
 
@@ -137,6 +138,7 @@ struct loaded {
     struct loaded *next;
     struct all *all;
     struct tor_control_watch watch; /* without a control it is over */
+    struct tor_subscription events[EVENTS];
     struct tor_client_entry *entries;
     size_t n;
 };
@@ -198,6 +200,13 @@ static void on_state(void *owner, enum tor_control_state state, int err, const s
     }
 }
 
+static void unsubscribe(struct loaded *l)
+{
+    for (size_t i = 0; i < EVENTS; i++) {
+        tor_control_unsubscribe(&l->events[i]);
+    }
+}
+
 static void release(void *value)
 {
     struct all *all = value;
@@ -206,9 +215,27 @@ static void release(void *value)
         all->first = l->next;
         forget(l);
         tor_control_unwatch(&l->watch);
+        unsubscribe(l);
         free(l);
     }
     free(all);
+}
+
+/* tor drops keys that are not permanent at NEWNYM and at RELOAD (measured with 0.4.9.11); what it
+ * does at other changes of its configuration need not be known. */
+static const char *const upsets[EVENTS] = {"SIGNAL", "CONF_CHANGED"};
+
+static void on_upset(void *owner, const struct tor_reply *event)
+{
+    struct loaded *l = owner;
+    struct tor_client_entry *next;
+    (void)event;
+    for (struct tor_client_entry *e = l->entries; e; e = next) {
+        next = e->next;
+        if (e->done) {
+            drop_entry(e);
+        }
+    }
 }
 
 static struct all *all_of(struct nk_app *app)
@@ -244,6 +271,14 @@ static struct loaded *loaded_of(struct all *all, struct tor_control *control)
         return NULL;
     }
     l->all = all;
+    for (size_t i = 0; i < EVENTS; i++) {
+        l->events[i] = (struct tor_subscription){.event = upsets[i], .fn = on_upset, .owner = l};
+        if (tor_control_subscribe(control, &l->events[i]) < 0) {
+            unsubscribe(l);
+            free(l);
+            return NULL;
+        }
+    }
     l->watch = (struct tor_control_watch){.fn = on_state, .owner = l};
     tor_control_watch(control, &l->watch);
     l->next = all->first;

@@ -53,7 +53,9 @@ struct tor_client_load {
 /*
  * tor_client_load - see to it that the tor behind control has the key for host, once per connection
  * and address. key_file: the one that the user gave, in any form that hs/format.h reads; NULL: look
- * for one. control may be NULL (only SOCKS is known): then a key that is needed cannot be loaded,
+ * for one. tor drops keys at NEWNYM and
+ * when it reads its configuration again: the next connection has them loaded again. control may be
+ * NULL (only SOCKS is known): then a key that is needed cannot be loaded,
  * which is said in the log.
  *
  * 1: l->fn comes later. 0: there is nothing to wait for: host is no onion address, there is no key

@@ -144,6 +144,8 @@ static void automatic(void **state)
     assert_int_equal(load(&o, host, NULL, &b), 1); /* waits for the same answer */
     assert_int_equal(load(&o, o.address, NULL, &c), 1);
     tor_client_load_cancel(&c.l);
+    tor_kit_expect(&o.kit, "SETEVENTS SIGNAL CONF_CHANGED");
+    tor_kit_say(&o.kit, "250 OK\r\n");
     tor_kit_expect(&o.kit, o.line);
     tor_kit_idle(&o.kit);
     assert_false(a.done || b.done);
@@ -151,6 +153,12 @@ static void automatic(void **state)
     tor_kit_turn(&o.kit, &a.done);
     assert_true(b.done && !c.done && a.err == 0 && b.err == 0);
     assert_int_equal(load(&o, o.address, NULL, &a), 0);
+    tor_kit_say(&o.kit, "650 SIGNAL NEWNYM\r\n"); /* tor has dropped it */
+    tor_kit_idle(&o.kit);
+    assert_int_equal(load(&o, o.address, NULL, &a), 1);
+    tor_kit_expect(&o.kit, o.line);
+    tor_kit_say(&o.kit, "250 OK\r\n");
+    tor_kit_turn(&o.kit, &a.done);
     write_key(&o); /* hsc key rotate */
     assert_int_equal(load(&o, o.address, NULL, &a), 1);
     tor_kit_expect(&o.kit, o.line);
@@ -159,6 +167,8 @@ static void automatic(void **state)
     tor_kit_hangup(&o.kit);
     tor_kit_turn(&o.kit, &o.lost);
     tor_kit_login(&o.kit);
+    tor_kit_expect(&o.kit, "SETEVENTS SIGNAL CONF_CHANGED");
+    tor_kit_say(&o.kit, "250 OK\r\n");
     tor_kit_turn(&o.kit, &o.ready);
     assert_int_equal(load(&o, o.address, NULL, &a), 1);
     tor_kit_expect(&o.kit, o.line);
@@ -177,6 +187,8 @@ static void refused(void **state)
     assert_int_equal(load(&o, o.address, NULL, &a), 1);
     assert_int_equal(load(&o, o.address, NULL, &b), 1);
     b.cancel = &a.l; /* b is told first */
+    tor_kit_expect(&o.kit, "SETEVENTS SIGNAL CONF_CHANGED");
+    tor_kit_say(&o.kit, "250 OK\r\n");
     tor_kit_expect(&o.kit, o.line);
     tor_kit_say(&o.kit, "512 Failed to decode x25519 private key\r\n");
     tor_kit_turn(&o.kit, &b.done);
