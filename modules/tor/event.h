@@ -23,7 +23,7 @@
 #define TOR_EVENT_VALUES 64
 
 /* Types of fields: the letter in the table; what it is, and what in JSON. */
-enum tor_kind {
+enum tor_value_kind {
     TOR_TEXT = 's',   /* string */
     TOR_ID = 'i',     /* circuit, stream, connection: 1 to 16 letters and digits; string */
     TOR_ENUM = 'e',   /* one of an open set of words; string */
@@ -45,7 +45,7 @@ struct tor_value {
     uint8_t name_len;
     bool keyword; /* KEY=VALUE, not a position */
     bool quoted;  /* text is what stood between quotes, escapes not undone yet */
-    char kind;    /* enum tor_kind */
+    char kind;    /* enum tor_value_kind */
     const char *text;
     size_t len;
 };

@@ -155,7 +155,7 @@ static int put_string(struct nk_json *j, const struct tor_value *v)
 int tor_value_json(const struct tor_value *v, struct nk_json *j)
 {
     bool done = false;
-    switch ((enum tor_kind)v->kind) {
+    switch ((enum tor_value_kind)v->kind) {
     case TOR_INT:
     case TOR_FLOAT:
         done = put_number(j, v);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A program on a terminal of its own: keys go in, what it draws comes out, and how it leaves the terminal."""
 
+import codecs
 import fcntl
 import os
 import pty
@@ -32,6 +33,7 @@ exec cat"""
 class Terminal:
     def __init__(self, *args, leader=LEADER, rows=24, columns=80, **env):
         self.text, self.at, self.status = "", 0, None
+        self.decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.leader, self.master = pty.fork()
         if self.leader == 0:
             os.execvpe("sh", ["sh", "-c", leader, "leader", NETKIT, *map(str, args)],
@@ -69,7 +71,19 @@ class Terminal:
                 return match
             ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
             assert ready, f"{pattern!r} did not come; there is {self.text[self.at:]!r}"
-            self.text += os.read(self.master, 65536).decode(errors="replace")
+            self.text += self.decoder.decode(os.read(self.master, 65536))
+
+    def until(self, what, rows=24, columns=80, timeout=PATIENCE):
+        """Wait until the screen shows a text; the screen."""
+        deadline = time.monotonic() + timeout
+        while True:
+            screen = Screen(rows, columns).feed(re.sub(r"^[^\x1b]*|\x1b(\[[\d;?]*)?$", "", self.text))
+            if what in str(screen):
+                self.at = len(self.text)
+                return screen
+            ready, _, _ = select.select([self.master], [], [], max(0, deadline - time.monotonic()))
+            assert ready, f"{what!r} is not on the screen:\n{screen}"
+            self.text += self.decoder.decode(os.read(self.master, 65536))
 
     def ended(self):
         """Its status; the terminal must be as it was."""
