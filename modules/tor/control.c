@@ -29,7 +29,8 @@ struct tor_control {
     struct tor_conn *conn;
     struct tor_auth auth;
     struct tor_events events;
-    struct nk_timer retry; /* also begins the first attempt */
+    struct nk_defer start; /* begins the first attempt */
+    struct nk_timer retry;
     uint64_t retry_ms, ready_at;
     unsigned failures; /* attempts in a row */
     size_t place_i;
@@ -323,7 +324,8 @@ int tor_control_open(struct tor_control **out, const struct tor_control_conf *co
     c->fresh = (struct nk_defer){.fn = on_fresh, .owner = c};
     tor_events_init(&c->events, conf->app, c);
     nk_timer_init(&c->retry, conf->app, begin, c);
-    nk_timer_start(&c->retry, 0);
+    c->start = (struct nk_defer){.fn = begin, .owner = c};
+    nk_app_defer(conf->app, &c->start);
     *out = c;
     return 0;
 }
@@ -336,6 +338,7 @@ void tor_control_close(struct tor_control *c)
     c->closed = true;
     c->state = TOR_CONTROL_CLOSED;
     nk_timer_stop(&c->retry);
+    nk_app_defer_cancel(c->conf.app, &c->start);
     nk_app_defer_cancel(c->conf.app, &c->fresh);
     drop_conn(c);
     tor_events_close(&c->events);
