@@ -312,3 +312,31 @@ def test_terminal_escapes_stay_out_of_terminals(work):
     finally:
         os.close(master)
         os.close(slave)
+
+
+# --- on a network ---------------------------------------------------------------------------------
+
+
+def test_wait_and_newnym_on_a_network(tor_network):
+    address = ("--control", tor_network.client.control)
+    done = support.run("tor", "wait", *address, "--timeout", "60s", "--json", timeout=90)
+    assert json.loads(done.stdout) == {"schema": 1, "reached": "bootstrap"}, done.stderr
+    assert support.run("tor", "wait", "circuit", *address, "--timeout", "60s", timeout=90).returncode == 0
+    doc = json.loads(support.run("tor", "status", *address, "--json").stdout)
+    assert doc["bootstrap"]["percent"] == 100 and doc["circuit_established"] and doc["socks"]
+    done = support.run("tor", "info", "ns/all", *address)
+    assert done.returncode == 0 and done.stdout.count("\nr ") + done.stdout.startswith("r ") >= 4
+
+
+def test_wait_for_a_tor_that_starts(tor_network, programs):
+    """It is not there, then it begins, then it is at 100 %: the steps are told, and the end is the end."""
+    with tor_network.tor() as tor:
+        tor.stop()
+        program = programs([support.NETKIT, "tor", "wait", "--control", tor.control, "--timeout", "60s", "--progress",
+                            "json"])
+        assert program.alive()
+        tor.start()
+        assert program.wait(90) == 0, program.stderr()
+        steps = [json.loads(line) for line in program.stderr().splitlines() if line.startswith("{")]
+        percents = [step["percent"] for step in steps]
+        assert percents[-1] == 100 and percents == sorted(percents), steps
