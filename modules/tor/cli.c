@@ -150,6 +150,9 @@ int tor_cli_run(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf,
         rc = nk_app_run(cli.app);
     }
     cli.finished = true;
+    if (cli.app && task->end) {
+        task->end(&cli);
+    }
     tor_progress_clean(&cli.progress);
     if (cli.app) {
         tor_instance_cancel(cli.wait);

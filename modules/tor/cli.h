@@ -63,6 +63,8 @@ struct tor_cli_task {
     /* INT, TERM or HUP: to end in order, with tor_cli_finish in the end. A second one ends the
      * command at once. NULL: so does the first */
     void (*stop)(struct tor_cli *cli, int signum);
+    /* the loop has ended, whatever the reason: close what was opened on the app; may be NULL */
+    void (*end)(struct tor_cli *cli);
     void *owner;
     bool reconnect;
     bool wait; /* with reconnect and lost: also for a tor that is not there yet; lost is told each
