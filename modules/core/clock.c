@@ -31,7 +31,7 @@ int64_t nk_wall_s(const struct nk_app *app)
 int64_t nk_wall_ms(const struct nk_app *app)
 {
     struct timespec ts = wall_now();
-    return (int64_t)ts.tv_sec * MS_PER_S + ts.tv_nsec / NS_PER_MS + app->wall_set_ms;
+    return (int64_t)ts.tv_sec * MS_PER_S + ts.tv_nsec / NS_PER_MS + (app ? app->wall_set_ms : 0);
 }
 
 void nk_clock_set_wall(struct nk_app *app, int64_t by_ms)

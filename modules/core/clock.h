@@ -16,7 +16,8 @@ uint64_t nk_now_ms(const struct nk_app *app);
 /* nk_now_ns - monotonic nanoseconds read now (a system call); scaled. For measuring. */
 uint64_t nk_now_ns(const struct nk_app *app);
 
-/* nk_wall_s / nk_wall_ms - seconds / milliseconds since 1970-01-01 UTC. Not scaled. */
+/* nk_wall_s / nk_wall_ms - seconds / milliseconds since 1970-01-01 UTC. Not scaled. app may be
+ * NULL: the system's clock, for what has no app. */
 int64_t nk_wall_s(const struct nk_app *app);
 int64_t nk_wall_ms(const struct nk_app *app);
 

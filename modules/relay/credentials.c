@@ -172,7 +172,8 @@ int relay_credentials_tls(const struct relay_credential_paths *p, const struct r
                                  .alpn = alpn, /* who offers none speaks tlspyo's wire */
                                  .nalpn = conf->wire == RELAY_WIRES_TLSPYO ? 0 : 1,
                                  .tls12 = true, /* unmodified Endpoints on old systems */
-                                 .handshake_ms = conf->hello_timeout};
+                                 .handshake_ms = conf->hello_timeout,
+                                 .app = app};
     struct tls_creds *creds;
     uint8_t spki[TLS_HASH];
     char pin[TLS_PIN_TEXT], warning[NK_DIAG_TEXT];

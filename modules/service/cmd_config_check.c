@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/json.h"
+#include "core/clock.h"
 #include "service/config.h"
 #include "tls/tls.h"
 
@@ -117,7 +117,7 @@ static void check_certificate(struct check *ck, const struct nk_conf *c,
         report(ck, false, cert->where, text);
         return;
     }
-    if (tls_creds_warnings(creds, (int64_t)time(NULL), what, sizeof(what))) {
+    if (tls_creds_warnings(creds, nk_wall_s(NULL), what, sizeof(what))) {
         snprintf(text, sizeof(text), "[%s] cert: %s", cert->section, what);
         report(ck, true, cert->where, text);
     }

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "core/clock.h"
 #include "tls/cert_cli.h"
 
 enum { SOON = 30 * 86400, ANSWER_MAX = 256 };
@@ -125,7 +125,7 @@ void cert_json(struct nk_json *j, const char *path, const struct tls_cert_info *
 void cert_warn(struct nk_cmd_ctx *ctx, const char *path, const struct tls_cert_info *info)
 {
     char when[TLS_TIME_TEXT];
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = nk_wall_s(NULL);
     if (info->not_after - now < SOON) {
         nk_warn(ctx->log, "cert", "%s %s on %s", path,
                 info->not_after < now ? "expired" : "expires",

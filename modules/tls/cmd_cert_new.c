@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/codec.h"
 #include "base/file.h"
+#include "core/clock.h"
 #include "tls/cert_cli.h"
 
 enum {
@@ -186,7 +186,7 @@ static int generate(struct nk_cmd_ctx *ctx, const struct new_conf *c, const stru
                                  .locality = s->locality,
                                  .serial = c->serial,
                                  .sans = sans,
-                                 .not_before = (int64_t)time(NULL) - BACKDATE};
+                                 .not_before = nk_wall_s(NULL) - BACKDATE};
     if (!s->cn) {
         return nk_fail(&ctx->diag, NK_ECONFIG, "certificate: the common name is missing");
     }

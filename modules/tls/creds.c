@@ -321,9 +321,9 @@ static int fill_state(struct tls_state *s, const struct tls_creds_conf *c, struc
     /* a resumed session shows no client certificate, so a server that asks for one issues no
      * tickets */
     if (rc == 0 && c->role == TLS_SERVER && s->pins.n == 0 && s->ca.version == 0) {
-        rc = tls_ticket_keys_new(&s->tickets);
+        rc = tls_ticket_keys_new(c->app, &s->tickets);
     }
-    if (rc == 0 && c->role == TLS_CLIENT && (s->sessions = tls_sessions_new()) == NULL) {
+    if (rc == 0 && c->role == TLS_CLIENT && (s->sessions = tls_sessions_new(c->app)) == NULL) {
         rc = -ENOMEM;
     }
     if (rc == 0) {

@@ -73,9 +73,9 @@ int tls_verify_cb(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
 struct tls_ticket_keys;
 
-/* Server: keys that encrypt session tickets; in guarded memory, replaced every TLS_TICKET_SECONDS.
- */
-int tls_ticket_keys_new(struct tls_ticket_keys **out);
+/* Server: keys that encrypt session tickets; in guarded memory, replaced every TLS_TICKET_SECONDS
+ * of app's wall clock (NULL: the system's). */
+int tls_ticket_keys_new(const struct nk_app *app, struct tls_ticket_keys **out);
 void tls_ticket_keys_free(struct tls_ticket_keys *k);
 
 /* mbedTLS's callbacks (mbedtls_ssl_conf_session_tickets_cb); arg is a struct tls_ticket_keys. */
@@ -93,7 +93,7 @@ struct tls_peer {
 
 /* Client: sessions by server name, each used once (RFC 8446 appendix C.4), oldest dropped. */
 struct tls_sessions;
-struct tls_sessions *tls_sessions_new(void);
+struct tls_sessions *tls_sessions_new(const struct nk_app *app);
 void tls_sessions_free(struct tls_sessions *s);
 
 /* tls_sessions_put - keep the session of ssl for name. Failure only costs a full handshake later.

@@ -208,7 +208,9 @@ int tls_creds_shared(struct nk_app *app, struct tls_creds **out, const struct tl
         *out = tls_creds_ref(found);
         return 0;
     }
-    int rc = tls_creds_new(out, conf, diag);
+    struct tls_creds_conf dated = *conf;
+    dated.app = app;
+    int rc = tls_creds_new(out, &dated, diag);
     /* a file that changed while it was read makes credentials for this once */
     if (rc == 0 && known && hash_contents(again.contents, conf, &unsaid) == 0 &&
         memcmp(again.contents, ident.contents, DIGEST) == 0) {

@@ -5,9 +5,9 @@
  */
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sodium.h>
 
+#include "core/clock.h"
 #include "tls/internal.h"
 
 enum {
@@ -22,32 +22,29 @@ enum {
 
 /* Two generations: the newer one writes, both read. Key i is KEY bytes at keys.data + i * KEY. */
 struct tls_ticket_keys {
+    const struct nk_app *app;
     struct nk_secret keys;
     uint8_t name[2][KEY_NAME];
     int64_t born[2]; /* 0: not there */
     int current;
 };
 
-static int64_t now_s(void)
-{
-    return (int64_t)time(NULL); /* as mbedTLS dates sessions */
-}
-
 static void new_key(struct tls_ticket_keys *k, int i)
 {
     nk_random(k->keys.data + i * KEY, KEY);
     nk_random(k->name[i], KEY_NAME);
-    k->born[i] = now_s();
+    k->born[i] = nk_wall_s(k->app);
     k->current = i;
 }
 
-int tls_ticket_keys_new(struct tls_ticket_keys **out)
+int tls_ticket_keys_new(const struct nk_app *app, struct tls_ticket_keys **out)
 {
     struct tls_ticket_keys *k = calloc(1, sizeof(*k));
     if (!k || nk_secret_alloc(&k->keys, (size_t)2 * KEY) < 0) {
         free(k);
         return -ENOMEM;
     }
+    k->app = app;
     new_key(k, 0);
     *out = k;
     return 0;
@@ -68,7 +65,7 @@ int tls_ticket_write(void *arg, const mbedtls_ssl_session *session, unsigned cha
     unsigned char *nonce = start + KEY_NAME, *body = nonce + NONCE;
     size_t n;
     unsigned long long out;
-    if (now_s() - k->born[k->current] >= TLS_TICKET_SECONDS) {
+    if (nk_wall_s(k->app) - k->born[k->current] >= TLS_TICKET_SECONDS) {
         new_key(k, !k->current);
     }
     if (end - start < OVERHEAD) {
@@ -98,7 +95,7 @@ int tls_ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *buf
     for (int i = 0; i < 2; i++) {
         /* a key lives for two lifetimes at most: one writing, one reading */
         if (k->born[i] == 0 || memcmp(buf, k->name[i], KEY_NAME) != 0 ||
-            now_s() - k->born[i] >= (int64_t)2 * TLS_TICKET_SECONDS) {
+            nk_wall_s(k->app) - k->born[i] >= (int64_t)2 * TLS_TICKET_SECONDS) {
             continue;
         }
         if (crypto_aead_xchacha20poly1305_ietf_decrypt(body, &n, NULL, body, len - KEY_NAME - NONCE,
@@ -125,13 +122,18 @@ struct entry {
 };
 
 struct tls_sessions {
+    const struct nk_app *app;
     struct entry *first;
     size_t count;
 };
 
-struct tls_sessions *tls_sessions_new(void)
+struct tls_sessions *tls_sessions_new(const struct nk_app *app)
 {
-    return calloc(1, sizeof(struct tls_sessions));
+    struct tls_sessions *s = calloc(1, sizeof(*s));
+    if (s) {
+        s->app = app;
+    }
+    return s;
 }
 
 static void free_entry(struct entry *e)
@@ -192,7 +194,7 @@ void tls_sessions_put(struct tls_sessions *s, const char *name, const mbedtls_ss
         return;
     }
     e->peer = *peer;
-    e->stored = now_s();
+    e->stored = nk_wall_s(s->app);
     e->next = s->first;
     s->first = e;
     if (++s->count > MAX_SESSIONS) {
@@ -210,7 +212,7 @@ bool tls_sessions_take(struct tls_sessions *s, const char *name, mbedtls_ssl_con
         }
         mbedtls_ssl_session session;
         mbedtls_ssl_session_init(&session);
-        bool ok = now_s() - e->stored < TLS_TICKET_SECONDS &&
+        bool ok = nk_wall_s(s->app) - e->stored < TLS_TICKET_SECONDS &&
                   mbedtls_ssl_session_load(&session, e->session, e->n) == 0 &&
                   mbedtls_ssl_set_session(ssl, &session) == 0;
         mbedtls_ssl_session_free(&session);

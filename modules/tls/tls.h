@@ -62,8 +62,10 @@ struct tls_creds_conf {
                        * it shows must be good all the same */
     bool tls12;       /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
     bool no_tls13;    /* with tls12: speak nothing else; for peers that break on 1.3 */
-    uint64_t handshake_ms; /* 0 = TLS_HANDSHAKE_MS */
-    uint64_t rekey_bytes;  /* 0 = TLS_REKEY_BYTES */
+    uint64_t handshake_ms;    /* 0 = TLS_HANDSHAKE_MS */
+    uint64_t rekey_bytes;     /* 0 = TLS_REKEY_BYTES */
+    const struct nk_app *app; /* whose wall clock dates sessions, and which outlives the
+                               * credentials; NULL: the system's */
 };
 
 /*
