@@ -13,15 +13,13 @@
 #include "base/codec.h"
 #include "core/app.h"
 #include "core/registry.h"
-#include "core/timer.h"
+#include "onion/host.h"
 #include "onion/serve.h"
-#include "onion/service.h"
 
 enum {
-    AGAIN_MS = 30 * 1000, /* after tor has refused the service */
-    DIR_MAX = 64,         /* bytes of the path of a directory: the socket's has to be short */
-    LOCAL_MAX = 112,      /* of the place where an inner listener is, as we made it */
-    PLACE_MAX = 160       /* bytes of an endpoint string of ours */
+    DIR_MAX = 64,    /* bytes of the path of a directory: the socket's has to be short */
+    LOCAL_MAX = 112, /* of the place where an inner listener is, as we made it */
+    PLACE_MAX = 160  /* bytes of an endpoint string of ours */
 };
 
 struct ep_onion_conf {
@@ -55,9 +53,7 @@ struct onion_listener {
     char dir[DIR_MAX]; /* of the unix socket; "" for none */
     struct nk_listener *inner;
     struct onion_plan plan;
-    struct tor_control *control;
-    struct onion_service *service;
-    struct nk_timer again;
+    struct onion_host host;
     struct nk_defer free;
 };
 
@@ -149,38 +145,6 @@ static int open_inner(struct onion_listener *l, const struct ep_onion_conf *c, s
     return rc;
 }
 
-/* --- the service ------------------------------------------------------------------------------ */
-
-static void on_end(void *owner, int err, const struct nk_diag *why)
-{
-    struct onion_listener *l = owner;
-    (void)err;
-    nk_log_diag(nk_app_log(l->base.app), "onion", NK_LOG_ERROR, why);
-    onion_service_close(l->service);
-    l->service = NULL;
-    nk_timer_start(&l->again, AGAIN_MS);
-}
-
-static int open_service(struct onion_listener *l, struct nk_diag *diag)
-{
-    const struct onion_service_conf conf = {.app = l->base.app,
-                                            .control = l->control,
-                                            .plan = &l->plan,
-                                            .probe_ms = l->conf.probe_ms,
-                                            .on_end = on_end,
-                                            .owner = l};
-    return onion_service_open(&l->service, &conf, diag);
-}
-
-static void on_again(void *owner)
-{
-    struct onion_listener *l = owner;
-    struct nk_diag diag;
-    if (open_service(l, &diag) < 0) {
-        nk_timer_start(&l->again, AGAIN_MS);
-    }
-}
-
 /* --- the listener ----------------------------------------------------------------------------- */
 
 static void free_listener(void *owner)
@@ -193,9 +157,7 @@ static void free_listener(void *owner)
 static void listener_close(struct nk_listener *base)
 {
     struct onion_listener *l = (struct onion_listener *)base;
-    nk_timer_stop(&l->again);
-    onion_service_close(l->service);
-    tor_control_close(l->control); /* with it the service goes */
+    onion_host_close(&l->host);
     nk_listener_close(l->inner);
     if (l->dir[0] != '\0') {
         (void)rmdir(l->dir);
@@ -244,11 +206,15 @@ static int begin(struct onion_listener *l, const struct nk_ep_layer *layer, stru
     rc = rc < 0 ? rc : open_inner(l, c, diag);
     rc = rc < 0 ? rc : onion_plan_init(&l->plan, &l->conf, nk_app_log(l->base.app), diag);
     if (rc == 0) {
-        const struct tor_control_conf control = {
-            .app = l->base.app, .access = &c->serve.tor.access, .reconnect = true, .wait = true};
-        rc = tor_control_open(&l->control, &control, diag);
+        const struct onion_host_conf conf = {.app = l->base.app,
+                                             .tor = &c->serve.tor,
+                                             .plan = &l->plan,
+                                             .probe_ms = l->conf.probe_ms,
+                                             .patient = true, /* a listener cannot end by itself */
+                                             .owner = l};
+        rc = onion_host_open(&l->host, &conf, diag);
     }
-    return rc < 0 ? rc : open_service(l, diag);
+    return rc;
 }
 
 static int listen_onion(struct nk_app *app, const struct nk_ep_layer *layer, nk_accept_fn *fn,
@@ -260,7 +226,6 @@ static int listen_onion(struct nk_app *app, const struct nk_ep_layer *layer, nk_
     }
     nk_listener_init(&l->base, &ops, app, fn, owner);
     l->free = (struct nk_defer){.fn = free_listener, .owner = l};
-    nk_timer_init(&l->again, app, on_again, l);
     int rc = begin(l, layer, diag);
     if (rc < 0) {
         listener_close(&l->base);

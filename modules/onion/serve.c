@@ -10,7 +10,7 @@
 #include "core/app.h"
 #include "core/control.h"
 #include "core/timer.h"
-#include "onion/service.h"
+#include "onion/host.h"
 
 enum { OUTPUT_MAX = 1 << 20 }; /* bytes of what is printed at the start */
 
@@ -24,8 +24,7 @@ struct nk_service {
     struct onion_plan plan;
     struct onion_gate gate;     /* of [onion NAME], unless its directory is tor's */
     struct onion_clients fixed; /* the clients that its section names */
-    struct tor_control *control;
-    struct onion_service *onion;
+    struct onion_host host;
     struct tor_progress progress;
     struct nk_timer timeout;
     struct nk_defer ready, end;
@@ -48,7 +47,7 @@ static int put_json(const struct nk_service *s, struct nk_buf *out)
     struct nk_json j;
     nk_json_init(&j, out, false);
     nk_json_object(&j);
-    onion_service_json(s->onion, &j);
+    onion_service_json(s->host.service, &j);
     nk_json_close(&j);
     int rc = nk_json_end(&j);
     return rc < 0 ? rc : nk_buf_puts(out, "\n");
@@ -75,18 +74,18 @@ static void tell_progress(struct nk_service *s)
 {
     unsigned done, total;
     char summary[64];
-    if (!s->conf->globals || s->reached) {
+    if (!s->conf->globals || s->reached || !s->host.service) {
         return;
     }
-    onion_upload_progress(onion_service_upload(s->onion), &done, &total);
+    onion_upload_progress(onion_service_upload(s->host.service), &done, &total);
     (void)snprintf(summary, sizeof(summary), "%u of %u directories have answered", done, total);
     const struct tor_step step = {
         .phase = "descriptors",
         .percent = total ? done * 100 / total : 0,
-        .tag = onion_service_state_name(s->onion),
-        .summary = total                                            ? summary
-                   : onion_service_state(s->onion) == ONION_OFFLINE ? "connecting to tor"
-                   : onion_service_state(s->onion) == ONION_UPLOADING
+        .tag = onion_service_state_name(s->host.service),
+        .summary = total                                                   ? summary
+                   : onion_service_state(s->host.service) == ONION_OFFLINE ? "connecting to tor"
+                   : onion_service_state(s->host.service) == ONION_UPLOADING
                        ? "tor has the service"
                        : "the service is being added",
     };
@@ -125,14 +124,25 @@ static void on_onion_end(void *owner, int err, const struct nk_diag *why)
 static void on_timeout(void *owner)
 {
     struct nk_service *s = owner;
-    unsigned done, total;
-    onion_upload_progress(onion_service_upload(s->onion), &done, &total);
+    unsigned done = 0, total = 0;
+    if (s->host.service) {
+        onion_upload_progress(onion_service_upload(s->host.service), &done, &total);
+    }
     (void)nk_fail(&s->why, -ETIMEDOUT,
                   "the service was not published in time: it is %s, and %u of %u directories have "
                   "answered",
-                  onion_service_state_name(s->onion), done, total);
+                  s->host.service ? onion_service_state_name(s->host.service) : "without a tor",
+                  done, total);
     s->timed_out = true;
-    onion_service_drain(s->onion);
+    onion_host_drain(&s->host);
+}
+
+static void on_bootstrap(void *owner, const struct tor_bootstrap *at)
+{
+    struct nk_service *s = owner;
+    if (s->conf->globals) {
+        tor_progress_bootstrap(&s->progress, at);
+    }
 }
 
 /* --- what happens to it ----------------------------------------------------------------------- */
@@ -146,7 +156,7 @@ static void on_ready(void *owner)
     if (rc < 0) {
         s->timed_out = true; /* it is taken away */
         s->why = diag;
-        onion_service_drain(s->onion);
+        onion_host_drain(&s->host);
         return;
     }
     s->args.on_ready(s->args.owner);
@@ -160,7 +170,7 @@ static void on_change(void *owner)
     struct nk_service *s = owner;
     tell_progress(s);
     if (!s->reached &&
-        onion_service_reached(s->onion, (enum onion_upload_wait)s->conf->onion.wait)) {
+        onion_service_reached(s->host.service, (enum onion_upload_wait)s->conf->onion.wait)) {
         s->reached = true;
         nk_timer_stop(&s->timeout);
         nk_app_defer(s->args.app, &s->ready);
@@ -208,8 +218,7 @@ static void serve_close(struct nk_service *s)
     nk_timer_stop(&s->timeout);
     nk_app_defer_cancel(s->args.app, &s->ready);
     nk_app_defer_cancel(s->args.app, &s->end);
-    onion_service_close(s->onion);
-    tor_control_close(s->control);
+    onion_host_close(&s->host);
     tor_progress_clean(&s->progress);
     onion_gate_close(&s->gate);
     onion_clients_clear(&s->fixed);
@@ -260,10 +269,10 @@ static void on_clients(void *owner)
 {
     struct nk_service *s = owner;
     struct nk_diag diag;
-    if (take_clients(s, &diag) == 0) {
-        onion_service_again(s->onion);
-    } else {
+    if (take_clients(s, &diag) < 0) {
         nk_log_diag(nk_app_log(s->args.app), "onion", NK_LOG_ERROR, &diag);
+    } else if (s->host.service) {
+        onion_service_again(s->host.service);
     }
 }
 
@@ -334,26 +343,19 @@ static int serve_reload(struct nk_service *s, const void *conf, const struct nk_
 static int begin(struct nk_service *s, struct nk_diag *diag)
 {
     struct onion_conf onion = s->conf->onion;
-    const struct tor_control_conf control = {.app = s->args.app,
-                                             .access = &s->conf->tor.access,
-                                             .reconnect = true,
-                                             .wait = !s->conf->globals};
-    const struct onion_service_conf conf = {.app = s->args.app,
-                                            .plan = &s->plan,
-                                            .probe_ms = onion.probe_ms,
-                                            .on_change = on_change,
-                                            .on_end = on_onion_end,
-                                            .owner = s};
+    const struct onion_host_conf conf = {.app = s->args.app,
+                                         .tor = &s->conf->tor,
+                                         .plan = &s->plan,
+                                         .probe_ms = onion.probe_ms,
+                                         .patient = !s->conf->globals,
+                                         .on_progress = on_bootstrap,
+                                         .on_change = on_change,
+                                         .on_end = on_onion_end,
+                                         .owner = s};
     int rc = default_key(s, &onion, diag);
     rc = rc < 0 ? rc : onion_plan_init(&s->plan, &onion, nk_app_log(s->args.app), diag);
     rc = rc < 0 ? rc : open_gate(s, diag);
-    rc = rc < 0 ? rc : tor_control_open(&s->control, &control, diag);
-    if (rc == 0) {
-        struct onion_service_conf with = conf;
-        with.control = s->control;
-        rc = onion_service_open(&s->onion, &with, diag);
-    }
-    return rc;
+    return rc < 0 ? rc : onion_host_open(&s->host, &conf, diag);
 }
 
 static int serve_start(const struct nk_service_args *args, struct nk_service **out,
@@ -387,12 +389,16 @@ static int serve_start(const struct nk_service_args *args, struct nk_service **o
 static void serve_drain(struct nk_service *s)
 {
     nk_timer_stop(&s->timeout);
-    onion_service_drain(s->onion);
+    onion_host_drain(&s->host);
 }
 
 static void serve_status(const struct nk_service *s, struct nk_json *out)
 {
-    onion_service_json(s->onion, out);
+    if (s->host.service) {
+        onion_service_json(s->host.service, out);
+    } else {
+        onion_plan_json(&s->plan, out);
+    }
 }
 
 static const struct nk_service_verb verbs[] = {{"clients", run_clients}, {NULL, NULL}};

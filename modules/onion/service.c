@@ -323,12 +323,28 @@ int onion_service_open(struct onion_service **out, const struct onion_service_co
     return 0;
 }
 
+/* The connection may live on without us: what is on it goes, and nobody waits for the reply. */
+static void leave(struct onion_service *s)
+{
+    const struct onion_plan *p = s->conf.plan;
+    bool there = s->ready && s->state > ONION_OFFLINE && s->state < ONION_ENDED;
+    char line[16 + NK_ONION_SIZE];
+    struct nk_diag diag;
+    if (there && !p->hsdir && !p->spec.detach && p->address[0] != '\0') {
+        (void)snprintf(line, sizeof(line), "DEL_ONION %.*s", NK_ONION_LABEL, p->address);
+        if (tor_control_send(s->conf.control, &s->request, line, NULL, 0, &diag) == 0) {
+            tor_request_cancel(&s->request);
+        }
+    }
+}
+
 void onion_service_close(struct onion_service *s)
 {
     if (!s) {
         return;
     }
     stop(s);
+    leave(s);
     nk_app_defer_cancel(s->conf.app, &s->end);
     tor_control_unsubscribe(&s->descriptors);
     tor_control_unsubscribe(&s->signals);

@@ -7,6 +7,7 @@
 #include "tor/client_auth.h"
 #include "tor/conn.h"
 #include "tor/control.h"
+#include "tor/instance.h"
 #include "tor/progress.h"
 #include "tor/wire.h"
 

@@ -275,7 +275,8 @@ def test_discarded_key(tor_network, onion):
 def test_streams_are_limited(tor_network, onion):
     with Server(hang=True) as web:
         address = onion("80:" + web.target, "--max-streams", "2").ready()
-        with reach_soon(tor_network.client, address, 80) as one, reach(tor_network.client, address, 80) as two:
+        reach_soon(tor_network.client, address, 80, "first").close()  # now its descriptor is known
+        with reach(tor_network.client, address, 80) as one, reach(tor_network.client, address, 80) as two:
             assert exactly(one, 5) == exactly(two, 5) == HELLO[:5]
             with pytest.raises(OSError):
                 with reach(tor_network.client, address, 80) as three:
