@@ -3,6 +3,7 @@
 #ifndef NK_HS_HS_H
 #define NK_HS_HS_H
 
+#include "hs/apply_cli.h"
 #include "hs/auth.h"
 #include "hs/auth_cli.h"
 #include "hs/changes.h"
@@ -10,9 +11,11 @@
 #include "hs/ctor_dir.h"
 #include "hs/format.h"
 #include "hs/key.h"
+#include "hs/key_cli.h"
 #include "hs/legacy.h"
 #include "hs/password.h"
 #include "hs/place.h"
+#include "hs/reread.h"
 #include "hs/slug.h"
 #include "hs/store.h"
 #include "hs/where.h"

@@ -123,3 +123,29 @@ def test_what_is_refused(onion, tmp_path):
     check_error(onion("remove", "nonsense"), 1, "56 characters")
     check_error(onion("list", "nonsense"), 1, "56 characters")
     assert onion("list").stdout == ""
+
+
+def test_apply_over_the_control_port(tor_network, tmp_path):
+    """Keys and clients in tor's directories come into force by hs apply --control."""
+    service = tmp_path / "web"
+    with tor_network.tor([f'HiddenServiceDir "{service}"', "HiddenServicePort 80"]) as tor:
+        reached = ["--control", f"unix:{tor.control_socket}"]
+        address = (service / "hostname").read_text(encoding="ascii").strip()
+        done = run("hsc", "generate-key", "stealth", "--hsid", address, "--keystore", f"ctor:{tor.client_auth}",
+                   "--output", tmp_path / "alice.auth")
+        assert done.returncode == 0, done.stderr
+        done = run("hs", "auth", "import", "--dir", service, "--nickname", "alice", tmp_path / "alice.auth")
+        assert done.returncode == 0, done.stderr
+        assert run("onion", "auth", "list", *reached).stdout == ""
+        done = run("hs", "apply", service, tor.client_auth, *reached, "--json")
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["applied"] and [d.get("authorized", d.get("keys")) for d in told["directories"]] == [1, 1]
+        [row] = json.loads(run("onion", "auth", "list", *reached, "--json").stdout)
+        assert row["address"] == address and row["permanent"]
+
+        (service / "authorized_clients/alice.auth").write_text("broken", encoding="ascii")
+        (service / "authorized_clients/zz-netkit-lock.auth").unlink()
+        check_error(run("hs", "apply", service, *reached), 1, "was not told")
+        check_error(run("hs", "apply", service, *reached, "--pid", "1"), 2, "two ways")
+    check_error(run("hs", "apply", tor.client_auth, *reached), 69, "control")

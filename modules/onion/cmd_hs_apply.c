@@ -4,19 +4,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "hs/auth_cli.h"
-#include "hs/key_cli.h"
-#include "hs/reread.h"
+#include "hs/hs.h"
+#include "tor/tor.h"
 
 enum { ANSWER_MAX = 1 << 20 };
 
 struct apply_conf {
     struct hs_apply_conf tor;
+    struct tor_cli_conf control;
     uint64_t wait_ms;
 };
 
 static const struct nk_opt opts[] = {
     HS_APPLY_ROWS(struct apply_conf, tor),
+    TOR_ROWS(struct apply_conf, control),
     {.name = "wait",
      .type = NK_OPT_DURATION,
      .offset = NK_FIELD(struct apply_conf, wait_ms),
@@ -36,6 +37,9 @@ struct job {
     struct hs_findings findings;
     struct hs_tor tor;
     bool done; /* tor was told */
+    struct hs_reread reread;
+    struct tor_cli *cli; /* with --control */
+    struct tor_request request;
 };
 
 static int look(struct job *job)
@@ -53,24 +57,84 @@ static int look(struct job *job)
     return rc;
 }
 
-static int reload(struct job *job)
+static int wait_reread(struct job *job)
 {
-    struct nk_diag *diag = &job->ctx->diag;
-    struct hs_reread reread;
-    int rc = hs_reread_open(&reread, &job->targets, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = hs_tor_reload(&job->tor, diag);
+    return job->c->wait_ms ? hs_reread_wait(&job->reread, &job->targets, &job->tor, job->c->wait_ms,
+                                            &job->ctx->diag)
+                           : 0;
+}
+
+/* --- by signal -------------------------------------------------------------------------------- */
+
+static int by_signal(struct job *job)
+{
+    int rc = hs_tor_reload(&job->tor, &job->ctx->diag);
     if (rc == 0) {
         job->done = true;
         nk_audit(job->ctx->log, "hs", NK_LOG_INFO, "reload", NULL, "tor %d was told to reload",
                  (int)job->tor.pid);
-        rc = job->c->wait_ms
-                 ? hs_reread_wait(&reread, &job->targets, &job->tor, job->c->wait_ms, diag)
-                 : 0;
+        rc = wait_reread(job);
     }
-    hs_reread_close(&reread);
+    return rc;
+}
+
+/* --- over the control port -------------------------------------------------------------------- */
+
+/* tor has answered a command after the reload: it lives, and has read what it reads. */
+static void on_alive(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)
+{
+    struct job *job = owner;
+    if (tor_cli_reply(job->cli, err, reply, why, "GETINFO")) {
+        tor_cli_finish(job->cli, wait_reread(job));
+    }
+}
+
+static void on_reload(void *owner, int err, const struct tor_reply *reply,
+                      const struct nk_diag *why)
+{
+    struct job *job = owner;
+    if (!tor_cli_reply(job->cli, err, reply, why, "SIGNAL RELOAD")) {
+        return;
+    }
+    job->done = true;
+    nk_audit(job->ctx->log, "hs", NK_LOG_INFO, "reload", NULL, "tor at %s was told to reload",
+             tor_control_place(job->cli->control));
+    job->request.fn = on_alive;
+    int rc = tor_control_send(job->cli->control, &job->request, "GETINFO version", NULL, 0,
+                              &job->ctx->diag);
+    if (rc < 0) {
+        tor_cli_finish(job->cli, rc);
+    }
+}
+
+static void on_ready(struct tor_cli *cli)
+{
+    struct job *job = cli->task->owner;
+    job->cli = cli;
+    job->request = (struct tor_request){.fn = on_reload, .owner = job};
+    int rc =
+        tor_control_send(cli->control, &job->request, "SIGNAL RELOAD", NULL, 0, &job->ctx->diag);
+    if (rc < 0) {
+        tor_cli_finish(cli, rc);
+    }
+}
+
+static int by_control(struct job *job)
+{
+    const struct tor_cli_task task = {.ready = on_ready, .owner = job};
+    return tor_cli_run(job->ctx, &job->c->control, &task);
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
+static int reload(struct job *job)
+{
+    int rc = hs_reread_open(&job->reread, &job->targets, &job->ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    rc = job->c->control.access.control ? by_control(job) : by_signal(job);
+    hs_reread_close(&job->reread);
     return rc;
 }
 
@@ -97,7 +161,9 @@ static int print_json(struct job *job)
     nk_json_init(&j, &out, false);
     nk_json_object(&j);
     nk_json_kv_i64(&j, "schema", 1);
-    nk_json_kv_i64(&j, "pid", job->tor.pid);
+    if (job->tor.pid) {
+        nk_json_kv_i64(&j, "pid", job->tor.pid);
+    }
     nk_json_kv_bool(&j, "applied", job->done);
     nk_json_key(&j, "directories");
     nk_json_array(&j);
@@ -116,7 +182,11 @@ static int apply(struct job *job)
     struct nk_cmd_ctx *ctx = job->ctx;
     const struct hs_tor_conf conf = {
         .pid = job->c->tor.pid, .pid_file = job->c->tor.pid_file, .uid = job->targets.uid};
-    bool only_look = ctx->globals->dry_run && !conf.pid && !conf.pid_file;
+    bool control = job->c->control.access.control != NULL;
+    bool only_look = control || (ctx->globals->dry_run && !conf.pid && !conf.pid_file);
+    if (control && (conf.pid || conf.pid_file)) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "--control and --pid are two ways to the same tor");
+    }
     int rc = only_look ? 0 : hs_tor_find(&job->tor, &conf, &ctx->diag);
     rc = rc < 0 ? rc : look(job);
     if (rc < 0) {
@@ -162,14 +232,18 @@ static int run(struct nk_cmd_ctx *ctx)
 
 extern const struct nk_cmd nk_cmd_hs_apply;
 const struct nk_cmd nk_cmd_hs_apply = {
-    .synopsis = "DIR.. --pid N|--pid-file FILE [--restrict|--allow-public] [--wait TIME]",
+    .synopsis =
+        "DIR.. --pid N|--pid-file FILE|--control ADDR [--restrict|--allow-public] [--wait TIME]",
     .summary = "Check directories of keys, then let tor read them again",
     .description =
         "DIR are directories that a running tor reads: of services (HiddenServiceDir) and of its "
         "keys as a client (ClientOnionAuthDir). First they are checked for what would end tor, "
         "make it replace a key, or open a service that has or had clients to everybody; with any "
         "of that nothing happens, and the exit status is 1. Then tor gets SIGHUP. It has to be "
-        "called tor, run as the owner of the directories, and be ready for the signal.\n\n"
+        "called tor, run as the owner of the directories, and be ready for the signal; or it is "
+        "told "
+        "over its control port (--control). Services that only SETCONF has made, and keys of "
+        "clients that are not permanent, go at a reload.\n\n"
         "The command ends when tor has read every directory: with status 75 if it has not in time, "
         "with 69 if it has ended.\n\n"
         "A client that was shut out may reach a service until its introduction points change; only "
