@@ -174,3 +174,27 @@ def test_configuration(tor_network, work):
     check_error(run("onion", "clients", "web", "steal", "x", *words[2:]), 2, "list, add or remove")
     check_error(run("onion", "clients", "web", "add", "Two words", "x", *words[2:]), 2, "client")
     check_error(run("onion", "clients", "ctfcrj45uouc2im5roycufckebqviw7j363w5ch3veje5jmalk3bfzad.onion"), 2, "hs auth")
+
+
+def test_keys_are_loaded_by_themselves(tor_network, client, work):
+    """`tor:` connections to a restricted service, with nothing but a keystore that has the key."""
+    def connect(state):
+        return run("tor", "connect", f"{address}:80", "--control", f"unix:{client.control_socket}", "--state-dir",
+                   work / state, timeout=PUBLISH, input="")
+
+    with Server() as web:
+        service = Onion(tor_network.client, "80:" + web.target, "--new-client", "alice", "--json", "--wait", "all",
+                        where=work)
+        try:
+            address = service.ready()["address"]
+            done = run("hsc", "import", work / "alice.auth_private", "--state-dir", work / "mine")
+            assert done.returncode == 0, done.stderr
+            done = connect("mine")
+            assert (done.returncode, done.stdout) == (0, HELLO.decode()), done.stderr
+            newnym(client)  # tor has dropped the key
+            done = connect("none")
+            assert done.returncode != 0 and not done.stdout
+            done = connect("mine")
+            assert (done.returncode, done.stdout) == (0, HELLO.decode()), done.stderr
+        finally:
+            service.program.kill()
