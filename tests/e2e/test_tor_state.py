@@ -194,6 +194,22 @@ def test_guards_and_maps(tor):
     assert not json.loads(tor("map", "--json", "--filter", f"address={address}").stdout)["mappings"]
 
 
+def test_relays(tor):
+    known = {r["nickname"]: r for r in listed(tor, "relays")}
+    assert {name: known[name]["fingerprint"] for name in tor.network.relays} == tor.network.relays
+    assert "r0" in [r["nickname"] for r in listed(tor, "relays", "--flag", "exit", "--flag", "Running")]
+    assert not listed(tor, "relays", "--flag", "NoSuchFlag")
+    one = listed(tor, "relays", "$" + tor.network.relays["r1"])
+    assert [r["nickname"] for r in one] == ["r1"] and one[0]["address"] == "127.0.0.1"
+    country = one[0]["country"]
+    assert len(country) == 2
+    assert len(listed(tor, "relays", "--country", country)) == len(known)
+    assert not listed(tor, "relays", "r1", "--country", "aq")
+    table = tor("relays", "r2").stdout.splitlines()
+    assert table[1].split()[:2] == ["r2", tor.network.relays["r2"]]
+    support.check_error(tor("relays", "nosuch"), 1, "knows no relay 'nosuch'")
+
+
 def test_events_are_counted_and_filtered(tor):
     done = tor("events", "bw", "-n", "1", "--json")
     event = json.loads(done.stdout)
