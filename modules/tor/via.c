@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sodium.h>
 
+#include "base/onion.h"
 #include "base/secret.h"
 #include "core/app.h"
 #include "core/registry.h"
@@ -218,12 +219,20 @@ static int get_instance(struct via *v, const struct tor_via_conf *conf, struct n
     return tor_instance_get(v->app, &want, on_instance, v, &v->wait, diag);
 }
 
-static void name_of(char *out, size_t max, const char *host, const struct socks_addr *to)
+/* What stands in front of errors, which get into logs: of an onion address only its beginning. */
+static void name_of(char *out, size_t max, const char *host, const struct tor_via_conf *conf)
 {
-    if (to->port == 0) {
-        snprintf(out, max, "%s", host);
+    char brief[sizeof("12345678...onion")];
+    const size_t all = strlen(host), len = all - (all > 0 && host[all - 1] == '.');
+    if (conf->onion && len >= NK_ONION_SIZE - 1) {
+        (void)snprintf(brief, sizeof(brief), "%.8s...onion", host + len - (NK_ONION_SIZE - 1));
+        host = brief;
+    }
+    if (conf->to.port == 0) {
+        (void)snprintf(out, max, "%s", host);
     } else {
-        snprintf(out, max, to->type == SOCKS_IPV6 ? "tor:[%s]:%u" : "tor:%s:%u", host, to->port);
+        bool v6 = conf->to.type == SOCKS_IPV6;
+        (void)snprintf(out, max, v6 ? "tor:[%s]:%u" : "tor:%s:%u", host, conf->to.port);
     }
 }
 
@@ -244,7 +253,7 @@ static int open_client(struct via *v, const struct tor_via_conf *conf)
         .closed = on_closed,
         .arg = v,
     };
-    name_of(what, sizeof(what), v->host, &conf->to);
+    name_of(what, sizeof(what), v->host, conf);
     if (login_for(conf, &store, &login)) {
         c.login = &login;
         c.login_only = true; /* a server that ignores it would not keep apart */

@@ -29,6 +29,14 @@ def tor(verb, *args, **kw):
     return run("tor", verb, *(("--linger", "2s") if verb == "connect" else ()), *args, **kw)
 
 
+def through_exit(attempt):
+    """The outcome of attempt(). An exit that has only just joined the network refuses streams for some seconds
+    (REMOTE_REASON=MISC, after three of them reply 01): until that is over it is made again."""
+    outcomes = []
+    wait_until(lambda: outcomes.append(attempt()) or "SOCKS reply 01" not in outcomes[-1].stderr, TOR_PATIENCE)
+    return outcomes[-1]
+
+
 @pytest.fixture(scope="module")
 def client(tor_network):
     """A client whose SOCKS ports say what is wrong with onion services."""
@@ -90,7 +98,7 @@ def test_ptr(client):
 def test_connect(client, echo, words):
     words = [w.format(echo.port) for w in words]
     for place in (client.socks, str(client.socks_socket)):
-        r = tor("connect", "--socks", place, *words, input="there")
+        r = through_exit(lambda p=place: tor("connect", "--socks", p, *words, input="there"))
         assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
 
 
@@ -202,7 +210,8 @@ def test_onion_service(client, tor_network, echo):
         r = tor("connect", "--socks", client.extended, f"{onion.address}:82", input="")
         assert r.returncode == 69 and "the service does not offer this port" in r.stderr
         r = tor("connect", "--socks", client.extended, f"{onion.address}:81", input="")
-        assert r.returncode == 69 and onion.address in r.stderr
+        assert r.returncode == 69 and f"tor:{onion.address[:8]}...onion:81: " in r.stderr
+        assert onion.address not in r.stderr  # it may be a log
 
 
 def test_unknown_service_is_explained(client):
@@ -266,10 +275,10 @@ def test_a_tor_of_this_process_alone(tor_network, echo, work, tmp_path):
     (work / "netkit.ini").write_text(f"[tor]\nseed = {work}/seed\n{lines}", encoding="utf-8")
     env = clean_env(TMPDIR=str(tmp_path))
     words = ("-c", str(work / "netkit.ini"), "--state-dir", str(work / "state"))
-    r = tor("connect", *words, "--tor", "private", f"exit.test:{echo.port}", input="there", env=env)
+    r = through_exit(lambda: tor("connect", *words, "--tor", "private", f"exit.test:{echo.port}", input="there", env=env))
     assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
-    r = run("forward", *words, "stdio:", f"tor:exit.test:{echo.port},tor=private,linger=2s", input="there", env=env,
-            timeout=TOR_PATIENCE)
+    r = through_exit(lambda: run("forward", *words, "stdio:", f"tor:exit.test:{echo.port},tor=private,linger=2s",
+                                 input="there", env=env, timeout=TOR_PATIENCE))
     assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
     wait_until(lambda: not list(tmp_path.iterdir()))
 
@@ -278,8 +287,9 @@ def test_the_control_port_says_where_socks_is(client, echo):
     for place in (str(client.control_socket), client.control):
         r = tor("resolve", "--control", place, "192-0-2-9.ip.test")
         assert (r.returncode, r.stdout) == (0, "192.0.2.9\n"), r.stderr
-    r = run("forward", "stdio:", f"tor:exit.test:{echo.port},control={client.control_socket},linger=2s",
-            input="there", timeout=TOR_PATIENCE)
+    r = through_exit(lambda: run("forward", "stdio:",
+                                 f"tor:exit.test:{echo.port},control={client.control_socket},linger=2s",
+                                 input="there", timeout=TOR_PATIENCE))
     assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
 
 
