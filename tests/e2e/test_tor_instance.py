@@ -4,6 +4,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -112,3 +113,26 @@ def test_what_cannot_be(place, work):
         support.check_error(place.run("-c", bad, "tor", "conf", "get", "--tor", which, "Nickname"), 127, "no-such-tor",
                             "--tor-binary")
     place.empty()
+
+
+@pytest.mark.parametrize("which", ["global", "private"])
+def test_endpoints_start_their_tor(place, programs, which):
+    """'tor:..' through a tor that is started for it: connections of one process share it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        port = server.getsockname()[1]
+        target = f"tor:exit.test:{port},tor={which}"
+        running = programs([support.NETKIT, "-c", place.ini, "-v", "forward", "tcp:127.0.0.1:0", target],
+                           env=place.env())
+        host, listens = running.wait_line(r"tcp:(127\.0\.0\.1):(\d+)").groups()
+        for _ in range(2):
+            with socket.create_connection((host, int(listens)), timeout=60) as mine:
+                mine.sendall(b"hello")
+                peer, _ = server.accept()
+                with peer:
+                    assert peer.recv(5) == b"hello"
+                    peer.sendall(b"bye")
+                assert mine.recv(3) == b"bye"
+            assert len(tors(place)) == 1
+    assert running.stop() in (0, 143)
+    support.wait_until(lambda: not place.tors() and not place.left())
