@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -212,6 +213,21 @@ static int exec_search(char *const *argv, char *const *env)
     return error;
 }
 
+/* Another user for good. The kernel forgets the parent-death signal with it. */
+static int become(const struct launch_spec *spec, pid_t launcher)
+{
+    if (setgroups(0, NULL) < 0 || setgid(spec->gid) < 0 || setuid(spec->uid) < 0) {
+        return -1;
+    }
+    if (!(spec->flags & LAUNCH_DETACH)) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != launcher) {
+            _exit(127);
+        }
+    }
+    return 0;
+}
+
 _Noreturn void launch_exec(const struct launch_spec *spec, pid_t launcher, int error_fd)
 {
     if (spec->flags & LAUNCH_DETACH) {
@@ -230,6 +246,9 @@ _Noreturn void launch_exec(const struct launch_spec *spec, pid_t launcher, int e
     }
     if (spec->flags & LAUNCH_FOREGROUND && isatty(0)) {
         (void)tcsetpgrp(0, getpgrp()); /* SIGTTOU is still blocked here */
+    }
+    if ((spec->flags & LAUNCH_BECOME) && become(spec, launcher) < 0) {
+        give_up(safe, errno);
     }
     if (spec->cwd && chdir(spec->cwd) < 0) {
         give_up(safe, errno);

@@ -31,7 +31,8 @@ enum launch_flags {
     LAUNCH_ENV_ALL = 8,    /* inherited: netkit's own variables too */
     LAUNCH_HAS_CWD = 16,
     LAUNCH_HAS_SCRATCH = 32,
-    LAUNCH_ENV_ADD = 64 /* the entries are added to the inherited environment */
+    LAUNCH_BECOME = 128, /* uid and gid count */
+    LAUNCH_ENV_ADD = 64  /* the entries are added to the inherited environment */
 };
 
 enum { LAUNCH_FD_NULL = -1, LAUNCH_FD_CLOSED = -2 };
@@ -44,6 +45,7 @@ struct launch_request {
     uint32_t flags;
     int32_t signum; /* KILL */
     uint32_t argc, envc, nfds, bytes;
+    uint32_t uid, gid;
     int32_t fds[NK_PROCESS_FDS]; /* index into the descriptors that came along, or LAUNCH_FD_* */
 };
 
@@ -69,8 +71,10 @@ int launch_env_take(struct launch_env *env);
 struct launch_spec {
     char **argv;
     char *const *env;
-    const char *cwd;         /* or NULL */
-    const char *scratch;     /* or NULL */
+    const char *cwd;     /* or NULL */
+    const char *scratch; /* or NULL */
+    uid_t uid;           /* both with LAUNCH_BECOME */
+    gid_t gid;
     int fds[NK_PROCESS_FDS]; /* ours, or LAUNCH_FD_CLOSED */
     size_t nfds;
     unsigned flags;

@@ -330,7 +330,7 @@ static char **merge_env(char *const *base, char *const *more)
 static bool on_start(struct server *s, const struct launch_request *r, char *text, const int *fds,
                      size_t nfds)
 {
-    struct launch_spec spec = {.flags = r->flags};
+    struct launch_spec spec = {.flags = r->flags, .uid = r->uid, .gid = r->gid};
     bool has_cwd = r->flags & LAUNCH_HAS_CWD, has_scratch = r->flags & LAUNCH_HAS_SCRATCH;
     if (r->argc < 1 || r->argc > NK_PROCESS_ARGS || r->envc > NK_PROCESS_ARGS || r->nfds < 3 ||
         r->nfds > NK_PROCESS_FDS || r->bytes < 1 || text[r->bytes - 1] != '\0' ||

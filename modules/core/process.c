@@ -341,6 +341,7 @@ static int send_start(struct link *k, uint32_t id, const struct nk_process_spec 
               (spec->env ? (uint32_t)LAUNCH_HAS_ENV : 0) |
               (spec->env_all ? (uint32_t)LAUNCH_ENV_ALL : 0) |
               (spec->env_add ? (uint32_t)LAUNCH_ENV_ADD : 0) |
+              (spec->become ? (uint32_t)LAUNCH_BECOME : 0) |
               (spec->cwd ? (uint32_t)LAUNCH_HAS_CWD : 0) |
               (spec->scratch ? (uint32_t)LAUNCH_HAS_SCRATCH : 0);
     if (!add_all(spec, NULL, &r)) {
@@ -348,6 +349,8 @@ static int send_start(struct link *k, uint32_t id, const struct nk_process_spec 
                        "the arguments and environment of '%s' are more than %d words or %d bytes",
                        spec->argv[0], NK_PROCESS_ARGS, NK_PROCESS_BYTES);
     }
+    r.uid = (uint32_t)spec->uid;
+    r.gid = (uint32_t)spec->gid;
     size_t nfds = map_fds(spec, &r, fds);
     char *message = malloc(sizeof(r) + r.bytes);
     if (!message) {

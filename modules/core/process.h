@@ -30,6 +30,9 @@ struct nk_process_spec {
     int fds[NK_PROCESS_FDS]; /* child fd i = our fd fds[i]; -1: /dev/null for 0..2, else closed */
     size_t nfds;             /* 3..NK_PROCESS_FDS; 0 means all three standard ones inherited */
     bool detach;             /* survives us, in a session of its own (but not the end of PID 1) */
+    bool become;             /* run as uid and gid, with no other groups: needs root */
+    uid_t uid;
+    gid_t gid;
     bool env_add;    /* env comes on top of what is inherited: its names replace those there */
     bool env_all;    /* inherit netkit's own variables too; only LISTEN_* stay behind */
     bool foreground; /* make it the foreground group of the terminal on its fd 0, if that is one */

@@ -56,7 +56,7 @@ static const struct nk_opt opts[] = {
      .type = NK_OPT_STRING,
      ROW(user),
      .arg = "USER",
-     .help = "Who tor becomes after its start by root"},
+     .help = "Who tor runs as, when root starts it"},
     {.name = "seed",
      .type = NK_OPT_PATH,
      ROW(seed),

@@ -387,6 +387,9 @@ static int start_process(struct tor_launch *l, struct nk_diag *diag)
     if (pipe2(fds, O_CLOEXEC) < 0) {
         return nk_fail_sys(diag, -errno, "a pipe for tor");
     }
+    spec.become = l->files.become;
+    spec.uid = l->files.uid;
+    spec.gid = l->files.gid;
     spec.fds[0] = -1;
     spec.fds[1] = spec.fds[2] = fds[1];
     int rc = nk_stream_from_fd(l->app, fds[0], "tor", &l->out);

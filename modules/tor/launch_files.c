@@ -123,9 +123,10 @@ static int make_data(struct tor_launch_files *f, const char *given, struct nk_di
     return 0;
 }
 
-/* With --user, tor gives up root after it has read its torrc, and keeps its files as that user.
- * What is written to dir later belongs to its owner. */
-static int give_to(const struct tor_launch_files *f, const char *user, struct nk_diag *diag)
+/* With --user, tor starts as that user (its own option User would leave out unix sockets while its
+ * network is disabled), and keeps its files so. What is written to dir later belongs to its owner.
+ */
+static int give_to(struct tor_launch_files *f, const char *user, struct nk_diag *diag)
 {
     if (geteuid() != 0) {
         return nk_fail(diag, -EPERM, "only root can start tor as '%s'", user);
@@ -134,6 +135,9 @@ static int give_to(const struct tor_launch_files *f, const char *user, struct nk
     if (!pw) {
         return nk_fail(diag, NK_EUSAGE, "there is no user '%s'", user);
     }
+    f->become = true;
+    f->uid = pw->pw_uid;
+    f->gid = pw->pw_gid;
     if (chown(f->dir, pw->pw_uid, pw->pw_gid) < 0 ||
         (f->fresh && chown(f->data, pw->pw_uid, pw->pw_gid) < 0)) {
         return nk_fail_sys(diag, -errno, "giving %s to '%s'", f->dir, user);
@@ -150,7 +154,6 @@ static int write_torrc(const struct tor_launch_files *f, const struct tor_launch
                                 .control = f->control,
                                 .socks = conf->socks ? conf->socks : "auto",
                                 .socks_path = f->socks,
-                                .user = conf->user,
                                 .owner = enabled ? 0 : getpid(),
                                 .enabled = enabled,
                                 .keep_disk = conf->data_dir || !f->temporary,

@@ -18,8 +18,11 @@ struct tor_launch_files {
     char control[TOR_SOCKET_PATH], socks[TOR_SOCKET_PATH];
     char torrc[NK_PATH_MAX], defaults[NK_PATH_MAX], data[NK_PATH_MAX];
     char next[NK_PATH_MAX]; /* takes torrc's place when the network is enabled */
-    bool temporary;         /* dir is ours to remove */
-    bool fresh;             /* data was made now */
+    bool become;            /* tor runs as uid and gid */
+    uid_t uid;
+    gid_t gid;
+    bool temporary; /* dir is ours to remove */
+    bool fresh;     /* data was made now */
 };
 
 /* tor_launch_files_make - directories, then torrc and an empty file of defaults. Nothing is left on

@@ -58,7 +58,7 @@ static const struct nk_opt rows[] = {
      .type = NK_OPT_STRING,
      ROW(user),
      .arg = "USER",
-     .help = "Who one of netkit's own becomes after its start by root"},
+     .help = "Who one of netkit's own runs as, when root starts it"},
     {.name = "seed",
      .type = NK_OPT_PATH,
      ROW(seed),

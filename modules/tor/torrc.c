@@ -106,16 +106,13 @@ static int put_own(struct nk_buf *out, const struct tor_torrc *t)
     if (rc == 0 && t->owner) {
         rc = nk_buf_printf(out, "__OwningControllerProcess %ld\n", (long)t->owner);
     }
-    return rc == 0 && t->user ? nk_buf_printf(out, "User %s\n", t->user) : rc;
+    return rc;
 }
 
 /* Everything the user gave, before anything is made. */
 static int check(const struct tor_torrc *t, struct nk_diag *diag)
 {
     int rc = tor_torrc_socks_check(t->socks, diag);
-    if (rc == 0 && t->user && (has_controls(t->user) || strpbrk(t->user, " \t\"\\#"))) {
-        rc = nk_fail(diag, NK_EUSAGE, "'%s' is no user's name", t->user);
-    }
     for (size_t i = 0; rc == 0 && t->lines && i < t->lines->n; i++) {
         rc = tor_torrc_line_check(t->lines->v[i], diag);
     }

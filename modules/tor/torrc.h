@@ -20,7 +20,6 @@ struct tor_torrc {
     const char *control;    /* path of the control socket, in a directory of mode 0700 */
     const char *socks;      /* see tor_torrc_socks_check */
     const char *socks_path; /* where "unix" puts its socket */
-    const char *user;       /* tor changes to this user, or NULL */
     pid_t owner;            /* tor ends when this process has; 0: none */
     bool enabled;           /* the network is on: what tor reads when it is told to reload */
     bool keep_disk;         /* the data directory will be used again */

@@ -26,7 +26,6 @@ static void whole_file(void **state)
     const struct tor_torrc t = {.data_dir = "/tmp/a b",
                                 .control = "/tmp/q\"uote/control.sock",
                                 .socks = "auto",
-                                .user = "debian-tor",
                                 .owner = 77,
                                 .lines = &list};
     struct nk_buf out;
@@ -40,7 +39,6 @@ static void whole_file(void **state)
                                            "Log notice stdout\n"
                                            "AvoidDiskWrites 1\n"
                                            "__OwningControllerProcess 77\n"
-                                           "User debian-tor\n"
                                            "Bridge obfs4 192.0.2.1:1 cert=x\n"
                                            "UseBridges 1\n");
     nk_buf_clear(&out);
@@ -136,9 +134,6 @@ static void all_or_nothing(void **state)
     nk_buf_init(&out, TOR_TORRC_MAX);
     assert_int_equal(tor_torrc_write(&out, &t, &diag), NK_EUSAGE);
     t.lines = NULL;
-    t.user = "a\nSocksPort 0";
-    assert_int_equal(tor_torrc_write(&out, &t, &diag), NK_EUSAGE);
-    t.user = NULL;
     t.socks = "x";
     assert_int_equal(tor_torrc_write(&out, &t, &diag), NK_EUSAGE);
     assert_int_equal(nk_buf_len(&out), 0);

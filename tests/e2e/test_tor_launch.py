@@ -3,6 +3,7 @@
 
 import json
 import os
+import pwd
 import re
 import signal
 import socket
@@ -176,3 +177,19 @@ def test_as_pid_1(place, seed, pid_namespace):
                           env=place.env(), stdin=subprocess.DEVNULL, timeout=60, check=False)
     assert done.returncode == 9
     assert place.left() == []
+
+
+def test_another_user(place, work, seed):
+    support.need_root()
+    try:
+        pwd.getpwnam("debian-tor")
+    except KeyError:
+        support.missing_peer("the user debian-tor")
+    for path in (work, place.tmp):
+        path.chmod(0o711)
+    script = "stat -c %U $NETKIT_TOR_DATA_DIR; ps -o user:20= -C tor"
+    done = place.run("tor", "launch", "--user", "debian-tor", *seed, "--", "sh", "-c", script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "debian-tor" and "debian-tor" in done.stdout.splitlines()[1:]
+    assert place.left() == []
+    support.check_error(place.run("tor", "launch", "--user", "no-such-user", "--", "true"), 2, "no-such-user")
