@@ -484,7 +484,7 @@ struct relay_copy *relay_core_lease(struct relay_seat *s)
     struct relay_copy *c = f.back;
     if (c) {
         wait_end(c);
-    } else if ((c = take_fresh(st, f.fresh)) == NULL) {
+    } else if (!f.fresh || (c = take_fresh(st, f.fresh)) == NULL) {
         return NULL;
     }
     c->tries++;

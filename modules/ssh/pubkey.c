@@ -232,7 +232,7 @@ static int verify_bytes(const struct ssh_public *k, enum ssh_hash h, struct ssh_
 {
     switch (k->type->kind) {
     case SSH_KEY_ED25519:
-        return sig.n == ED25519_SIGNATURE &&
+        return k->point.p && sig.n == ED25519_SIGNATURE &&
                crypto_sign_verify_detached(sig.p, data, n, k->point.p) == 0;
     case SSH_KEY_ECDSA:
         return verify_ecdsa(k, h, sig, data, n);

@@ -166,10 +166,10 @@ static void release_entry(struct tor_client_entry *e)
     }
 }
 
-static void drop_entry(struct tor_client_entry *e)
+static void drop_entry(struct loaded *l, struct tor_client_entry *e)
 {
-    if (e->of->entries == e) {
-        e->of->entries = e->next;
+    if (l->entries == e) {
+        l->entries = e->next;
     } else {
         e->prev->next = e->next;
     }
@@ -233,7 +233,7 @@ static void on_upset(void *owner, const struct tor_reply *event)
     for (struct tor_client_entry *e = l->entries; e; e = next) {
         next = e->next;
         if (e->done) {
-            drop_entry(e);
+            drop_entry(l, e);
         }
     }
 }
@@ -303,7 +303,7 @@ static void drop_oldest(struct loaded *l)
         oldest = e->done && !e->busy ? e : oldest;
     }
     if (oldest) {
-        drop_entry(oldest);
+        drop_entry(l, oldest);
     }
 }
 
@@ -356,7 +356,7 @@ static void on_reply(void *owner, int err, const struct tor_reply *reply, const 
     if (e->gone) {
         free(e);
     } else if (!e->done) {
-        drop_entry(e);
+        drop_entry(e->of, e);
     }
 }
 
@@ -389,7 +389,7 @@ static int send_key(struct loaded *l, const uint8_t address[HS_PUBLIC_KEY],
         return 1;
     }
     if (e) {
-        drop_entry(e);
+        drop_entry(l, e);
     } else if (l->n >= ENTRIES_MAX) {
         drop_oldest(l);
     }

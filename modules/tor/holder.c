@@ -305,8 +305,10 @@ int tor_holder_run(struct nk_cmd_ctx *ctx, const struct tor_section_conf *conf, 
         nk_app_run(h.app);
         rc = h.result;
     }
-    while (h.users) {
-        remove_user(h.users);
+    struct user *next;
+    for (struct user *u = h.users; u; u = next) {
+        next = u->next;
+        remove_user(u);
     }
     nk_timer_stop(&h.idle);
     nk_timer_stop(&h.again);

@@ -263,8 +263,9 @@ static void release_all(void *value)
     struct instances *all = value;
     while (all->first) {
         struct tor_instance *i = all->first;
-        while (i->waits) {
-            struct tor_instance_wait *w = i->waits;
+        struct tor_instance_wait *next;
+        for (struct tor_instance_wait *w = i->waits; w; w = next) {
+            next = w->next;
             remove_wait(w);
             free(w);
         }

@@ -45,9 +45,9 @@ static void take(struct tor_proto *p, struct seen *seen)
         for (size_t i = 0; i < m.reply.n; i++) {
             const struct tor_line *l = &m.reply.lines[i];
             need((l->data != NULL) == (l->kind == '+' && m.kind != TOR_REPLY_LINE));
-            need(l->data_len == 0 || l->data[l->data_len - 1] == '\n');
+            need(l->data_len == 0 || (l->data && l->data[l->data_len - 1] == '\n'));
             seen->hash = mix(seen->hash, l->text, l->len);
-            seen->hash = mix(seen->hash, l->data, l->data_len);
+            seen->hash = mix(seen->hash, l->data ? l->data : "", l->data_len);
         }
     }
 }

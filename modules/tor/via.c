@@ -154,7 +154,7 @@ static void dial(struct via *v)
         nk_hint(&why, "'SocksPort 9050' in its torrc, or 'netkit tor conf set SocksPort=9050'");
     } else {
         rc = nk_endpoint_parse(place, NK_EP_CONNECT, &ep, &why);
-        if (rc == 0) {
+        if (rc >= 0) {
             rc = nk_dial(v->app, ep, NULL, NULL, &lower, &why);
             nk_endpoint_free(ep);
         }
