@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "core/registry.h"
+#include "tor/address.h"
 
 enum { ENTRY_MAX = 4096, NAME_SIZE = 48, MODE_BITS = 07777 };
 
@@ -34,32 +35,13 @@ static int place(char *out, size_t max, const char *prefix, const char *text)
     return n >= 0 && (size_t)n < max ? 0 : NK_ETOOBIG;
 }
 
-/* A path as the body of an endpoint: what the grammar of endpoints takes for itself is encoded. */
-static int place_path(char *out, size_t max, const char *path)
-{
-    size_t n = strlen("unix:");
-    if (max <= n) {
-        return NK_ETOOBIG;
-    }
-    memcpy(out, "unix:", n);
-    for (; *path; path++) {
-        bool plain = *path != ',' && *path != '%';
-        int put = snprintf(out + n, max - n, plain ? "%c" : "%%%02X", (unsigned char)*path);
-        if (put < 0 || (size_t)put >= max - n) {
-            return NK_ETOOBIG;
-        }
-        n += (size_t)put;
-    }
-    return 0;
-}
-
 /* What the user gave: a path, a port, HOST:PORT, or an endpoint string as it is. */
 static int place_given(const char *text, char *out, size_t max)
 {
     char scheme[NK_EP_MAX_SCHEME + 1];
     size_t n = strcspn(text, ":+");
     if (text[0] == '/') {
-        return place_path(out, max, text);
+        return tor_address_unix(out, max, text);
     }
     if (text[0] && strspn(text, "0123456789") == strlen(text)) {
         return place(out, max, "tcp:127.0.0.1:", text);
