@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/app.h"
@@ -54,7 +55,8 @@ struct events {
     struct nk_cmd_ctx *ctx;
     const struct events_conf *conf;
     struct tor_request request;
-    struct nk_stream *out;
+    struct nk_stream *out; /* NULL: not open, or direct */
+    bool direct;           /* a file or device, which takes what it gets at once */
     struct nk_buf text;
     struct nk_defer flush;
     uint64_t shown, dropped, told;
@@ -82,13 +84,23 @@ static void end_when_written(struct events *ev)
         tor_cli_finish(ev->cli, 0);
 }
 
+static ssize_t write_some(struct events *ev)
+{
+    if (!ev->direct)
+        return nk_stream_write(ev->out, nk_buf_ptr(&ev->text), nk_buf_len(&ev->text));
+    ssize_t n = write(STDOUT_FILENO, nk_buf_ptr(&ev->text), nk_buf_len(&ev->text));
+    return n < 0 ? -errno : n;
+}
+
 static void write_out(void *owner)
 {
     struct events *ev = owner;
     ssize_t n = 1;
-    while (n > 0 && ev->out && nk_buf_len(&ev->text) > 0) {
-        n = nk_stream_write(ev->out, nk_buf_ptr(&ev->text), nk_buf_len(&ev->text));
-        if (n > 0)
+    while (n > 0 && (ev->out || ev->direct) && nk_buf_len(&ev->text) > 0) {
+        n = write_some(ev);
+        if (n == -EINTR)
+            n = 1;
+        else if (n > 0)
             nk_buf_consume(&ev->text, (size_t)n);
     }
     if (n < 0 && n != NK_EAGAIN) {
@@ -115,6 +127,11 @@ static void on_out(void *owner, struct nk_stream *s, unsigned what)
 
 static int open_out(struct events *ev)
 {
+    struct stat st;
+    bool known = fstat(STDOUT_FILENO, &st) == 0;
+    ev->direct = known && (S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !isatty(STDOUT_FILENO)));
+    if (ev->direct)
+        return 0;
     int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, FIRST_FD);
     if (fd < 0)
         return nk_fail_sys(&ev->ctx->diag, NK_EOUTPUT, "standard output");
