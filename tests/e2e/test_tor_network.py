@@ -40,7 +40,7 @@ def test_exits_reach_this_machine(tor_network):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         host, port = tor_network.client.socks.split(":")
-        with socket.create_connection((host, int(port)), timeout=support.PATIENCE) as socks:
+        with socket.create_connection((host, int(port)), timeout=60) as socks:
             name = b"exit.test"
             ask = b"\5\1\0" + b"\5\1\0\3" + bytes([len(name)]) + name + server.getsockname()[1].to_bytes(2, "big")
             socks.sendall(ask)
