@@ -81,9 +81,9 @@ const struct nk_cmd nk_cmd_endpoint_receive = {
         "was "
         "written; what was not goes back to the queue of a netkit relay.\n"
         "\n"
-        "A lost connection is made again, with what is left of --notify; the retained broadcasts "
-        "come "
-        "again then. SIGTERM ends it with status 0. With --timeout it ends after that time: with "
+        "A lost connection is made again, with what is left of --notify. Retained broadcasts that "
+        "came before come again only over tlspyo's wire, and after a crash of the relay. SIGTERM "
+        "ends it with status 0. With --timeout it ends after that time: with "
         "status 0, or 75 when fewer than --max-items came.",
     .examples =
         "netkit endpoint receive --group workers -n 1 --format raw > weights.bin\n"
