@@ -141,9 +141,18 @@ static int on_reply(struct socks_proto *p, struct nk_diag *diag)
     code = p->in[1]; /* a refusal counts whatever address it names */
     p->code = code;
     set_state(p, code == SOCKS_REPLY_OK ? SOCKS_OPEN : SOCKS_FAILED);
-    return code == SOCKS_REPLY_OK ? 0
-                                  : nk_fail(diag, socks_reply_error(code), "%s (SOCKS reply %02X)",
-                                            socks_reply_text(code), code);
+    if (code == SOCKS_REPLY_OK) {
+        return 0;
+    }
+    nk_fail(diag, socks_reply_error(code), "%s (SOCKS reply %02X)", socks_reply_text(code), code);
+    if (code == SOCKS_REPLY_HS_AUTH_MISSING) {
+        nk_hint(diag, "'netkit hsc generate-key' makes a key, whose public half its owner lets in; "
+                      "one that you were given: 'netkit hsc import' or 'onion auth add'");
+    } else if (code == SOCKS_REPLY_HS_AUTH_WRONG) {
+        nk_hint(diag, "its owner does not let this key in (any more); 'netkit onion auth list' "
+                      "shows it");
+    }
+    return socks_reply_error(code);
 }
 
 /* --- the server ------------------------------------------------------------------------------- */

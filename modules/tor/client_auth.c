@@ -11,10 +11,8 @@
 #include "tor/control.h"
 
 enum {
-    LINE = 512,          /* bytes of ONION_CLIENT_AUTH_ADD with all that it can have */
-    ENTRIES_MAX = 1024,  /* addresses remembered for one connection; beyond, keys load again */
-    MISSING_AUTH = 0xf4, /* SOCKS replies, proposal 304 (ExtendedErrors) */
-    BAD_AUTH = 0xf5,
+    LINE = 512,               /* bytes of ONION_CLIENT_AUTH_ADD with all that it can have */
+    ENTRIES_MAX = 1024,       /* addresses remembered for one connection; beyond, keys load again */
     EVENTS = 2,               /* see `upsets` */
     CREDENTIALS_REFUSED = 553 /* control-spec 3.30: they could not be stored */
 };
@@ -62,22 +60,6 @@ int tor_client_auth_error(const struct tor_reply *reply, bool permanent, struct 
         nk_hint(diag, "the key is there permanently, and tor cannot write its ClientOnionAuthDir");
     }
     return NK_EFORMAT;
-}
-
-void tor_client_auth_hint(unsigned reply, const char *host, struct nk_diag *diag)
-{
-    if (reply == MISSING_AUTH) {
-        nk_hint(diag,
-                "the service lets in only clients whose key it knows: 'netkit hsc generate-key "
-                "--hsid %.80s' makes one (or 'netkit hs accept' an invitation), whose public half "
-                "goes to its owner; a key that you were given: 'netkit onion auth add --key FILE'",
-                host);
-    } else if (reply == BAD_AUTH) {
-        nk_hint(diag,
-                "tor has a key for %.80s, which the service does not let in (any more): ask its "
-                "owner, or see 'netkit onion auth list' and 'netkit hsc key rotate'",
-                host);
-    }
 }
 
 /* --- looking for a key ------------------------------------------------------------------------ */

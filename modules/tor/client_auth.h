@@ -79,8 +79,4 @@ int tor_client_key_find(const struct nk_conf *ini, const char *state_dir,
 int tor_client_key_in(const struct hs_where *where, const uint8_t address[HS_PUBLIC_KEY],
                       struct hs_client *out, struct nk_diag *diag);
 
-/* tor_client_auth_hint - add to diag which commands make a key or load one, when tor's SOCKS reply
- * was 0xF4 (no key) or 0xF5 (a wrong one) for host; nothing for others. */
-void tor_client_auth_hint(unsigned reply, const char *host, struct nk_diag *diag);
-
 #endif

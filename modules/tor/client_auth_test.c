@@ -226,11 +226,6 @@ static void answers(void **state)
                          t[i].ok ? 0 : NK_EFORMAT);
         assert_int_equal(diag.hint[0] != '\0', t[i].hint);
     }
-    for (unsigned reply = 0xf0; reply <= 0xff; reply++) {
-        struct nk_diag diag = {0};
-        tor_client_auth_hint(reply, "x.onion", &diag);
-        assert_int_equal(diag.hint[0] != '\0', reply == 0xf4 || reply == 0xf5);
-    }
 }
 
 static int setup(void **state)
