@@ -62,7 +62,7 @@ struct relay_seat {
     struct relay_drain *drains; /* oldest first; those with a limit are no part of `drain` */
     struct relay_seat *line_prev, *line_next;
     bool in_line;
-    struct relay_copy *leases;
+    struct relay_copy *leases, *oldest; /* the newest one, and the one handed out first */
     size_t nleases;
     uint64_t delivered, delivered_bytes;
 };

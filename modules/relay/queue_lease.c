@@ -467,9 +467,7 @@ void relay_core_hand_out(struct relay_copy *c, struct relay_seat *s)
     c->seat = s;
     c->child = c->prev = NULL;
     c->next = s->leases;
-    if (c->next) {
-        c->next->prev = c;
-    }
+    *(c->next ? &c->next->prev : &s->oldest) = c;
     s->leases = c;
     s->nleases++;
     s->group->leased++;
@@ -500,9 +498,7 @@ struct relay_copy *relay_core_lease(struct relay_seat *s)
 static void lease_end(struct relay_copy *c)
 {
     *(c->prev ? &c->prev->next : &c->seat->leases) = c->next;
-    if (c->next) {
-        c->next->prev = c->prev;
-    }
+    *(c->next ? &c->next->prev : &c->seat->oldest) = c->prev;
     c->seat->nleases--;
     c->group->leased--;
     c->seat = NULL;

@@ -172,12 +172,13 @@ static void leave_all(struct relay_queue *q, struct relay_member *m)
     }
 }
 
-/* Give leases back, as far as the tick's work goes; true when none is left. */
+/* Give leases back, as far as the tick's work goes; true when none is left. The oldest go first:
+ * those who wait for them get them in order, although they come in pieces. */
 static bool leases_end(struct relay_queue *q, struct relay_member *m)
 {
     for (struct relay_seat *s = m->seats; s; s = s->next_of_member) {
         for (; s->leases && q->work; q->work--) {
-            relay_core_return(s->leases, 0);
+            relay_core_return(s->oldest, 0);
         }
         relay_core_dispatch(s->group);
         if (s->leases) {

@@ -168,13 +168,13 @@ static void test_grace_ends(void **state)
     w->p[0].m = NULL;
     qt_tick(w, LIFE - 1);
     assert_int_equal(settled(w), 0);
+    joined(w, 1, &other); /* waits for them: in order, says on_deliver */
+    qt_demand(w, 1, MANY, 0);
     w->now++;
     tick_in_pieces(w, MANY / PIECE);
     assert_int_equal(qt_stats(w->g).returned, MANY);
-    assert_int_equal(qt_stats(w->g).members, 0);
-    joined(w, 1, &other);
-    qt_demand(w, 1, MANY, 0);
-    assert_int_equal(other.items, MANY); /* in order, says on_deliver */
+    assert_int_equal(qt_stats(w->g).members, 1);
+    assert_int_equal(other.items, MANY);
 }
 
 /* Refused in any order, for a while or not: they come again in theirs. */
