@@ -40,15 +40,18 @@ def test_exits_reach_this_machine(tor_network):
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         host, port = tor_network.client.socks.split(":")
-        with socket.create_connection((host, int(port)), timeout=60) as socks:
-            name = b"exit.test"
-            ask = b"\5\1\0" + b"\5\1\0\3" + bytes([len(name)]) + name + server.getsockname()[1].to_bytes(2, "big")
-            socks.sendall(ask)
-            answer = b""
-            while part := socks.recv(100):
-                answer += part
+        name = b"exit.test"
+        ask = b"\5\1\0" + b"\5\1\0\3" + bytes([len(name)]) + name + server.getsockname()[1].to_bytes(2, "big")
+        answers = []
+        # a network that has just come up on a busy machine may refuse the first ones
+        while not (answers and answers[-1].endswith(b"three relays")) and len(answers) < 5:
+            with socket.create_connection((host, int(port)), timeout=60) as socks:
+                socks.sendall(ask)
+                answers.append(b"")
+                while part := socks.recv(100):
+                    answers[-1] += part
         thread.join(support.PATIENCE)
-    assert answer.endswith(b"through three relays")
+    assert answers[-1].endswith(b"through three relays"), answers
 
 
 def test_a_client_of_ones_own_may_end(tor_network):
