@@ -120,23 +120,34 @@ def socks(client, name, port, user=None):
     return s
 
 
-def read_all(s, text):
-    got = b""
-    while text not in got:
-        part = s.recv(100)
-        assert part, got
-        got += part
+def opened(client, port, user=None):
+    """Such a connection to a service that says hello, once it has. Exits of a network this small are sometimes busy
+    with their own start (SOCKS error 1): then once more."""
+    for _ in range(5):
+        s = socks(client, b"exit.test", port, user)
+        got = b""
+        while part := s.recv(100):
+            got += part
+            if got.endswith(b"hello"):
+                return s
+        s.close()
+    raise AssertionError(f"the service was not reached: {got}")
+
+
+def way(tor, stream):
+    """Which circuit a stream uses; circuits that are linked (conflux) are one."""
+    circuit, = listed(tor, "circuits", "--filter", f"id={stream['circuit']}")
+    return circuit.get("conflux_id", circuit["id"])
 
 
 def test_isolation_gives_different_circuits(tor):
     service = Service(b"hello")
     held = []
     for user in (b"u1", b"u2", b"u1"):
-        held.append(socks(tor.client, b"exit.test", service.port, user))
-        read_all(held[-1], b"hello")
+        held.append(opened(tor.client, service.port, user))
     found = sorted(listed(tor, "streams", "--filter", f"target~:{service.port}"), key=lambda s: int(s["id"]))
-    first, second, third = (s["circuit"] for s in found)
-    assert first == third != second
+    first, second, third = (way(tor, s) for s in found)
+    assert second not in (first, third)  # u1 may have got a second one, which u2 must not get either
     assert tor("streams", "close", found[0]["id"]).returncode == 0
     assert found[0]["id"] not in [s["id"] for s in listed(tor, "streams list")]
     assert not held[0].recv(1)
@@ -161,18 +172,18 @@ def test_events_of_streams_before_and_after_newnym(tor, programs, work):
 
     control = tor.client.connect()
     support.wait_until(lambda: named("CLEARDNSCACHE"))
-    used = []
+    used, ways = [], []
     for _ in range(2):
-        s = socks(tor.client, b"exit.test", service.port)
-        read_all(s, b"hello")
+        s = opened(tor.client, service.port)
         found = listed(tor, "streams", "--filter", f"target~:{service.port}")
         used.append(found[-1]["circuit"])
+        ways.append(way(tor, found[-1]))
         s.close()
         support.wait_until(lambda: "CLOSED" in [e.get("status") for e in seen()])
         control.command("SIGNAL NEWNYM")
     support.wait_until(lambda: {"event": "SIGNAL", "signal": "NEWNYM"} in seen())
     control.close()
-    assert used[0] != used[1]
+    assert ways[0] != ways[1]
     assert watch.stop() == 0
     streams = [e for e in seen() if e["event"] == "STREAM" and e["target"].endswith(f":{service.port}")]
     assert {e["status"] for e in streams} >= {"NEW", "SENTCONNECT", "SUCCEEDED", "CLOSED"}
