@@ -121,17 +121,23 @@ def socks(client, name, port, user=None):
 
 
 def opened(client, port, user=None):
-    """Such a connection to a service that says hello, once it has. Exits of a network this small are sometimes busy
-    with their own start (SOCKS error 1): then once more."""
-    for _ in range(5):
+    """Such a connection to a service that says hello, once it has. Exits refuse streams (SOCKS error 1) for some
+    seconds after such a network has begun: then once more."""
+    made = []
+
+    def attempt():
         s = socks(client, b"exit.test", port, user)
         got = b""
         while part := s.recv(100):
             got += part
             if got.endswith(b"hello"):
-                return s
+                made.append(s)
+                return True
         s.close()
-    raise AssertionError(f"the service was not reached: {got}")
+        return False
+
+    support.wait_until(attempt)
+    return made[0]
 
 
 def way(tor, stream):
