@@ -55,17 +55,17 @@ enum nk_opt_flags {
 };
 
 struct nk_opt {
-    const char *name; /* long option "max-object"; INI key "max_object" */
-    char short_name;  /* 0 for none */
-    enum nk_opt_type type;
-    size_t offset;              /* NK_FIELD(struct x_conf, field) */
+    const char *name;           /* long option "max-object"; INI key "max_object" */
+    uint32_t offset;            /* NK_FIELD(struct x_conf, field) */
+    uint16_t flags;             /* of enum nk_opt_flags */
+    uint8_t type;               /* enum nk_opt_type; small, as there are a thousand rows */
+    char short_name;            /* 0 for none */
     const char *arg;            /* argument's name in help: "FILE" */
     const char *def;            /* default, as it would be written; NULL for none */
     int64_t min, max;           /* INT, SIZE, DURATION; both 0 = unchecked */
     const char *const *choices; /* ENUM: NULL-terminated */
-    unsigned flags;
-    const char *aliases; /* other accepted names, space separated, or NULL */
-    const char *help;    /* one or two sentences, no final period needed */
+    const char *aliases;        /* other accepted names, space separated, or NULL */
+    const char *help;           /* one or two sentences, no final period needed */
 };
 
 #define NK_FIELD(type, field) offsetof(type, field)

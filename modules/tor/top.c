@@ -183,7 +183,7 @@ static void heading(struct tor_screen *s, unsigned row, const char *fmt, ...)
 static void half_graph(const struct tor_top *t, struct tor_screen *s, unsigned row, unsigned rows,
                        unsigned column, unsigned width, bool written)
 {
-    static const char blocks[8][4] = {"\u2581", "\u2582", "\u2583", "\u2584",
+    static const char blocks[9][4] = {" ",      "\u2581", "\u2582", "\u2583", "\u2584",
                                       "\u2585", "\u2586", "\u2587", "\u2588"};
     char now[32], top[32];
     const size_t kept = t->seconds_n < TOR_TOP_SECONDS ? t->seconds_n : TOR_TOP_SECONDS;
@@ -205,7 +205,7 @@ static void half_graph(const struct tor_top *t, struct tor_screen *s, unsigned r
         for (unsigned k = 0; k < height && eighths > 0; k++) {
             const unsigned part = eighths > 8 ? 8 : eighths;
             tor_screen_put(s, row + height - k, column + width - (unsigned)(shown - i), 1,
-                           written ? TOR_BLUE : TOR_GREEN, blocks[part - 1], 3);
+                           written ? TOR_BLUE : TOR_GREEN, blocks[part], 3);
             eighths -= part;
         }
     }
