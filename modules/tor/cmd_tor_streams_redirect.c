@@ -18,7 +18,7 @@ static int run(struct nk_cmd_ctx *ctx)
     const char *port = ctx->argc > 2 ? ctx->argv[2] : "";
     char line[LINE_SIZE];
     int rc = 0;
-    for (int i = 0; rc == 0 && i < ctx->argc; i++)
+    for (int i = 0; rc == 0 && i < ctx->argc && i < 3; i++)
         rc = tor_word_check(ctx->argv[i], names[i], &ctx->diag);
     if (rc < 0)
         return rc;

@@ -84,6 +84,7 @@ static bool draw(struct tor_ns *out, const char *flag, const struct used *u, boo
     struct tor_ns_walk walk;
     struct tor_ns r;
     uint64_t total = 0;
+    *out = (struct tor_ns){.bandwidth = 0};
     tor_ns_begin(&walk, ns, n);
     while (tor_ns_next(&walk, &r)) {
         uint64_t weight = (r.bandwidth > UINT32_MAX ? UINT32_MAX : r.bandwidth) + 1, dice;
