@@ -92,6 +92,9 @@ void onion_service_added(struct onion_service *s)
     s->tries = 0;
     s->added++;
     onion_service_set(s, ONION_UPLOADING);
+    if (s->again) {
+        onion_service_again(s);
+    }
 }
 
 /* The service is there, but its key could not be kept: it must not live with a key that is lost. */
@@ -158,6 +161,7 @@ static void add(struct onion_service *s)
 {
     struct nk_buf line;
     struct nk_diag diag;
+    s->again = false;
     onion_service_set(s, ONION_ADDING);
     if (s->conf.plan->hsdir) {
         onion_dir_add(s);
@@ -223,6 +227,8 @@ void onion_service_again(struct onion_service *s)
         stop(s);
         onion_service_set(s, ONION_ADDING);
         take_away(s);
+    } else if (s->state == ONION_ADDING) {
+        s->again = true; /* tor may have been told the old clients: it must not keep to them */
     }
 }
 
@@ -244,6 +250,27 @@ void onion_service_drain(struct onion_service *s)
 
 /* --- what comes from tor ---------------------------------------------------------------------- */
 
+/* Who may not find it cannot say that it is dead. */
+static void begin_probe(struct onion_service *s)
+{
+    const struct onion_plan *p = s->conf.plan;
+    if (!p->spec.restricted) {
+        s->unprobed = false;
+        onion_probe_start(&s->probe, p->address, p->spec.ports[0].port);
+    } else if (s->conf.probe_ms > 0 && !s->unprobed) {
+        s->unprobed = true;
+        nk_warn(nk_app_log(s->conf.app), "onion",
+                "the service is restricted to clients now, and the probe is none of them: it is "
+                "not probed while that is so");
+    }
+}
+
+void onion_service_published(struct onion_service *s)
+{
+    begin_probe(s);
+    onion_service_set(s, ONION_PUBLISHED);
+}
+
 static void on_descriptor(void *owner, const struct tor_reply *event)
 {
     struct onion_service *s = owner;
@@ -254,8 +281,7 @@ static void on_descriptor(void *owner, const struct tor_reply *event)
         return;
     }
     if (s->state == ONION_UPLOADING && onion_upload_reached(&s->upload, ONION_WAIT_FIRST)) {
-        onion_probe_start(&s->probe, s->conf.plan->address, s->conf.plan->spec.ports[0].port);
-        onion_service_set(s, ONION_PUBLISHED);
+        onion_service_published(s);
     } else {
         onion_service_set(s, s->state);
     }

@@ -58,7 +58,8 @@ int onion_service_open(struct onion_service **out, const struct onion_service_co
                        struct nk_diag *diag);
 
 /* onion_service_again - take it away and add it again: what the plan says has changed, or it is
- * dead. */
+ * dead. When tor is being told the old plan just now that follows its answer. A service that is
+ * restricted to clients is not probed while that is so. */
 void onion_service_again(struct onion_service *s);
 
 /* onion_service_drain - take it away, unless it is detached; streams that it has go on. on_end(0)

@@ -40,7 +40,7 @@ static void there(struct onion_service *s)
 {
     onion_service_added(s);
     if (onion_upload_reached(&s->upload, ONION_WAIT_FIRST)) {
-        onion_service_set(s, ONION_PUBLISHED); /* tor had it all the time */
+        onion_service_published(s); /* tor had it all the time */
     }
 }
 

@@ -24,7 +24,8 @@ struct onion_service {
     bool complained; /* that tor cannot be reached */
     bool ready;      /* control is, and events come */
     bool ever;       /* tor has had it */
-    bool again;      /* to be added once it is taken away */
+    bool again;      /* what tor is told just now is old: once more when it has answered */
+    bool unprobed;   /* that has been said */
     bool prepared;   /* its directory is there */
     bool made_dir;   /* by us */
     unsigned tries;
@@ -47,6 +48,9 @@ void onion_service_later(struct onion_service *s, void (*next)(struct onion_serv
 
 /* onion_service_added - tor has it: its address is known, uploads are counted from here on. */
 void onion_service_added(struct onion_service *s);
+
+/* onion_service_published - clients can find it, so it can be probed. */
+void onion_service_published(struct onion_service *s);
 
 /* onion_service_gone - tor has taken it away: add it again, or end. */
 void onion_service_gone(struct onion_service *s);

@@ -132,6 +132,26 @@ static void check_life(void **state)
     finish(&o);
 }
 
+/* Its clients change while tor is being told the old ones: they are not what it stays with. */
+static void check_changed_meanwhile(void **state)
+{
+    struct scene o;
+    (void)state;
+    begin(&o, NULL);
+    login(&o);
+    onion_service_again(o.service);
+    onion_service_again(o.service);
+    say(&o, "250-ServiceID=", "\r\n250 OK\r\n");
+    expect_delete(&o);
+    onion_service_again(o.service); /* nothing was told yet that could be old */
+    tor_kit_say(&o.kit, "250 OK\r\n");
+    tor_kit_expect(&o.kit, o.add);
+    publish(&o);
+    tor_kit_idle(&o.kit);
+    assert_int_equal(onion_service_state(o.service), ONION_PUBLISHED);
+    finish(&o);
+}
+
 /* tor goes, and comes back: the same key; the service of the old connection is still there at
  * first. */
 static void check_lost(void **state)
@@ -225,7 +245,7 @@ int nk_test_onion_service(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_life),      cmocka_unit_test(check_lost),
         cmocka_unit_test(check_refused),   cmocka_unit_test(check_discarded),
-        cmocka_unit_test(check_early_end),
+        cmocka_unit_test(check_early_end), cmocka_unit_test(check_changed_meanwhile),
     };
     return cmocka_run_group_tests_name("onion/service", tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@ import pytest
 
 import support
 from support import NETKIT, run
+from tor_support import Middle
 
 PUBLISH = 60.0  # seconds for a descriptor to be there, on a busy machine
 HELLO = b"hello through six relays"
@@ -321,6 +322,24 @@ def test_service_survives_a_restart_of_tor(tor_network, onion, work):
             mark = service.program.mark()
             tor.restart(number)
             service.program.wait_line("is published", mark, PUBLISH)
+        assert fetch(tor_network.client, address, 80, "after") == HELLO
+        assert service.stop() == 0
+
+
+# --- probes
+
+
+def test_dead_service_is_published_again(tor_network, onion, work):
+    """Something takes the service away behind netkit's back: probes find that out."""
+    with tor_network.tor(["SocksTimeout 8"]) as tor, Server() as web, Middle(work / "c", tor) as middle:
+        service = onion("80:" + web.target, "--probe", "1s", "-v", "-v", tor=middle)
+        address = service.ready()
+        service.program.wait_line("probe: reached", timeout=PUBLISH)
+        mark = service.program.mark()
+        middle.command(f"DEL_ONION {address[:56]}")
+        service.program.wait_line("cannot be reached.*published again", mark, 3 * PUBLISH)
+        service.program.wait_line("is published", mark, PUBLISH)
+        service.program.wait_line("probe: reached", mark, PUBLISH)
         assert fetch(tor_network.client, address, 80, "after") == HELLO
         assert service.stop() == 0
 

@@ -87,7 +87,7 @@ class Section:
         self.base = ["[onion web]", f"port = 80:{target}", f"control = unix:{tor.control_socket}"]
         self.folder = work / "state" / "onion" / "web"
         self.write(*lines)
-        self.program = programs([NETKIT, "run", *self.words])
+        self.program = programs([NETKIT, "-v", "-v", "run", *self.words])
         self.program.wait_line("service: ready", timeout=PUBLISH)
 
     def write(self, *lines):
@@ -157,6 +157,30 @@ def test_live_service(tor_network, client, auth, programs, work):
         auth("remove", address)
         assert fetch_anew(client, address, lambda: None) == HELLO
         check_error(section.clients("add", "bob", work / "alice.auth"), 2, "authorized_clients.enabled")
+
+
+def test_restricted_service_is_not_probed(tor_network, programs, work):
+    """Only while it is open: a probe would find it dead for ever."""
+    with Server() as web:
+        section = Section(work, tor_network.client, web.target, programs, "probe = 1s")
+        program = section.program
+        program.wait_line("probe: reached", timeout=PUBLISH)
+        mark = program.mark()
+        done = section.clients("add", "alice", "descriptor:x25519:5FQPY22I6TQ5X7IEQOZTFYK3IMQYHVDAOQBPOXCGXV4HR4OWKQKA")
+        assert done.returncode == 0, done.stderr
+        program.wait_line("not probed while", mark, PUBLISH)
+        section.wait(published(1))
+        restricted = program.stderr().split("not probed while")[1]
+
+        mark = program.mark()
+        section.write("probe = 1s", "authorized_clients.enabled = no")
+        assert run("reload", *section.words).returncode == 0
+        program.wait_line("probe: reached", mark, 2 * PUBLISH)
+        assert "probe: " not in restricted
+        section.write("probe = 1s")
+        assert run("reload", *section.words).returncode == 0
+        program.wait_line("not probed while", mark, PUBLISH)
+        assert program.stop() == 0
 
 
 def test_configuration(tor_network, work):
