@@ -54,7 +54,8 @@ extern const char *const onion_wait_names[]; /* by enum onion_upload_wait */
         {.name = "single-hop",                                                                     \
          .type = NK_OPT_FLAG,                                                                      \
          ONION_FIELD(single_hop),                                                                  \
-         .help = "A faster service that is NOT anonymous; tor has to be set up for it"},           \
+         .help = "A service that is NOT anonymous, on a tor that is set up for it; faster only "   \
+                 "with hsdir, since tor's circuits are short for no other"},                       \
         {.name = "pow",                                                                            \
          .type = NK_OPT_FLAG,                                                                      \
          ONION_FIELD(pow),                                                                         \

@@ -291,6 +291,37 @@ def test_proof_of_work(tor_network, onion):
         assert fetch(tor_network.client, told["address"], 80) == HELLO
 
 
+def test_single_hop(tor_network, onion, work):
+    """On a tor that is set up for nothing else. Circuits of a service in a directory then have one hop; those of
+    ADD_ONION are as long as ever (0.4.9.11)."""
+    with tor_network.tor(single_hop=True) as tor, Server(hang=True) as web:
+        for more in ([], ["--hsdir", tor.dir / "hs"]):
+            service = onion("80:" + web.target, "--single-hop", "--json", *more, tor=tor)
+            told = service.ready()
+            assert told["single_hop"]
+            with reach_soon(tor_network.client, told["address"], 80) as sock:
+                assert exactly(sock, len(HELLO)) == HELLO
+                lines = [line for line in circuits(tor) if told["address"][:56] in line and " BUILT " in line]
+            for purpose in ("HS_SERVICE_INTRO", "HS_SERVICE_REND"):
+                lengths = [len(hops(line)) for line in lines if f"PURPOSE={purpose} " in line]
+                assert lengths and (set(lengths) == {1} or not more), lines
+            assert service.stop() == 0
+            assert told["address"][:56] not in onions(tor, "onions/current") and str(tor.dir / "hs") not in options(tor)
+        # such a tor does nothing else: what would be anonymous elsewhere is refused
+        done = run("onion", "add", "80", "--key", work / "k", *control_of(tor))
+        support.check_error(done, 1, "--single-hop")
+        assert not os.listdir(work)
+
+
+def circuits(tor):
+    with contextlib.closing(tor.connect()) as control:
+        return "\n".join(map(str, control.command("GETINFO circuit-status"))).splitlines()
+
+
+def hops(line):
+    return re.findall(r"\$[0-9A-F]{40}", line.split(" BUILD_FLAGS")[0])
+
+
 # --- detached services
 
 

@@ -105,6 +105,7 @@ CookieAuthentication 1
 ClientOnly 1
 AutomapHostsOnResolve 1
 """
+SINGLE_HOP = ["HiddenServiceNonAnonymousMode 1", "HiddenServiceSingleHopMode 1", "SocksPort 0"]
 
 
 class NetworkError(RuntimeError):
@@ -280,9 +281,10 @@ class Node:
 
 
 class Client(Node):
-    """A client tor with control port, control socket, cookie and SOCKS on TCP and unix."""
+    """A client tor with control port, control socket, cookie and, unless it is for single-hop services only, which
+    tor does not allow together with clients, SOCKS on TCP and unix."""
 
-    def __init__(self, network, name, ports, lines=(), stays=False):
+    def __init__(self, network, name, ports, lines=(), stays=False, single_hop=False):
         self._network = network
         base = network.base / name
         self.control = f"127.0.0.1:{ports[0]}"
@@ -292,8 +294,9 @@ class Client(Node):
         self.cookie = base / "control_auth_cookie"
         self.client_auth = base / "onion_auth"  # its ClientOnionAuthDir
         own = [*COMMON.split("\n"), *CLIENT.split("\n"), *network.authorities, f"ControlPort {self.control}",
-               f"ControlSocket unix:{quoted(self.control_socket)}", f"SocksPort {self.socks}",
-               f"SocksPort unix:{quoted(self.socks_socket)}", f"ClientOnionAuthDir {quoted(self.client_auth)}", *lines]
+               f"ControlSocket unix:{quoted(self.control_socket)}", f"ClientOnionAuthDir {quoted(self.client_auth)}"]
+        own += SINGLE_HOP if single_hop else [f"SocksPort {self.socks}", f"SocksPort unix:{quoted(self.socks_socket)}"]
+        own += lines
         super().__init__(network, name, own, stays)
         self.client_auth.mkdir(mode=0o700, exist_ok=True)
 
@@ -492,10 +495,10 @@ class TorNetwork:
         text = read(source / "cached-microdescs") + read(source / "cached-microdescs.new")
         (datadir / "cached-microdescs.new").write_text(text, encoding="utf-8")
 
-    def tor(self, lines=()):
+    def tor(self, lines=(), single_hop=False):
         """A further client, to be used with `with`; lines are added to its torrc."""
         self._further += 1
-        return Client(self, f"t{self._further}", free_ports(2), lines)
+        return Client(self, f"t{self._further}", free_ports(2), lines, single_hop=single_hop)
 
     def dns_log(self):
         return read(self.base / "dns.log").splitlines()
