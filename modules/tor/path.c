@@ -53,7 +53,7 @@ int tor_path_check(const char *path, struct nk_diag *diag)
 
 static struct tor_ns_text net_of(const struct tor_ns *r)
 {
-    const char *dot = memchr(r->address.p, '.', r->address.n);
+    const char *dot = r->address.p ? memchr(r->address.p, '.', r->address.n) : NULL;
     size_t rest = dot ? r->address.n - (size_t)(dot + 1 - r->address.p) : 0;
     const char *second = dot ? memchr(dot + 1, '.', rest) : NULL;
     return (struct tor_ns_text){r->address.p, second ? (size_t)(second - r->address.p) : 0};
