@@ -5,7 +5,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "core/app.h"
@@ -132,6 +135,43 @@ static void check_life(void **state)
     finish(&o);
 }
 
+/* tor is killed before it answers: the same service comes again, and its key's file not before. */
+static void check_killed(void **state)
+{
+    char dir[] = "/tmp/nk-killed-XXXXXX", key[64];
+    struct scene o;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    (void)snprintf(key, sizeof(key), "%s/k", dir);
+    begin(&o, key);
+    for (int i = 0; i < 3; i++) {
+        login(&o);
+        assert_int_equal(access(key, F_OK), -1);
+        if (i == 1) { /* in the middle of its answer */
+            say(&o, "250-ServiceID=", "\r\n25");
+        }
+        if (i < 2) {
+            tor_kit_hangup(&o.kit);
+        }
+    }
+    publish(&o);
+    assert_int_equal(access(key, F_OK), 0);
+    finish(&o);
+    assert_int_equal(unlink(key), 0);
+    assert_int_equal(rmdir(dir), 0); /* nothing else was left in it */
+
+    assert_int_equal(mkdir(dir, 0700), 0);
+    begin(&o, key);
+    login(&o);
+    tor_kit_hangup(&o.kit);
+    tor_kit_idle(&o.kit);
+    onion_service_drain(o.service); /* without a tor */
+    tor_kit_turn(&o.kit, &o.ended);
+    assert_int_equal(o.error, 0);
+    finish(&o);
+    assert_int_equal(rmdir(dir), 0);
+}
+
 /* Its clients change while tor is being told the old ones: they are not what it stays with. */
 static void check_changed_meanwhile(void **state)
 {
@@ -246,6 +286,7 @@ int nk_test_onion_service(void)
         cmocka_unit_test(check_life),      cmocka_unit_test(check_lost),
         cmocka_unit_test(check_refused),   cmocka_unit_test(check_discarded),
         cmocka_unit_test(check_early_end), cmocka_unit_test(check_changed_meanwhile),
+        cmocka_unit_test(check_killed),
     };
     return cmocka_run_group_tests_name("onion/service", tests, NULL, NULL);
 }

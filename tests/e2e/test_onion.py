@@ -301,7 +301,7 @@ def test_single_hop(tor_network, onion, work):
             assert told["single_hop"]
             with reach_soon(tor_network.client, told["address"], 80) as sock:
                 assert exactly(sock, len(HELLO)) == HELLO
-                lines = [line for line in circuits(tor) if told["address"][:56] in line and " BUILT " in line]
+                lines = [line for line in circuits(tor).splitlines() if told["address"][:56] in line and " BUILT " in line]
             for purpose in ("HS_SERVICE_INTRO", "HS_SERVICE_REND"):
                 lengths = [len(hops(line)) for line in lines if f"PURPOSE={purpose} " in line]
                 assert lengths and (set(lengths) == {1} or not more), lines
@@ -315,7 +315,7 @@ def test_single_hop(tor_network, onion, work):
 
 def circuits(tor):
     with contextlib.closing(tor.connect()) as control:
-        return "\n".join(map(str, control.command("GETINFO circuit-status"))).splitlines()
+        return "\n".join(map(str, control.command("GETINFO circuit-status")))
 
 
 def hops(line):
@@ -355,6 +355,65 @@ def test_service_survives_a_restart_of_tor(tor_network, onion, work):
             service.program.wait_line("is published", mark, PUBLISH)
         assert fetch(tor_network.client, address, 80, "after") == HELLO
         assert service.stop() == 0
+
+
+def test_tor_is_killed_before_it_answers(tor_network, onion, work):
+    """Between ADD_ONION and its reply: no key is kept of a service that nobody knows to be there; it comes again."""
+    (work / "keys").mkdir()
+    key = work / "keys" / "k"
+    with tor_network.tor() as tor, Server() as web, Middle(work / "c", tor) as middle:
+        middle.hold("ADD_ONION")
+        service = onion("80:" + web.target, "--key", key, tor=middle)
+        assert middle.held.wait(support.PATIENCE)
+        tor.signal(signal.SIGKILL)
+        mark = service.program.mark()
+        middle.cut()
+        service.program.wait_line("tor cannot be reached", mark)
+        assert not key.exists()
+        tor.restart()
+        address = service.ready()
+        assert run("hs", "address", key).stdout.strip() == address and os.listdir(work / "keys") == ["k"]
+        assert key.stat().st_mode & 0o777 == 0o600
+        assert fetch(tor_network.client, address, 80) == HELLO
+        assert service.stop() == 0
+
+        # no tor comes any more
+        middle.hold("ADD_ONION")
+        again = onion("80", "--key", work / "keys" / "other", "--timeout", "5s", tor=middle)
+        assert middle.held.wait(support.PATIENCE)
+        tor.signal(signal.SIGKILL)
+        middle.cut()
+        assert again.program.wait() == 75, again.program.stderr()
+        assert os.listdir(work / "keys") == ["k"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["PROTOCOLINFO", "AUTHENTICATE", "SETEVENTS", "ADD_ONION", "uploading"])
+def test_interrupted_at_any_moment(tor_network, onion, work, moment, number):
+    """Nothing is left: no file of a key, and no service in tor, also when the answer comes after the signal."""
+    tor = tor_network.client
+    (work / "keys").mkdir()
+    with Middle(work / "c", tor) as middle:
+        if moment == "uploading":
+            service = onion("80", "--key", work / "keys" / "k", "--wait", "all", tor=middle)
+            service.program.wait_line("is uploading")
+        else:
+            middle.hold(moment)
+            service = onion("80", "--key", work / "keys" / "k", tor=middle)
+            assert middle.held.wait(support.PATIENCE)
+        mark = service.program.mark()
+        service.program.proc.send_signal(number)
+        service.program.wait_line("once more ends at once", mark)
+        if moment != "PROTOCOLINFO":  # that one waits for ever
+            middle.let_go()
+        assert service.program.wait() == 0, service.program.stderr()
+        assert os.listdir(work / "keys") == (["k"] if moment == "uploading" else [])  # tor told it that it has it
+        label = re.search(r"ServiceID=([a-z2-7]{56})", middle.told())
+        if moment != "SETEVENTS":  # ADD_ONION may be on its way already
+            assert bool(label) == (moment in ("ADD_ONION", "uploading"))
+        if label:
+            assert f"DEL_ONION {label[1]}" in middle.said()
+            support.wait_until(lambda: label[1] not in circuits(tor))
 
 
 # --- probes

@@ -69,6 +69,7 @@ class Middle:
         self._pair = None  # of the latest connection: netkit's, tor's
         self._unasked = 0  # answers to come that netkit does not wait for
         self._wanted = None
+        self._passed = [], []
         self.held = threading.Event()
         self._go = threading.Event()
         threading.Thread(target=self._accept, daemon=True).start()
@@ -98,12 +99,14 @@ class Middle:
                 if self._wanted and line.startswith(self._wanted):
                     self._wanted = None
                     self.held.set()
+                self._passed[0].append(line)
                 tor.sendall(line)
         self._end(peer, tor)
 
     def _down(self, peer, tor):
         with contextlib.suppress(OSError), tor.makefile("rb") as lines:
             for line in lines:
+                self._passed[1].append(line)
                 if self.held.is_set():
                     self._go.wait()
                 with self._lock:
@@ -118,6 +121,14 @@ class Middle:
         for each in pair:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
+
+    def said(self):
+        """What netkit has said."""
+        return b"".join(self._passed[0]).decode("latin-1")
+
+    def told(self):
+        """What tor has, also what was held back."""
+        return b"".join(self._passed[1]).decode("latin-1")
 
     def command(self, line):
         """One whose answer is 250 OK, while netkit waits for none."""
