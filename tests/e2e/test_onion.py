@@ -17,7 +17,7 @@ import pytest
 
 import support
 from support import NETKIT, run
-from tor_support import Middle
+from tor_support import Middle, Place
 
 PUBLISH = 60.0  # seconds for a descriptor to be there, on a busy machine
 HELLO = b"hello through six relays"
@@ -414,6 +414,63 @@ def test_interrupted_at_any_moment(tor_network, onion, work, moment, number):
         if label:
             assert f"DEL_ONION {label[1]}" in middle.said()
             support.wait_until(lambda: label[1] not in circuits(tor))
+
+
+def test_hung_target_does_not_hold_it(tor_network, onion, programs, work):
+    """It accepts and never says anything: the service goes in time, and so does a forwarder to it."""
+    tor = tor_network.client
+    with Server(greeting=b"", hang=True) as web:
+        service = onion("80:" + web.target)
+        address = service.ready()
+        with reach_soon(tor, address, 80):
+            support.wait_until(lambda: web.held)
+            assert service.stop() == 0
+        program = programs([NETKIT, "forward", f"onion:80,key={work}/k,control=unix:{tor.control_socket}",
+                            f"tcp:{web.target}"])
+        program.wait_line("is published", timeout=PUBLISH)
+        address = run("hs", "address", work / "k").stdout.strip()
+        count = len(web.held)
+        with reach_soon(tor, address, 80):
+            support.wait_until(lambda: len(web.held) > count)
+            program.proc.terminate()
+            assert program.wait(PUBLISH) == 0, program.stderr()
+
+
+@pytest.mark.parametrize("which", ["private", "global"])
+def test_tors_of_our_own(tor_network, programs, work, which):
+    """A tor is started for the service, and goes with it; also when it is interrupted while that tor starts."""
+    place = Place(work)
+    lines = "".join(f"torrc = {line}\n" for line in tor_network.torrc)
+    tor_network.seed(work / "seed")
+    ini = work / "netkit.ini"
+    ini.write_text(f"[tor]\nidle = 1s\nseed = {work}/seed\n{lines}", encoding="utf-8")
+    words = [NETKIT, "-c", ini]
+    try:
+        with Server() as web:
+            program = programs([*words, "onion", "add", f"80:{web.target}", "--key", work / "k", "--tor", which],
+                               env=place.env())
+            program.wait_line("is published", timeout=PUBLISH)
+            address = run("hs", "address", work / "k").stdout.strip()
+            assert fetch(tor_network.client, address, 80) == HELLO
+            assert program.stop() == 0
+            place.empty()
+
+            program = programs([*words, "forward", f"onion:80,key={work}/k2,tor={which}", f"tcp:{web.target}"],
+                               env=place.env())
+            program.wait_line("is published", timeout=PUBLISH)
+            address = run("hs", "address", work / "k2").stdout.strip()
+            assert fetch(tor_network.client, address, 80) == HELLO
+            assert program.stop(signal.SIGINT) == 0
+            place.empty()
+
+        for command in (["onion", "add", "80", "--key", work / "k3", "--tor", which],
+                        ["forward", f"onion:80,key={work}/k3,tor={which}", "tcp:127.0.0.1:1"]):
+            program = programs([*words, *command], env=place.env())
+            support.wait_until(place.tors)
+            assert program.stop(signal.SIGINT) == 0
+            place.empty()
+    finally:
+        place.kill_rest()
 
 
 # --- probes
