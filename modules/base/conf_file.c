@@ -174,6 +174,17 @@ static bool is_quoted(const char *value)
     return n >= 2 && (*value == '"' || *value == '\'') && value[n - 1] == *value;
 }
 
+/* Is it relative to the file: neither standard input nor one of the words that the row knows? */
+static bool is_relative(const struct nk_opt *row, const char *value)
+{
+    for (size_t i = 0; row->choices && row->choices[i]; i++) {
+        if (strcmp(value, row->choices[i]) == 0) {
+            return false;
+        }
+    }
+    return row->type == NK_OPT_PATH && *value && *value != '/' && strcmp(value, "-") != 0;
+}
+
 static void on_key(void *owner, unsigned line, const char *key, const char *value)
 {
     struct reader *r = owner;
@@ -190,8 +201,7 @@ static void on_key(void *owner, unsigned line, const char *key, const char *valu
         conf_problem(r->c, &at, true, "[%s] %s: the quotes are part of the value",
                      r->inst->section->name, key);
     }
-    if (row->type == NK_OPT_PATH && r->c->dir && *value && *value != '/' &&
-        strcmp(value, "-") != 0) {
+    if (r->c->dir && is_relative(row, value)) {
         char joined[NK_PATH_MAX];
         if (nk_path_join(joined, sizeof(joined), r->c->dir, value) < 0) {
             conf_problem(r->c, &at, false, "[%s] %s: the path is too long", r->inst->section->name,

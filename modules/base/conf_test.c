@@ -30,13 +30,14 @@ struct group {
 
 static const char *const engines[] = {"log", "memory", NULL};
 
+static const char *const cert_words[] = {"new", NULL};
 static const struct nk_opt relay_rows[] = {
     {.name = "listen",
      .type = NK_OPT_LISTEN,
      .offset = R(listen),
      .flags = NK_OPT_REPEAT,
      .def = "tcp:127.0.0.1:3000"},
-    {.name = "cert", .type = NK_OPT_PATH, .offset = R(cert)},
+    {.name = "cert", .type = NK_OPT_PATH, .offset = R(cert), .choices = cert_words},
     {.name = "password-file", .type = NK_OPT_PATH, .offset = R(password_file)},
     {.name = "master", .type = NK_OPT_STRING, .offset = R(master), .flags = NK_OPT_SECRET},
     {.name = "header-size",
@@ -433,6 +434,14 @@ static void files(void **state)
     assert_string_equal(r->password_file, "/abs");
     assert_string_equal(nk_conf_path(c), path);
     assert_null(nk_conf_problem_at(c, 0));
+    nk_conf_free(c);
+
+    write_text(path, "[relay]\ncert = new\npassword_file = new\n");
+    assert_int_equal(nk_conf_load(&c, &src, NULL), 0);
+    r = nk_conf_get(c, "relay", NULL);
+    snprintf(want, sizeof(want), "%s/new", dir);
+    assert_string_equal(r->cert, "new"); /* a word of its row */
+    assert_string_equal(r->password_file, want);
     nk_conf_free(c);
 
     assert_int_equal(chmod(path, 0666), 0);

@@ -63,7 +63,7 @@ struct nk_opt {
     const char *arg;            /* argument's name in help: "FILE" */
     const char *def;            /* default, as it would be written; NULL for none */
     int64_t min, max;           /* INT, SIZE, DURATION; both 0 = unchecked */
-    const char *const *choices; /* ENUM: NULL-terminated */
+    const char *const *choices; /* ENUM: NULL-terminated; PATH: words that are no file, or NULL */
     const char *aliases;        /* other accepted names, space separated, or NULL */
     const char *help;           /* one or two sentences, no final period needed */
 };

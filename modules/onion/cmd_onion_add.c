@@ -27,6 +27,8 @@ static const struct nk_opt opts[] = {
     ONION_ROWS,
     NK_OPT_END};
 
+static const char *const key_words[] = {ONION_KEY_NEW, NULL};
+
 const struct nk_opt onion_serve_rows[] = {
     {.name = "port",
      .type = NK_OPT_STRING,
@@ -38,10 +40,11 @@ const struct nk_opt onion_serve_rows[] = {
     {.name = "key",
      .type = NK_OPT_PATH,
      ONION_FIELD(key),
-     .arg = "FILE",
+     .arg = "FILE|new",
+     .choices = key_words,
      .flags = NK_OPT_MAY_MISS,
-     .help = "Its key, in any form; made when it is not there. Default: onion/NAME/key in the "
-             "state directory"},
+     .help = "Its key, in any form; made when it is not there; new: another one at each start. "
+             "Default: onion/NAME/key in the state directory"},
     ONION_ROWS,
     ONION_GATE_ROWS(struct onion_serve_conf, gate),
     NK_OPT_END};

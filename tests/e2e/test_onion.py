@@ -617,6 +617,24 @@ def find(value, key):
             yield from find(v, key)
 
 
+def test_section_with_a_new_key(tor_network, programs, work):
+    """`key = new` is no file beside netkit.ini: another address at each start, and nothing is kept."""
+    (work / "netkit.ini").write_text(
+        f"[onion web]\nport = 80\nkey = new\nwait = none\ncontrol = unix:{tor_network.client.control_socket}\n",
+        encoding="utf-8")
+    words = ["-c", work / "netkit.ini", "--state-dir", work / "state"]
+    addresses = set()
+    for _ in range(2):
+        program = programs([NETKIT, "run", *words])
+        program.wait_line("service: ready", timeout=PUBLISH)
+        about = next(v for k, v in find(json.loads(run("status", "--json", *words).stdout), "onion web"))
+        assert about["key_file"] is None
+        addresses.add(about["address"])
+        assert program.stop() == 0
+    assert len(addresses) == 2
+    assert not (work / "new").exists() and not (work / "state" / "onion" / "web" / "key").exists()
+
+
 # --- watching
 
 
