@@ -7,6 +7,8 @@
 
 #include "core/app_internal.h"
 
+enum { LOCAL_MAX = 256 }; /* "onion:" and an address, "unix:" and a path of 107 bytes */
+
 /* What the filters of one dial or listener share; state[i] belongs to layer i. */
 struct filters {
     void *state[NK_EP_LAYERS];
@@ -203,6 +205,22 @@ static void on_lower_accept(void *owner, struct nk_listener *lower, struct nk_st
     f->l.on_accept(f->l.owner, &f->l, s);
 }
 
+/* May the filters stay over what was bound? */
+static int check_bound(const struct nk_endpoint *ep, struct nk_listener *lower,
+                       struct nk_diag *diag)
+{
+    char where[LOCAL_MAX];
+    int rc = 0;
+    if (nk_listener_local(lower, where, sizeof(where)) < 0) {
+        return 0; /* no address, so nothing is known beyond what the string says */
+    }
+    for (size_t i = 0; rc == 0 && i < filter_count(ep); i++) {
+        const struct nk_ep_driver *d = ep->layers[i].driver;
+        rc = d->bound ? d->bound(&ep->layers[i], where, diag) : 0;
+    }
+    return rc;
+}
+
 static int listen_filtered(struct nk_app *app, struct nk_endpoint *ep, nk_accept_fn *fn,
                            void *owner, struct nk_listener **out, struct nk_diag *diag)
 {
@@ -217,6 +235,9 @@ static int listen_filtered(struct nk_app *app, struct nk_endpoint *ep, nk_accept
         return rc;
     }
     rc = transport->driver->listen(app, transport, on_lower_accept, f, &f->lower, diag);
+    if (rc == 0 && (rc = check_bound(ep, f->lower, diag)) < 0) {
+        nk_listener_close(f->lower);
+    }
     if (rc < 0) {
         filters_release(ep, &f->filters);
         free(f);

@@ -253,6 +253,7 @@ static void find_hosts(struct nk_endpoint *ep)
 {
     for (size_t i = 0; i < ep->n; i++) {
         ep->layers[i].whole = ep->text;
+        ep->layers[i].below = i + 1 < ep->n ? &ep->layers[i + 1] : NULL;
     }
     for (size_t i = ep->n - 1; i-- > 0;) {
         const struct nk_ep_layer *below = &ep->layers[i + 1];

@@ -36,7 +36,8 @@ enum nk_ep_flags {
     NK_EP_FILTER = 4, /* wraps a lower layer */
     NK_EP_EXEC = 8,   /* needs the launcher */
     NK_EP_TEST = 16,  /* mem: only dialled and listened on when nk_app_conf.test_endpoints is set */
-    NK_EP_TELLS_TARGET = 32 /* listeners: the peers say where to connect (NK_Q_TARGET) */
+    NK_EP_TELLS_TARGET = 32, /* listeners: the peers say where to connect (NK_Q_TARGET) */
+    NK_EP_PUBLIC = 64        /* listeners: always reached from elsewhere (onion:) */
 };
 
 /* One checked layer of an endpoint, as drivers see it. */
@@ -46,7 +47,8 @@ struct nk_ep_layer {
     const void *conf;      /* the driver's parameters, conf_size bytes */
     const char *peer_host; /* host of the transport below (for certificate names), or NULL */
     const char *whole;     /* the endpoint string that the layer is of */
-    const struct nk_target *target; /* dial and wrap, open end: connect there; else NULL */
+    const struct nk_target *target;  /* dial and wrap, open end: connect there; else NULL */
+    const struct nk_ep_layer *below; /* filters: the next layer; transports: NULL */
 };
 
 struct nk_ep_driver {
@@ -59,6 +61,12 @@ struct nk_ep_driver {
     size_t conf_size;
     /* check body and parameters; no side effects (files may be looked at, nothing resolved). */
     int (*check)(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag);
+    /* as a listener: do only peers get through who prove who they are (a client's certificate)?
+     * NULL: everybody does. */
+    bool (*knows_peers)(const struct nk_ep_layer *layer);
+    /* filters, as a listener: the transport listens at local ("tcp:ADDRESS:PORT", "unix:..."),
+     * which the string need not say (fd:). An error ends it again. May be NULL. */
+    int (*bound)(const struct nk_ep_layer *layer, const char *local, struct nk_diag *diag);
     /* as a connector: is the end left to each dial? check allows it then. NULL: never. */
     bool (*open_end)(const struct nk_ep_layer *layer);
     /* host part of the body for layers above, written to out; 0 or -ENOENT. */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/codec.h"
+#include "base/endpoint.h"
 #include "core/app.h"
 #include "core/work.h"
 
@@ -186,6 +187,14 @@ bool nk_resolve_is_local(const char *host)
         local++;
     }
     return n > 0 && local == n;
+}
+
+bool nk_resolve_body_is_local(const char *body)
+{
+    char host[NAME_MAX_BYTES + 2];
+    uint16_t port;
+    return nk_ep_host_port(body, host, sizeof(host), &port, 1, NULL) == 0 &&
+           nk_resolve_is_local(host);
 }
 
 /* --- the lookup, in lane dns ------------------------------------------------------------------ */

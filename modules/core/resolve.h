@@ -48,6 +48,10 @@ int nk_resolve_now(const char *host, uint16_t port, int passive, struct nk_addr 
  * to be asked for is not local, whatever it looks like ("127.example.com"). */
 bool nk_resolve_is_local(const char *host);
 
+/* nk_resolve_body_is_local - the same for the body of a tcp: endpoint, "host:port". False for what
+ * is none, and for an empty host, which means every address. */
+bool nk_resolve_body_is_local(const char *body);
+
 /* nk_addr_format - "127.0.0.1:22", "[::1]:22", "unix:/path". Returns out. */
 char *nk_addr_format(char *out, size_t max, const struct nk_addr *a);
 

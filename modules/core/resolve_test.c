@@ -172,6 +172,20 @@ static void test_local_names(void **state)
     }
 }
 
+static void test_local_bodies(void **state)
+{
+    (void)state;
+    static const char *const here[] = {"127.0.0.1:80", "[::1]:0", "localhost:9150"};
+    static const char *const elsewhere[] = {
+        ":80", "0.0.0.0:80", "[::]:80", "127.0.0.1.example.com:80", "10.0.0.1:80", "[::1:80", ""};
+    for (size_t i = 0; i < sizeof(here) / sizeof(here[0]); i++) {
+        assert_true(nk_resolve_body_is_local(here[i]));
+    }
+    for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++) {
+        assert_false(nk_resolve_body_is_local(elsewhere[i]));
+    }
+}
+
 int nk_test_core_resolve(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +194,7 @@ int nk_test_core_resolve(void)
         cmocka_unit_test(test_answers_later_and_once),
         cmocka_unit_test(test_lookup_in_a_lane),
         cmocka_unit_test(test_local_names),
+        cmocka_unit_test(test_local_bodies),
     };
     return cmocka_run_group_tests_name("core/resolve", tests, NULL, NULL);
 }

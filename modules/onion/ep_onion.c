@@ -70,6 +70,13 @@ static int take_port(const struct nk_ep_layer *layer, uint16_t *out, struct nk_d
     return 0;
 }
 
+/* Without one of their keys the descriptor cannot be read (rend-spec-v3 §2.5.1.2). */
+static bool knows_peers(const struct nk_ep_layer *layer)
+{
+    const struct ep_onion_conf *c = layer->conf;
+    return c->serve.onion.client_auth.n > 0;
+}
+
 static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag)
 {
     const struct ep_onion_conf *c = layer->conf;
@@ -240,9 +247,10 @@ const struct nk_ep_driver nk_ep_onion = {
     .scheme = "onion",
     .summary = "Listen as an onion service of a tor that runs",
     .body_help = "PORT",
-    .flags = NK_EP_CAN_LISTEN,
+    .flags = NK_EP_CAN_LISTEN | NK_EP_PUBLIC,
     .params = params,
     .conf_size = sizeof(struct ep_onion_conf),
     .check = check,
+    .knows_peers = knows_peers,
     .listen = listen_onion,
 };

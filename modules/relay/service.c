@@ -50,15 +50,6 @@ static struct nk_log *log_of(const struct nk_service *s)
 
 /* --- where to listen -------------------------------------------------------------------------- */
 
-/* Does this TCP body ("host:port") name loopback addresses only? */
-static bool loopback_body(const char *body)
-{
-    char host[ADDRESS_TEXT];
-    uint16_t port;
-    return nk_ep_host_port(body, host, sizeof(host), &port, 1, NULL) == 0 &&
-           nk_resolve_is_local(host);
-}
-
 static int refuse_plain(const char *text, struct nk_diag *diag)
 {
     nk_fail(diag, NK_ECONFIG,
@@ -82,7 +73,7 @@ static int check_listen(const struct relay_conf *conf, const char *text, struct 
         }
     }
     if (rc == 0 && conf->connection == RELAY_TCP && !conf->allow_plain &&
-        strcmp(t.scheme[t.layers - 1], "tcp") == 0 && !loopback_body(t.body)) {
+        strcmp(t.scheme[t.layers - 1], "tcp") == 0 && !nk_resolve_body_is_local(t.body)) {
         rc = refuse_plain(text, diag);
     }
     nk_ep_text_clear(&t);
@@ -151,7 +142,7 @@ static int listen_on(struct nk_service *s, const char *text, struct nk_listener 
     }
     /* an inherited descriptor shows its address only now */
     if (!s->creds && !first->allow_plain && strncmp(where, "tcp:", 4) == 0 &&
-        !loopback_body(where + 4)) {
+        !nk_resolve_body_is_local(where + 4)) {
         nk_listener_close(l);
         return refuse_plain(text, diag);
     }

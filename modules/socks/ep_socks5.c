@@ -11,11 +11,12 @@
 #include "base/file.h"
 #include "base/secret.h"
 #include "core/registry.h"
+#include "core/resolve.h"
 #include "socks/socks.h"
 
 struct ep_socks5_conf {
     char *to, *user, *password_file;
-    bool pipeline;
+    bool pipeline, allow_remote;
     uint64_t timeout_ms, handshake_ms;
 };
 
@@ -56,6 +57,11 @@ static const struct nk_opt params[] = {
      .min = 1,
      .max = 3600 * 1000,
      .help = "Listener: how long a client may take to say where it wants to go"},
+    {.name = "allow_remote",
+     .type = NK_OPT_BOOL,
+     .offset = NK_FIELD(struct ep_socks5_conf, allow_remote),
+     .def = "no",
+     .help = "Listener: be a proxy for everybody who reaches it from other machines"},
     NK_OPT_END};
 
 static bool open_end(const struct nk_ep_layer *layer)
@@ -73,6 +79,52 @@ static int parse_to(const char *to, char host[SOCKS_TEXT_MAX + 1], uint16_t *por
     return rc;
 }
 
+/* Nobody logs in here, so other machines have to be kept out, or known by a layer below. */
+static bool is_guarded(const struct nk_ep_layer *layer)
+{
+    const struct ep_socks5_conf *c = layer->conf;
+    bool known = c->allow_remote;
+    for (const struct nk_ep_layer *l = layer->below; l && !known; l = l->below) {
+        known = l->driver->knows_peers && l->driver->knows_peers(l);
+    }
+    return known;
+}
+
+static int refuse_remote(const char *where, struct nk_diag *diag)
+{
+    nk_fail(diag, NK_ECONFIG,
+            "socks5: %s is reachable from other machines, and anybody there could connect through "
+            "this proxy, in your name",
+            where);
+    nk_hint(diag, "listen on 127.0.0.1 or a unix socket, ask for certificates (socks5+tls+tcp: "
+                  "with ca=), or say allow_remote=yes");
+    return NK_ECONFIG;
+}
+
+/* What the string says. check_bound looks again, at what an inherited socket is bound to. */
+static int check_listen(const struct nk_ep_layer *layer, struct nk_diag *diag)
+{
+    const struct nk_ep_layer *transport = layer;
+    char where[SOCKS_TEXT_MAX + 1];
+    while (transport->below) {
+        transport = transport->below;
+    }
+    bool tcp = strcmp(transport->driver->scheme, "tcp") == 0;
+    bool remote = (tcp && !nk_resolve_body_is_local(transport->body)) ||
+                  (transport->driver->flags & NK_EP_PUBLIC);
+    if (!remote || is_guarded(layer)) {
+        return 0;
+    }
+    snprintf(where, sizeof(where), "%s:%s", transport->driver->scheme, transport->body);
+    return refuse_remote(where, diag);
+}
+
+static int check_bound(const struct nk_ep_layer *layer, const char *local, struct nk_diag *diag)
+{
+    bool remote = strncmp(local, "tcp:", 4) == 0 && !nk_resolve_body_is_local(local + 4);
+    return !remote || is_guarded(layer) ? 0 : refuse_remote(local, diag);
+}
+
 static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag)
 {
     const struct ep_socks5_conf *c = layer->conf;
@@ -83,6 +135,12 @@ static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct n
         return nk_fail(diag, NK_ECONFIG,
                        "socks5: to=, user= and password_file= are for connecting; a listener's "
                        "clients say where they want to go");
+    }
+    if (role == NK_EP_LISTEN) {
+        return check_listen(layer, diag);
+    }
+    if (c->allow_remote) {
+        return nk_fail(diag, NK_ECONFIG, "socks5: allow_remote= is for listeners");
     }
     if ((c->user && strlen(c->user) > SOCKS_TEXT_MAX) || (c->password_file && !c->user)) {
         return nk_fail(diag, NK_ECONFIG, "socks5: %s",
@@ -183,6 +241,7 @@ const struct nk_ep_driver nk_ep_socks5 = {
     .params = params,
     .conf_size = sizeof(struct ep_socks5_conf),
     .check = check,
+    .bound = check_bound,
     .open_end = open_end,
     .host = host_of,
     .wrap = wrap,

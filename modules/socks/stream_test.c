@@ -3,8 +3,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -322,6 +325,86 @@ static void open_ends_need_somebody_who_knows_them(void **state)
     assert_int_equal(parse("socks5:p:1,to=a:1,password_file=/x", NK_EP_CONNECT, &open), NK_ECONFIG);
 }
 
+/* Is this listener refused, as one that anybody elsewhere could use? */
+static void check_remote(const char *text, bool refused)
+{
+    struct nk_endpoint *ep = NULL;
+    struct nk_diag why = {0};
+    int rc = nk_endpoint_parse(text, NK_EP_LISTEN_OPEN, &ep, &why);
+    nk_endpoint_free(rc == 0 ? ep : NULL);
+    assert_int_equal(rc, refused ? NK_ECONFIG : 0);
+    if (refused) {
+        assert_non_null(strstr(why.text, "reachable from other machines"));
+        assert_non_null(strstr(why.hint, "allow_remote=yes"));
+    }
+}
+
+static void a_proxy_for_everybody_is_asked_for_by_name(void **state)
+{
+    static const char *const open[] = {"socks5:0.0.0.0:0",
+                                       "socks5::0",
+                                       "socks5:[::]:0",
+                                       "socks5:192.0.2.1:1080",
+                                       "socks5+tcp:0.0.0.0:0,allow_remote=no",
+                                       "socks5+tls+tcp:0.0.0.0:0,cert=/x",
+                                       "socks5+tls:0.0.0.0:0,cert=/x",
+                                       "socks5+onion:80"};
+    static const char *const fine[] = {"socks5:127.0.0.1:0",
+                                       "socks5:127.1.2.3:0",
+                                       "socks5:[::1]:0",
+                                       "socks5:localhost:0",
+                                       "socks5+unix:/x",
+                                       "socks5+mem:x",
+                                       "socks5+fd:3",
+                                       "socks5:0.0.0.0:0,allow_remote=yes",
+                                       "socks5+tls+tcp:0.0.0.0:0,cert=/x,ca=/y",
+                                       "socks5+tls+tcp:127.0.0.1:0,cert=/x",
+                                       "socks5+onion:80,allow_remote=yes"};
+    bool end;
+    (void)state;
+    for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++) {
+        check_remote(open[i], true);
+    }
+    for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
+        check_remote(fine[i], false);
+    }
+    assert_int_equal(parse("socks5:p:1,to=a:1,allow_remote=yes", NK_EP_CONNECT, &end), NK_ECONFIG);
+}
+
+/* An inherited socket shows its address only when it is listened on. */
+static void an_inherited_socket_is_looked_at(void **state)
+{
+    static const struct {
+        uint32_t at;
+        const char *more;
+        int rc;
+    } cases[] = {{INADDR_ANY, "", NK_ECONFIG},
+                 {INADDR_ANY, ",allow_remote=yes", 0},
+                 {INADDR_LOOPBACK, "", 0}};
+    const struct nk_app_conf conf = {.test_endpoints = true};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const struct sockaddr_in at = {.sin_family = AF_INET,
+                                       .sin_addr.s_addr = htonl(cases[i].at)};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        struct nk_app *app;
+        struct nk_endpoint *ep;
+        struct nk_listener *l = NULL;
+        char text[64];
+        assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+        assert_int_equal(listen(fd, 1), 0);
+        snprintf(text, sizeof(text), "socks5+fd:%d%s", fd, cases[i].more);
+        assert_int_equal(nk_app_new(&app, &conf, NULL), 0);
+        assert_int_equal(nk_endpoint_parse(text, NK_EP_LISTEN_OPEN, &ep, NULL), 0);
+        assert_int_equal(nk_listen(app, ep, on_accept, NULL, &l, NULL), cases[i].rc);
+        nk_endpoint_free(ep);
+        nk_listener_close(cases[i].rc == 0 ? l : NULL);
+        nk_app_turn(app, 0);
+        nk_app_free(app);
+        close(fd);
+    }
+}
+
 static void dialling_needs_an_end(void **state)
 {
     struct scene sc;
@@ -355,6 +438,8 @@ int nk_test_socks_stream(void)
         cmocka_unit_test(a_client_without_its_stream_can_end),
         cmocka_unit_test(the_answer_of_resolve_is_kept),
         cmocka_unit_test(open_ends_need_somebody_who_knows_them),
+        cmocka_unit_test(a_proxy_for_everybody_is_asked_for_by_name),
+        cmocka_unit_test(an_inherited_socket_is_looked_at),
         cmocka_unit_test(dialling_needs_an_end),
     };
     return cmocka_run_group_tests_name("socks/stream", tests, NULL, NULL);

@@ -102,6 +102,13 @@ static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct n
     return 0;
 }
 
+/* A server with either asks every client for a certificate and verifies it. */
+static bool knows_peers(const struct nk_ep_layer *layer)
+{
+    const struct ep_tls_conf *c = layer->conf;
+    return c->ca || c->pins.n > 0;
+}
+
 static int prepare(struct nk_app *app, const struct nk_ep_layer *layer, enum nk_ep_role role,
                    void **state, struct nk_diag *diag)
 {
@@ -157,6 +164,7 @@ const struct nk_ep_driver nk_ep_tls = {
     .params = params,
     .conf_size = sizeof(struct ep_tls_conf),
     .check = check,
+    .knows_peers = knows_peers,
     .prepare = prepare,
     .release = release,
     .refresh = refresh,

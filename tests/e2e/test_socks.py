@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from support import NETKIT, PATIENCE, need_command, run
+from support import NETKIT, PATIENCE, check_error, need_command, run
 from test_forward import Echo
 
 LISTENING = r"listening on socks5\+tcp:127\.0\.0\.1:(\d+)"
@@ -279,6 +279,32 @@ def test_ends_that_do_not_fit(listen, connect, text):
     r = run("forward", listen, connect)
     assert r.returncode == 78
     assert text in r.stderr
+
+
+@pytest.mark.parametrize("listen", ["socks5:0.0.0.0:{}", "socks5::{}", "socks5+tcp:[::]:{}"])
+def test_no_proxy_for_everybody_by_accident(programs, work, listen):
+    """Refused before anything is bound, from the command line and from a file; possible when it is said."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]  # taken: who tried to bind it would say so
+        listen = listen.format(port)
+        check_error(run("forward", listen, "tcp:"), 78, "reachable from other machines", "in your name",
+                    "allow_remote=yes")
+        (work / "netkit.ini").write_text(f"[forward out]\nlisten = {listen}\nconnect = tcp:\n")
+        r = run("config", "check", "-c", str(work / "netkit.ini"))
+        assert r.returncode == 78 and "allow_remote=yes" in r.stdout + r.stderr
+    p = programs([NETKIT, "forward", "socks5:0.0.0.0:0,allow_remote=yes", "tcp:"])
+    port = int(p.wait_line(r"listening on socks5\+tcp:0\.0\.0\.0:(\d+)")[1])
+    with Echo() as echo:
+        conn, code = ask(port, name_request("localhost", echo.port))
+        conn.close()
+        assert code == 0
+    assert p.stop() == 0
+
+
+def test_an_inherited_socket_of_every_address_is_refused():
+    with socket.create_server(("0.0.0.0", 0)) as s:
+        check_error(run("forward", f"socks5+fd:{s.fileno()}", "tcp:", pass_fds=[s.fileno()]), 78,
+                    f"tcp:0.0.0.0:{s.getsockname()[1]}", "allow_remote=yes")
 
 
 def test_configuration_file(programs, work):
