@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """A private Tor network on the loopback interface: authority, relays (all of them exits), one client.
 
-    with TorNetwork() as net:                # 7 to 9 s, keys of the authority cached under build/
+    with TorNetwork() as net:                # 10 to 15 s, keys of the authority cached under build/
         net.client.control                   # "127.0.0.1:PORT"; also .control_socket .socks .socks_socket .cookie
         net.client.connect()                 # an authenticated tor_offline.Control
         net.torrc                            # the lines that a tor of your own needs to join the network
@@ -45,6 +45,7 @@ PATIENCE = 60.0  # seconds for the network to come up on a busy machine
 ENDING = 10.0  # seconds for a tor to end after SIGTERM, then it is killed
 ATTEMPTS = 3  # starts, when somebody took a port that was free before
 KEY_AGE = 180 * 86400  # seconds until cached keys are made anew: certificates are made for twelve months
+KNOWS_RELAYS = 75  # per cent of bootstrapping: the consensus and the descriptors in it are there
 PORTS = range(12000, 32000)  # below the ephemeral ports, which begin at 32768
 
 # Voting intervals in seconds: the first must be at least 2+2+1 and divide half an hour, later ones at
@@ -264,8 +265,8 @@ class Node:
             kind = PortTaken if "Address already in use" in self.log() else NetworkError
             raise kind(f"{self.name} ended\n{self.log()[-2000:]}")
 
-    def bootstrapped(self):
-        return "Bootstrapped 100%" in self.log()
+    def bootstrapped(self, percent=100):
+        return any(int(done) >= percent for done in re.findall(r"Bootstrapped (\d+)%", read(self._log)))
 
     def signal(self, number):
         self._process.signal(number)
@@ -445,6 +446,10 @@ class TorNetwork:
         self.nodes.append(self.client)
         self.client.start()
         self.client.wait()
+        # a relay fetches the consensus seconds later than this client; an exit refuses the streams that come over
+        # relays which it does not know
+        wait_for(lambda: all(node.bootstrapped(KNOWS_RELAYS) for node in self.nodes), "some relay has no consensus",
+                 self.nodes)
 
     def _start_dns(self):
         """The name server of the exits, on a socket that is bound here."""
