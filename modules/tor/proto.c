@@ -85,9 +85,12 @@ int tor_proto_send(struct tor_proto *p, void *who, const char *line, size_t n, c
     if (id) {
         *id = p->answered + p->slots_n;
     }
+    bool secret = tor_wire_answers_secrets(line, n);
     *slot_at(p, p->slots_n) =
-        (struct tor_slot){.who = who, .deadline = deadline, .by_line = by_line};
+        (struct tor_slot){.who = who, .deadline = deadline, .by_line = by_line, .secret = secret};
     p->slots_n++;
+    p->secrets += secret ? 1 : 0;
+    p->in.secret = p->in.secret || secret;
     return 0;
 }
 
@@ -100,6 +103,7 @@ void tor_proto_forget(struct tor_proto *p, uint64_t id)
 
 static void drop_slot(struct tor_proto *p)
 {
+    p->secrets -= slot_at(p, 0)->secret ? 1 : 0;
     p->slots_first = (p->slots_first + 1) & (p->slots_cap - 1);
     p->slots_n--;
     p->answered++;
@@ -143,6 +147,7 @@ static void drop_used(struct tor_proto *p)
     p->line -= p->used;
     p->searched -= p->used;
     p->used = 0;
+    p->in.secret = p->secrets > 0;
     if (nk_buf_len(&p->in) == 0 && p->in.cap > IN_KEEP) {
         nk_buf_clear(&p->in);
     }

@@ -47,6 +47,7 @@ struct tor_slot {
     void *who; /* NULL: nobody waits any more */
     uint64_t deadline;
     bool by_line;
+    bool secret; /* its reply may have private keys in it */
 };
 
 struct tor_proto {
@@ -54,6 +55,7 @@ struct tor_proto {
     int error;              /* why the connection is over; private from here on */
     struct tor_slot *slots; /* ring */
     size_t slots_cap, slots_n, slots_first;
+    size_t secrets;    /* slots whose replies are secret: `in` is wiped as it is used up */
     uint64_t answered; /* number of the command that the first slot is of */
     size_t used;       /* bytes of the message that was handed out last */
     size_t line;       /* where in `in` the current line begins, and how far it was searched */
@@ -74,7 +76,9 @@ void tor_proto_clear(struct tor_proto *p);
  * NULL) comes back with its reply; *id (may be NULL) is its number, for tor_proto_forget. by_line:
  * its lines, and the lines of its data blocks, come one by one as TOR_REPLY_LINE, so that a reply
  * may have any size; its last line, or its only one, comes as TOR_REPLY. deadline is when the reply
- * must be there (any clock, or TOR_NEVER); it is moved behind those of earlier commands. NK_ELIMIT
+ * must be there (any clock, or TOR_NEVER); it is moved behind those of earlier commands. The reply
+ * to a command that tor answers with private keys (tor_wire_answers_secrets) is wiped, whoever
+ * waits for it, by the call after the one that handed it out. NK_ELIMIT
  * when too many wait; NK_EUSAGE, NK_ETOOBIG, -ENOMEM; then nothing was queued.
  */
 int tor_proto_send(struct tor_proto *p, void *who, const char *line, size_t n, const void *data,

@@ -542,18 +542,90 @@ static void transcripts(void **state)
     assert_true(n >= LEAST_TRANSCRIPTS);
 }
 
+/* Whether text is anywhere in the memory of the input, used or not. */
+static bool remembers(const struct tor_proto *p, const char *text)
+{
+    return p->in.data && memmem(p->in.data, p->in.cap, text, strlen(text)) != NULL;
+}
+
+static void ask_secret(struct tor_proto *p, const char *line, void *who, bool by_line)
+{
+    assert_int_equal(
+        tor_proto_send(p, who, line, strlen(line), NULL, 0, by_line, TOR_NEVER, NULL, NULL), 0);
+}
+
+/* What tor sends before and after private keys may stay in memory, they may not. */
+static void keys_are_wiped(void **state)
+{
+    struct tor_proto p;
+    (void)state;
+    start(&p, 1);
+    ask_secret(&p, "ONION_CLIENT_AUTH_VIEW", &some[1], false);
+    ask_secret(&p, "add_onion NEW:ED25519-V3 Port=80", &some[2], true);
+    ask(&p, &some[3]);
+    say(&p, "250 first\r\n250-CLIENT x25519:PRIVATE-A\r\n");
+    next(&p, TOR_REPLY, 1);
+    nothing(&p);
+    assert_true(remembers(&p, "PRIVATE-A"));
+    say(&p, "250 OK\r\n250-PrivateKey=PRIVATE-B\r\n250 OK\r\n250 PUBLIC\r\n");
+    next(&p, TOR_REPLY, 2);
+    assert_true(remembers(&p, "PRIVATE-A"));
+    next(&p, TOR_REPLY_LINE, 1);
+    assert_false(remembers(&p, "PRIVATE-A"));
+    assert_true(remembers(&p, "PRIVATE-B"));
+    next(&p, TOR_REPLY, 1);
+    assert_false(remembers(&p, "PRIVATE-B"));
+    next(&p, TOR_REPLY, 1);
+    nothing(&p);
+    assert_true(remembers(&p, "PUBLIC"));
+    tor_proto_clear(&p);
+}
+
+/* The same for a reply that nobody waits for any more, and while the memory grows. */
+static void forgotten_keys_are_wiped(void **state)
+{
+    struct tor_proto p;
+    uint64_t id;
+    (void)state;
+    start(&p, 0);
+    assert_int_equal(tor_proto_send(&p, some, "ONION_CLIENT_AUTH_VIEW", 22, NULL, 0, false,
+                                    TOR_NEVER, &id, NULL),
+                     0);
+    say(&p, "250-CLIENT x25519:PRIVATE");
+    nothing(&p);
+    tor_proto_forget(&p, id);
+    say(&p, "\r\n");
+    nothing(&p);
+    assert_true(p.in.cap > 0 && !remembers(&p, "PRIVATE"));
+    say(&p, "250 OK\r\n");
+    nothing(&p);
+    assert_int_equal(tor_proto_pending(&p), 0);
+    assert_false(p.in.secret);
+    tor_proto_clear(&p);
+}
+
 int nk_test_tor_proto(void)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(mixed_reply),    cmocka_unit_test(mixed_codes),
-        cmocka_unit_test(event_forms),    cmocka_unit_test(form_by_content),
-        cmocka_unit_test(dots),           cmocka_unit_test(empty_event),
-        cmocka_unit_test(pipelined),      cmocka_unit_test(out_of_order),
-        cmocka_unit_test(long_lines),     cmocka_unit_test(many_lines),
-        cmocka_unit_test(memory_shrinks), cmocka_unit_test(line_by_line),
-        cmocka_unit_test(forgotten),      cmocka_unit_test(deadlines),
-        cmocka_unit_test(the_end),        cmocka_unit_test(too_many_wait),
+        cmocka_unit_test(mixed_reply),
+        cmocka_unit_test(mixed_codes),
+        cmocka_unit_test(event_forms),
+        cmocka_unit_test(form_by_content),
+        cmocka_unit_test(dots),
+        cmocka_unit_test(empty_event),
+        cmocka_unit_test(pipelined),
+        cmocka_unit_test(out_of_order),
+        cmocka_unit_test(long_lines),
+        cmocka_unit_test(many_lines),
+        cmocka_unit_test(memory_shrinks),
+        cmocka_unit_test(line_by_line),
+        cmocka_unit_test(forgotten),
+        cmocka_unit_test(deadlines),
+        cmocka_unit_test(the_end),
+        cmocka_unit_test(too_many_wait),
         cmocka_unit_test(transcripts),
+        cmocka_unit_test(keys_are_wiped),
+        cmocka_unit_test(forgotten_keys_are_wiped),
     };
     return cmocka_run_group_tests_name("tor/proto", tests, NULL, NULL);
 }

@@ -79,6 +79,11 @@ static bool is_command(const char *line, size_t n, const char *name)
            (n == len || line[len] == ' ' || line[len] == '\t');
 }
 
+bool tor_wire_answers_secrets(const char *line, size_t n)
+{
+    return is_command(line, n, "ONION_CLIENT_AUTH_VIEW") || is_command(line, n, "ADD_ONION");
+}
+
 /* What tor leaves without an answer would shift every later one. */
 static int check_answered(const char *line, size_t n, bool data, struct nk_diag *diag)
 {

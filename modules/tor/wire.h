@@ -50,6 +50,10 @@ int tor_wire_status(const char *p, size_t n, struct tor_line *out, struct nk_dia
  * it is the line that ends the block (control-spec 2.3, as RFC 5321 4.5.2). */
 int tor_wire_undot(const char *p, size_t n);
 
+/* tor_wire_answers_secrets - whether tor's reply to this command may have private keys in it: those
+ * of clients (ONION_CLIENT_AUTH_VIEW), or a new one of a service (ADD_ONION). */
+bool tor_wire_answers_secrets(const char *line, size_t n);
+
 /*
  * tor_wire_put_command - append a command as it is sent: line CR LF, or with data (not NULL, len
  * may be 0) '+' line CR LF, the data with dots stuffed and LF as CR LF, and the end of the block.
