@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "hs/hs.h"
+#include "onion/hs_watch.h"
 #include "tor/tor.h"
 
 enum { ANSWER_MAX = 1 << 20 };
@@ -36,6 +37,7 @@ struct job {
     struct hs_sight *sights; /* one for each target */
     struct hs_findings findings;
     struct hs_tor tor;
+    bool live; /* over the control port */
     bool done; /* tor was told */
     struct hs_reread reread;
     struct tor_cli *cli; /* with --control */
@@ -133,7 +135,7 @@ static int reload(struct job *job)
     if (rc < 0) {
         return rc;
     }
-    rc = job->c->control.access.control ? by_control(job) : by_signal(job);
+    rc = job->live ? by_control(job) : by_signal(job);
     hs_reread_close(&job->reread);
     return rc;
 }
@@ -182,11 +184,12 @@ static int apply(struct job *job)
     struct nk_cmd_ctx *ctx = job->ctx;
     const struct hs_tor_conf conf = {
         .pid = job->c->tor.pid, .pid_file = job->c->tor.pid_file, .uid = job->targets.uid};
-    bool control = job->c->control.access.control != NULL;
-    bool only_look = control || (ctx->globals->dry_run && !conf.pid && !conf.pid_file);
-    if (control && (conf.pid || conf.pid_file)) {
-        return nk_fail(&ctx->diag, NK_EUSAGE, "--control and --pid are two ways to the same tor");
+    int live = onion_hs_live(&job->c->tor, &job->c->control, &ctx->diag);
+    bool only_look = live || (ctx->globals->dry_run && !conf.pid && !conf.pid_file);
+    if (live < 0) {
+        return live;
     }
+    job->live = live == 1;
     int rc = only_look ? 0 : hs_tor_find(&job->tor, &conf, &ctx->diag);
     rc = rc < 0 ? rc : look(job);
     if (rc < 0) {
@@ -242,7 +245,8 @@ const struct nk_cmd nk_cmd_hs_apply = {
         "of that nothing happens, and the exit status is 1. Then tor gets SIGHUP. It has to be "
         "called tor, run as the owner of the directories, and be ready for the signal; or it is "
         "told "
-        "over its control port (--control). Services that only SETCONF has made, and keys of "
+        "over its control port (--control, --tor global). Services that only SETCONF has made, and "
+        "keys of "
         "clients that are not permanent, go at a reload.\n\n"
         "The command ends when tor has read every directory: with status 75 if it has not in time, "
         "with 69 if it has ended.\n\n"

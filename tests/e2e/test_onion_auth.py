@@ -4,10 +4,12 @@
 import base64
 import json
 import stat
+import subprocess
+import threading
 
 import pytest
 
-from support import check_error, run
+from support import NETKIT, PATIENCE, check_error, run
 
 ADDRESS = "ctfcrj45uouc2im5roycufckebqviw7j363w5ch3veje5jmalk3bfzad"
 KEY = "x25519:KCM9rMIL1aDMNoRKqXdml+VXp20uigt86wK8FFEEVEc="
@@ -148,4 +150,46 @@ def test_apply_over_the_control_port(tor_network, tmp_path):
         (service / "authorized_clients/zz-netkit-lock.auth").unlink()
         check_error(run("hs", "apply", service, *reached), 1, "was not told")
         check_error(run("hs", "apply", service, *reached, "--pid", "1"), 2, "two ways")
+        check_error(run("hs", "watch", service, *reached, "--pid", "1"), 2, "two ways")
+        check_error(run("hs", "apply", service, "--tor", "private"), 2, "private")
     check_error(run("hs", "apply", tor.client_auth, *reached), 69, "control")
+
+
+def test_watch_over_the_control_port(tor_network, tmp_path, programs):
+    """A key that is put into ClientOnionAuthDir is there soon, also one that came while tor was away."""
+    def watched():
+        return {row["address"] for row in json.loads(run("onion", "auth", "list", *reached, "--json").stdout)}
+
+    def new_key(address):
+        made.append(f"{address}.onion")
+        done = run("hsc", "generate-key", "stealth", "--hsid", address, "--keystore", f"ctor:{tor.client_auth}",
+                   "--output", tmp_path / f"pub{len(made)}")
+        assert done.returncode == 0, done.stderr
+
+    made = []
+    with tor_network.tor() as tor:
+        reached = ["--control", f"unix:{tor.control_socket}"]
+        watch = programs([NETKIT, "hs", "watch", tor.client_auth, *reached, "--json", "--debounce", "100ms"],
+                         stdout=subprocess.PIPE)
+        assert event(watch) == "ready"
+        new_key(ADDRESS)
+        assert event(watch) == "applied" and watched() == set(made)
+        tor.stop()
+        new_key("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid")
+        assert event(watch) == "absent"
+        tor.start()
+        assert event(watch) == "applied"
+        tor.wait()
+        assert watched() == set(made)
+        assert watch.stop() == 0
+    check_error(run("hs", "watch", tor.client_auth, *reached), 69, "control")
+
+
+def event(watch):
+    """The next event of hs watch --json."""
+    found = []
+    reader = threading.Thread(target=lambda: found.append(watch.proc.stdout.readline()), daemon=True)
+    reader.start()
+    reader.join(PATIENCE)
+    assert found and found[0], watch.stderr()
+    return json.loads(found[0])["event"]

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/cmd.h"
-#include "hs/watch.h"
+#include "onion/hs_watch.h"
 
 static const struct nk_opt opts[] = {
     HS_APPLY_ROWS(struct hs_watch_conf, tor),
+    TOR_ROWS(struct hs_watch_conf, control),
     {.name = "debounce",
      .type = NK_OPT_DURATION,
      .offset = NK_FIELD(struct hs_watch_conf, debounce_ms),
@@ -31,12 +32,15 @@ static int run(struct nk_cmd_ctx *ctx)
 
 extern const struct nk_cmd nk_cmd_hs_watch;
 const struct nk_cmd nk_cmd_hs_watch = {
-    .synopsis = "DIR.. --pid N|--pid-file FILE [--debounce TIME] [--restrict|--allow-public]",
+    .synopsis = "DIR.. --pid N|--pid-file FILE|--control ADDR [--debounce TIME] "
+                "[--restrict|--allow-public]",
     .summary = "Watch directories of keys and let tor read what changes",
     .description =
         "Does what apply does whenever the keys in one of these directories have changed and then "
-        "been left alone for a while: checks them, and sends SIGHUP to tor if nothing is wrong. "
-        "What counts is the set of keys; names and spellings do not. A "
+        "been left alone for a while: checks them, and sends SIGHUP to tor if nothing is wrong, or "
+        "tells it over its control port (--control, --tor global); while that is away nothing is "
+        "lost, tor is told when it is back. What counts is the set of keys; names and spellings do "
+        "not. A "
         "PidFile is read at each change.\n\n"
         "A restricted service whose last client goes does not become public: its lock is put "
         "there, "
@@ -45,6 +49,7 @@ const struct nk_cmd nk_cmd_hs_watch = {
         "is wrong), absent (tor does not run, and reads everything when it starts), ended (tor "
         "did), error. What was changed before the start is not applied; 'hs apply' does that.",
     .examples = "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid\n"
+                "netkit hs watch /var/lib/tor/web --control /run/tor/control\n"
                 "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid --json",
     .opts = opts,
     .conf_size = sizeof(struct hs_watch_conf),

@@ -4,7 +4,7 @@
  * here, in the loop: they are small, and nothing else runs in this process. What counts is the set
  * of keys, so that a file that is touched, renamed or written in another way does nothing.
  */
-#include "hs/watch.h"
+#include "onion/hs_watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,8 +15,6 @@
 #include "base/cli.h"
 #include "core/app.h"
 #include "core/watch.h"
-#include "hs/auth_cli.h"
-#include "hs/changes.h"
 
 enum {
     LINE_MAX = 1 << 20 /* bytes of one event in JSON */
@@ -32,6 +30,13 @@ struct nk_service {
     pid_t pid;
     uint64_t applied, refused;
     struct nk_defer ready, end;
+    /* over a control port */
+    bool live, away, missed; /* missed: something changed while it was away */
+    struct tor_instance_wait *wait;
+    struct tor_instance *instance; /* NULL until it is found */
+    struct tor_control_watch watch;
+    struct tor_request request;
+    struct hs_sight *told; /* what the reload is about that tor has not answered yet */
 };
 
 static struct nk_log *log_of(const struct nk_service *s)
@@ -186,7 +191,7 @@ static void take(struct nk_service *s, const struct hs_sight *sights)
     memcpy(s->seen, sights, s->targets.n * sizeof(*sights));
 }
 
-static void apply(struct nk_service *s, const struct hs_sight *sights)
+static void apply_by_signal(struct nk_service *s, const struct hs_sight *sights)
 {
     const struct hs_tor_conf conf = {
         .pid = s->conf->tor.pid, .pid_file = s->conf->tor.pid_file, .uid = s->targets.uid};
@@ -211,6 +216,139 @@ static void apply(struct nk_service *s, const struct hs_sight *sights)
         fail(s, &diag);
     }
     hs_tor_close(&tor);
+}
+
+/* --- over the control port -------------------------------------------------------------------- */
+
+static struct tor_control *control_of(const struct nk_service *s)
+{
+    return tor_instance_control(s->instance);
+}
+
+/* True when tor did what it was told. */
+static bool is_done(struct nk_service *s, int err, const struct tor_reply *reply,
+                    const struct nk_diag *why, const char *what)
+{
+    struct nk_diag diag;
+    if (err < 0) {
+        s->missed = true; /* the loss is told by on_control, and then it is looked at again */
+        nk_log_diag(log_of(s), "hs", NK_LOG_WARN, why);
+    } else if (tor_reply_error(reply, what, &diag) < 0) {
+        fail(s, &diag);
+    } else {
+        return true;
+    }
+    return false;
+}
+
+/* tor has answered after the reload: it lives, and has read what it reads. */
+static void on_alive(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)
+{
+    struct nk_service *s = owner;
+    if (is_done(s, err, reply, why, "GETINFO")) {
+        s->applied++;
+        take(s, s->told);
+        tell(s, &(struct event){.name = "applied", .sights = s->told});
+    }
+}
+
+static void send_next(struct nk_service *s, const char *line, tor_reply_fn *fn)
+{
+    struct nk_diag diag;
+    s->request = (struct tor_request){.fn = fn, .owner = s};
+    if (tor_control_send(control_of(s), &s->request, line, NULL, 0, &diag) < 0) {
+        fail(s, &diag);
+    }
+}
+
+static void on_reload(void *owner, int err, const struct tor_reply *reply,
+                      const struct nk_diag *why)
+{
+    struct nk_service *s = owner;
+    if (is_done(s, err, reply, why, "SIGNAL RELOAD")) {
+        nk_audit(log_of(s), "hs", NK_LOG_INFO, "reload", NULL, "tor at %s was told to reload",
+                 tor_control_place(control_of(s)));
+        send_next(s, "GETINFO version", on_alive);
+    }
+}
+
+static void apply_live(struct nk_service *s, const struct hs_sight *sights)
+{
+    if (!s->instance || tor_control_state(control_of(s)) != TOR_CONTROL_READY) {
+        s->missed = true;
+        nk_info(log_of(s), "hs", "tor is not there; it is told when it comes back");
+        tell(s, &(struct event){.name = "absent", .message = "no connection to tor"});
+    } else if (s->request.conn) { /* one at a time */
+        hs_changes_soon(&s->changes, s->conf->debounce_ms);
+    } else {
+        memcpy(s->told, sights, s->targets.n * sizeof(*sights));
+        send_next(s, "SIGNAL RELOAD", on_reload);
+    }
+}
+
+static void on_control(void *owner, enum tor_control_state state, int err,
+                       const struct nk_diag *why)
+{
+    struct nk_service *s = owner;
+    if (state == TOR_CONTROL_READY) {
+        s->away = false;
+        if (s->missed) {
+            s->missed = false;
+            hs_changes_soon(&s->changes, 0);
+        }
+    } else if (state == TOR_CONTROL_LOST && !s->away) { /* not each attempt that fails */
+        s->away = true;
+        nk_log_diag(log_of(s), "hs", NK_LOG_WARN, why);
+    } else if (state == TOR_CONTROL_CLOSED) {
+        s->args.on_end(s->args.owner, err, why);
+    }
+}
+
+static void on_instance(void *owner, int err, struct tor_instance *instance,
+                        const struct nk_diag *why)
+{
+    struct nk_service *s = owner;
+    s->wait = NULL;
+    s->instance = instance;
+    if (err < 0) {
+        s->args.on_end(s->args.owner, err, why);
+        return;
+    }
+    s->watch = (struct tor_control_watch){.fn = on_control, .owner = s};
+    tor_control_watch(control_of(s), &s->watch);
+    nk_app_defer(s->args.app, &s->ready);
+}
+
+static int find_instance(struct nk_service *s, struct nk_diag *diag)
+{
+    const struct tor_instance_conf which = {.kind = (enum tor_kind)s->conf->control.kind,
+                                            .needs = TOR_NEEDS_CONTROL,
+                                            .access = s->conf->control.access};
+    s->told = calloc(s->targets.n, sizeof(*s->told));
+    return s->told ? tor_instance_get(s->args.app, &which, on_instance, s, &s->wait, diag)
+                   : nk_fail(diag, -ENOMEM, "out of memory");
+}
+
+static void leave_instance(struct nk_service *s)
+{
+    tor_instance_cancel(s->wait);
+    tor_request_cancel(&s->request);
+    if (s->instance) {
+        tor_control_unwatch(&s->watch);
+        tor_instance_release(s->instance);
+    }
+    free(s->told);
+}
+
+/* --- looking again ---------------------------------------------------------------------------- */
+
+static void apply(struct nk_service *s, const struct hs_sight *sights)
+{
+    if (s->live) {
+        apply_live(s, sights);
+    } else {
+        apply_by_signal(s, sights);
+    }
 }
 
 static void check(void *owner)
@@ -258,6 +396,7 @@ static void watch_close(struct nk_service *s)
 {
     nk_app_defer_cancel(s->args.app, &s->ready);
     nk_app_defer_cancel(s->args.app, &s->end);
+    leave_instance(s);
     hs_changes_close(&s->changes);
     nk_watch_close(s->tor);
     hs_targets_clear(&s->targets);
@@ -275,13 +414,38 @@ static int first_look(struct nk_service *s, struct nk_diag *diag)
     return rc;
 }
 
+int onion_hs_live(const struct hs_apply_conf *process, const struct tor_cli_conf *control,
+                  struct nk_diag *diag)
+{
+    bool live = control->access.control || control->kind != TOR_SYSTEM;
+    if (live && (process->pid || process->pid_file)) {
+        return nk_fail(diag, NK_EUSAGE, "--control and --pid are two ways to the same tor");
+    }
+    if (live && !control->access.control && control->kind == TOR_PRIVATE) {
+        return nk_fail(diag, NK_EUSAGE,
+                       "--tor private: a tor of this command alone reads none of them");
+    }
+    return live;
+}
+
+/* Which tor it is can be told. 1: over a control port. */
+static int which_tor(const struct hs_watch_conf *c, struct nk_diag *diag)
+{
+    int live = onion_hs_live(&c->tor, &c->control, diag);
+    if (live == 0 && (c->tor.pid != 0) == (c->tor.pid_file != NULL)) {
+        return nk_fail(diag, NK_EUSAGE, "give tor's --pid, its --pid-file or --control%s",
+                       c->tor.pid ? ", only one" : "");
+    }
+    return live;
+}
+
 static int watch_start(const struct nk_service_args *args, struct nk_service **out,
                        struct nk_diag *diag)
 {
     const struct hs_watch_conf *c = args->conf;
-    if ((c->tor.pid != 0) == (c->tor.pid_file != NULL)) {
-        return nk_fail(diag, NK_EUSAGE, "give tor's --pid or its --pid-file%s",
-                       c->tor.pid ? ", not both" : "");
+    int live = which_tor(c, diag);
+    if (live < 0) {
+        return live;
     }
     struct nk_service *s = calloc(1, sizeof(*s));
     if (!s) {
@@ -289,6 +453,7 @@ static int watch_start(const struct nk_service_args *args, struct nk_service **o
     }
     s->args = *args;
     s->conf = c;
+    s->live = live == 1;
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     s->end = (struct nk_defer){.fn = on_end, .owner = s};
     int rc = hs_targets_init(&s->targets, c->dirs, c->ndirs, diag);
@@ -297,6 +462,7 @@ static int watch_start(const struct nk_service_args *args, struct nk_service **o
     }
     rc = rc < 0 ? rc : hs_changes_open(&s->changes, args->app, c->debounce_ms, check, s, diag);
     rc = rc < 0 ? rc : first_look(s, diag);
+    rc = rc < 0 || !s->live ? rc : find_instance(s, diag);
     if (rc < 0) {
         watch_close(s);
         return rc;
@@ -304,7 +470,9 @@ static int watch_start(const struct nk_service_args *args, struct nk_service **o
     if (c->tor.restrict_it) { /* there may be a lock to put */
         hs_changes_soon(&s->changes, c->debounce_ms);
     }
-    nk_app_defer(args->app, &s->ready);
+    if (!s->live) {
+        nk_app_defer(args->app, &s->ready);
+    }
     *out = s;
     return 0;
 }
