@@ -69,4 +69,13 @@ done < <("$python" tests/bench/tor_events.py "$netkit")
 bench_row "events to JSON lines" "events read" events/s "${rate[netkit]}" "stem=${rate[stem]} txtorcon=${rate[txtorcon]}" ">= 50000" "$(at_least "${rate[netkit]}" 50000)"
 bench_row "events to JSON lines" "processor time" us/event "${cost[netkit]}" "stem=${cost[stem]} txtorcon=${cost[txtorcon]}" "<= 5" "$(at_most "${cost[netkit]}" 5)"
 bench_row "events to JSON lines" "peak memory" KiB "${peak[netkit]}" "stem=${peak[stem]} txtorcon=${peak[txtorcon]}" none -
+declare -A held=() now=()
+while read -r who kib resident; do
+    held[$who]=$kib now[$who]=$resident
+done < <("$python" tests/bench/tor_memory.py "$netkit")
+limit=4096
+for who in events top; do
+    bench_row "tor $who, a day of events" "peak memory" KiB "${held[$who]}" "netkit-sleep=${held[sleep]}" "<= $limit" "$(at_most "${held[$who]}" $limit)"
+    bench_row "tor $who, a day of events" "resident at the end" KiB "${now[$who]}" "netkit-sleep=${now[sleep]}" "<= $limit" "$(at_most "${now[$who]}" $limit)"
+done
 bench_end
