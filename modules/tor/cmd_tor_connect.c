@@ -7,16 +7,25 @@
 #include "core/app.h"
 #include "core/pump.h"
 #include "core/registry.h"
+#include "core/signal.h"
 #include "tor/socks_cli.h"
 #include "tor/target.h"
 
 struct connect_conf {
     struct tor_socks_cli_conf cli;
+    char *circuit;
     uint64_t linger_ms;
 };
 
 static const struct nk_opt opts[] = {
     TOR_SOCKS_CLI_ROWS(struct connect_conf, cli),
+    {.name = "circuit",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct connect_conf, circuit),
+     .arg = "ID|PATH",
+     .flags = NK_OPT_CLI_ONLY,
+     .help = "Only over this circuit: its number, or a path for a new one: relays with commas "
+             "between, '*' for any"},
     {.name = "linger",
      .type = NK_OPT_DURATION,
      .offset = NK_FIELD(struct connect_conf, linger_ms),
@@ -30,11 +39,13 @@ static const struct nk_opt opts[] = {
 struct joined {
     struct nk_app *app;
     struct nk_diag *diag;
+    struct nk_pump *pump;
 };
 
 static void on_done(void *owner, const struct nk_pump_result *r)
 {
     struct joined *j = owner;
+    j->pump = NULL;
     if (r->error < 0) {
         *j->diag = *r->why;
     }
@@ -62,6 +73,7 @@ static int target_of(struct nk_cmd_ctx *ctx, struct tor_via_conf *out)
     }
     tor_socks_cli_via(&c->cli, out);
     out->command = SOCKS_CONNECT;
+    out->circuit = c->circuit;
     out->linger_ms = c->linger_ms;
     out->timeout_ms = tor_socks_cli_timeout(ctx);
     return tor_target_set(&out->to, host, port, c->cli.allow_private, &out->onion, &ctx->diag);
@@ -72,7 +84,6 @@ static int join(struct nk_app *app, const struct tor_via_conf *via, struct joine
     const struct nk_pump_conf no_limits = {0};
     struct nk_stream *here = NULL, *there = NULL;
     struct nk_endpoint *ep;
-    struct nk_pump *pump;
     int rc = nk_endpoint_parse("stdio:", NK_EP_CONNECT, &ep, j->diag);
     if (rc < 0) {
         return rc;
@@ -84,7 +95,7 @@ static int join(struct nk_app *app, const struct tor_via_conf *via, struct joine
         nk_stream_close(there);
         return rc;
     }
-    rc = nk_pump_start(app, here, there, &no_limits, on_done, j, &pump);
+    rc = nk_pump_start(app, here, there, &no_limits, on_done, j, &j->pump);
     return rc < 0 ? nk_fail_sys(j->diag, rc, "tor connect") : 0;
 }
 
@@ -103,22 +114,31 @@ static int run(struct nk_cmd_ctx *ctx)
     if (rc < 0) {
         return rc;
     }
-    rc = join(j.app, &via, &j);
+    rc = nk_signal_oneshot_guard(j.app); /* what tor was told is to be taken back */
+    rc = rc < 0 ? nk_fail_sys(&ctx->diag, rc, "signals") : join(j.app, &via, &j);
     rc = rc < 0 ? rc : nk_app_run(j.app);
+    nk_pump_close(j.pump);
     nk_app_free(j.app);
     return rc;
 }
 
 extern const struct nk_cmd nk_cmd_tor_connect;
 const struct nk_cmd nk_cmd_tor_connect = {
-    .synopsis = "[--socks ADDR] [--isolate NAME] [--linger TIME] HOST:PORT",
+    .synopsis = "[--socks ADDR] [--isolate NAME|--circuit ID|PATH] [--linger TIME] HOST:PORT",
     .summary = "Join standard input and output to a place behind Tor",
     .description =
         "As nc, through tor's SOCKS port; tor resolves the name. --timeout (90 s) is for the time "
         "until the connection stands. HOST PORT is as good as HOST:PORT.\n\n"
         "The command ends when the other end does. Tor cannot end one direction alone, so the end "
-        "of standard input ends the connection, but not before nothing has come for --linger.",
+        "of standard input ends the connection, but not before nothing has come for --linger.\n\n"
+        "With --circuit the connection goes over that circuit and no other, or fails. PATH makes a "
+        "new one (see `tor circuits build`; at least two relays, the last one an exit), which tor "
+        "ends when it has not been used for ten minutes. While the connection is made, tor leaves "
+        "new streams to netkit (__LeaveStreamsUnattached), which gives all others back to tor; "
+        "only "
+        "one controller can do that at a time (status 75).",
     .examples = "netkit tor connect example.com:80\n"
+                "netkit tor connect --circuit 'myguard,*,myexit' example.com:80\n"
                 "ssh -o ProxyCommand='netkit tor connect %h:%p' user@example.com",
     .opts = opts,
     .conf_size = sizeof(struct connect_conf),

@@ -12,7 +12,7 @@
 struct ep_tor_conf {
     int kind; /* enum tor_kind */
     struct tor_access access;
-    char *isolate, *socks, *client;
+    char *isolate, *circuit, *socks, *client;
     bool allow_private;
     uint64_t timeout_ms, linger_ms;
 };
@@ -23,6 +23,13 @@ static const struct nk_opt params[] = {
      .offset = NK_FIELD(struct ep_tor_conf, isolate),
      .arg = "NAME",
      .help = "Share circuits only with connections of the same name"},
+    {.name = "circuit",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct ep_tor_conf, circuit),
+     .arg = "ID|PATH",
+     .help =
+         "Only over this circuit: its number, or relays with %2C between, '*' for any, of which "
+         "one is made for each connection"},
     {.name = "tor",
      .type = NK_OPT_ENUM,
      .offset = NK_FIELD(struct ep_tor_conf, kind),
@@ -104,6 +111,7 @@ static int target_of(const struct nk_ep_layer *layer, struct tor_via_conf *out,
                                  .client_file = c->client,
                                  .command = SOCKS_CONNECT,
                                  .isolate = c->isolate,
+                                 .circuit = c->circuit,
                                  .client = t,
                                  .timeout_ms = c->timeout_ms,
                                  .linger_ms = c->linger_ms};
@@ -118,7 +126,8 @@ static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct n
     struct tor_via_conf conf = {.kind = (enum tor_kind)c->kind,
                                 .access = c->access,
                                 .socks = c->socks,
-                                .isolate = c->isolate};
+                                .isolate = c->isolate,
+                                .circuit = c->circuit};
     (void)role;
     int rc = open_end(layer) ? 0 : target_of(layer, &conf, diag);
     if (rc == 0 && c->client && !conf.onion) {

@@ -12,6 +12,7 @@
 #include "core/registry.h"
 #include "tor/access.h"
 #include "tor/address.h"
+#include "tor/attach.h"
 #include "tor/client_auth.h"
 #include "tor/instance.h"
 #include "tor/target.h"
@@ -43,6 +44,26 @@ static int check_place(const char *text, const char *what, struct nk_diag *diag)
     return rc;
 }
 
+/* Binding to a circuit goes by the login, and by the control port. */
+static int check_circuit(const struct tor_via_conf *conf, struct nk_diag *diag)
+{
+    if (conf->isolate) {
+        return nk_fail(diag, NK_ECONFIG,
+                       "tor: a circuit and a name for isolation exclude each "
+                       "other: a stream that is bound shares with those that "
+                       "are bound to the same circuit");
+    }
+    if (conf->socks && !conf->access.control) {
+        return nk_fail(diag, NK_ECONFIG,
+                       "tor: a circuit can only be chosen over the control port: "
+                       "name it, too, or leave out where SOCKS is");
+    }
+    if (conf->onion) {
+        return nk_fail(diag, NK_ECONFIG, "tor: tor makes the circuits to onion services itself");
+    }
+    return tor_attach_check(conf->circuit, diag) < 0 ? NK_ECONFIG : 0;
+}
+
 int tor_via_check(const struct tor_via_conf *conf, struct nk_diag *diag)
 {
     const char *u = conf->isolate;
@@ -65,6 +86,9 @@ int tor_via_check(const struct tor_via_conf *conf, struct nk_diag *diag)
     }
     if (rc == 0 && conf->access.control) {
         rc = check_place(conf->access.control, "control", diag);
+    }
+    if (rc == 0 && conf->circuit) {
+        rc = check_circuit(conf, diag);
     }
     return rc;
 }
@@ -122,7 +146,9 @@ struct via {
     struct tor_instance_wait *wait;
     struct tor_instance *instance;
     struct tor_client_load load;
-    char *client_file;
+    struct tor_attach *attach;
+    char *client_file, *circuit;
+    char user[TOR_ATTACH_USER]; /* of a stream that is bound to a circuit */
     bool onion;
     char host[SOCKS_TEXT_MAX + 1];
 };
@@ -130,6 +156,7 @@ struct via {
 static void via_free(struct via *v)
 {
     free(v->client_file);
+    free(v->circuit);
     free(v);
 }
 
@@ -138,6 +165,7 @@ static void on_closed(void *arg)
     struct via *v = arg;
     tor_instance_cancel(v->wait);
     tor_client_load_cancel(&v->load);
+    tor_attach_end(v->attach);
     tor_instance_release(v->instance);
     via_free(v);
 }
@@ -166,6 +194,29 @@ static void dial(struct via *v)
     }
 }
 
+static void on_ready(void *owner)
+{
+    dial(owner);
+}
+
+static void on_unattached(void *owner, int err, const struct nk_diag *why)
+{
+    const struct via *v = owner;
+    socks_client_fail(v->s, err, why);
+}
+
+static int bind_circuit(struct via *v, struct nk_diag *diag)
+{
+    const struct tor_attach_conf conf = {.app = v->app,
+                                         .control = tor_instance_control(v->instance),
+                                         .circuit = v->circuit,
+                                         .user = v->user,
+                                         .ready = on_ready,
+                                         .failed = on_unattached,
+                                         .owner = v};
+    return tor_attach_start(&v->attach, &conf, diag);
+}
+
 /* Without a key the connection fails with tor's reason, unless the user named one. */
 static void on_key(void *owner, int err, const struct nk_diag *why)
 {
@@ -189,9 +240,16 @@ static void on_instance(void *owner, int err, struct tor_instance *instance,
     }
     v->instance = instance;
     v->load = (struct tor_client_load){.fn = on_key, .owner = v};
-    int rc = v->onion ? tor_client_load(v->app, tor_instance_control(instance), v->host,
-                                        v->client_file, &v->load, &diag)
-                      : 0;
+    int rc = v->circuit ? bind_circuit(v, &diag) : 0;
+    if (rc < 0 || v->circuit) {
+        if (rc < 0) {
+            socks_client_fail(v->s, rc, &diag);
+        }
+        return;
+    }
+    rc = v->onion ? tor_client_load(v->app, tor_instance_control(instance), v->host, v->client_file,
+                                    &v->load, &diag)
+                  : 0;
     if (rc < 0) {
         socks_client_fail(v->s, rc, &diag);
     } else if (rc == 0) {
@@ -210,7 +268,7 @@ static int get_instance(struct via *v, const struct tor_via_conf *conf, struct n
     const struct tor_instance_conf want = {
         .kind = conf->kind,
         .needs = TOR_NEEDS_SOCKS | TOR_NEEDS_NETWORK |
-                 (conf->client_file ? (unsigned)TOR_NEEDS_CONTROL : 0),
+                 (conf->client_file || conf->circuit ? (unsigned)TOR_NEEDS_CONTROL : 0),
         .access = conf->access,
         .socks = conf->socks,
         .timeout_ms = conf->timeout_ms,
@@ -254,7 +312,13 @@ static int open_client(struct via *v, const struct tor_via_conf *conf)
         .arg = v,
     };
     name_of(what, sizeof(what), v->host, conf);
-    if (login_for(conf, &store, &login)) {
+    bool named = login_for(conf, &store, &login);
+    if (conf->circuit) {
+        tor_attach_user(v->user);
+        login = (struct socks_login){(const uint8_t *)v->user, (const uint8_t *)ISOLATE_PASSWORD,
+                                     (uint8_t)strlen(v->user), (uint8_t)strlen(ISOLATE_PASSWORD)};
+    }
+    if (named || conf->circuit) {
         c.login = &login;
         c.login_only = true; /* a server that ignores it would not keep apart */
     }
@@ -276,7 +340,9 @@ int tor_via_open(struct nk_app *app, const struct tor_via_conf *conf, struct nk_
     v->onion = conf->onion;
     (void)socks_addr_host(&conf->to, v->host);
     v->client_file = conf->client_file ? strdup(conf->client_file) : NULL;
-    rc = conf->client_file && !v->client_file ? -ENOMEM : open_client(v, conf);
+    v->circuit = conf->circuit ? strdup(conf->circuit) : NULL;
+    bool copied = (!conf->client_file || v->client_file) && (!conf->circuit || v->circuit);
+    rc = copied ? open_client(v, conf) : -ENOMEM;
     if (rc < 0) {
         via_free(v);
         return nk_fail_sys(diag, rc, "tor");

@@ -31,13 +31,15 @@ struct tor_via_conf {
     struct socks_addr to;    /* of tor_target_set */
     bool onion;              /* as it said */
     const char *isolate;     /* streams with different names share no circuit; NULL: none */
+    const char *circuit;     /* the stream is bound to it (attach.h); NULL: tor chooses */
     const struct nk_target
         *client;         /* its login isolates too (a SOCKS listener's client); or NULL */
     uint64_t timeout_ms; /* for all of it; 0 = none */
     uint64_t linger_ms;  /* see TOR_VIA_LINGER; 0 = none */
 };
 
-/* tor_via_check - are these good? Looks at kind, access, socks and isolate only. 0, NK_ECONFIG. */
+/* tor_via_check - are these good? Looks at kind, access, socks, isolate,
+ * circuit and onion only. 0, NK_ECONFIG. */
 int tor_via_check(const struct tor_via_conf *conf, struct nk_diag *diag);
 
 /* tor_via_open - see above. 0, NK_ECONFIG, -ENOMEM; everything else is told by the stream. */
