@@ -172,6 +172,8 @@ check_rules() {
     grep -nE '^typedef struct' modules/*/*.[ch] && { echo "structs are used without typedef" && rc=1; }
     grep -nE 'mbedtls/|psa/' modules/*/*.[ch] | grep '#include' | grep -v '^modules/\(tls/\|ssh/crypto_\)' && { echo "mbedTLS belongs to modules/tls and the crypto_ files of modules/ssh" && rc=1; }
     grep -n '<uv.h>' modules/*/*.[ch] | grep -v '^modules/core/' && { echo "libuv belongs to modules/core" && rc=1; }
+    project_files | grep -zE '\.(deb|rpm|whl|jar|zip|tar|tgz|gz|xz|zst|o|a|so)$' | tr '\0' '\n' | grep . &&
+        { echo "archives and compiled files do not belong into the project" && rc=1; }
     project_files | xargs -0 grep -nIE 'deb\.debian\.org|snapshot\.debian\.org|/debian-security' -- | grep -v '^\(./\)\?tests/lint.sh' &&
         { echo "no mirror's host name belongs into the project" && rc=1; }
     return $rc
