@@ -62,13 +62,12 @@ bench_row "connect, SAFECOOKIE, GETINFO" "whole process" ms "$ours" "stem=$their
 bench_row "connect, SAFECOOKIE, GETINFO" "best of $runs" ms "$best" "" none -
 bench_row "connect, SAFECOOKIE, GETINFO" "times faster than stem" x "$(ratio "$theirs" "$ours")" "" ">= 20" "$(at_least "$(ratio "$theirs" "$ours")" 20)"
 bench_row "no connection at all" "netkit version" ms "$floor" "" none -
-declare -A rate=() cost=() peak=()
-while read -r who per_s us kib; do
-    rate[$who]=$per_s cost[$who]=$us peak[$who]=$kib
+declare -A rate=() cost=()
+while read -r who per_s us; do
+    rate[$who]=$per_s cost[$who]=$us
 done < <("$python" tests/bench/tor_events.py "$netkit")
 bench_row "events to JSON lines" "events read" events/s "${rate[netkit]}" "stem=${rate[stem]} txtorcon=${rate[txtorcon]}" ">= 50000" "$(at_least "${rate[netkit]}" 50000)"
 bench_row "events to JSON lines" "processor time" us/event "${cost[netkit]}" "stem=${cost[stem]} txtorcon=${cost[txtorcon]}" "<= 5" "$(at_most "${cost[netkit]}" 5)"
-bench_row "events to JSON lines" "peak memory" KiB "${peak[netkit]}" "stem=${peak[stem]} txtorcon=${peak[txtorcon]}" none -
 declare -A held=() now=()
 while read -r who kib resident; do
     held[$who]=$kib now[$who]=$resident

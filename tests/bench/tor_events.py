@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Events of a control port, read by netkit, stem and txtorcon: prints for each events per second and microseconds of
-processor time per event, and netkit's peak memory in KiB. The port is a program of its own here that knows nobody's
+processor time per event. The port is a program of its own here that knows nobody's
 password and sends the same mix of events as fast as it is read; what a process costs before its first event is
 measured with one event, and taken off."""
 
@@ -75,7 +75,7 @@ def serve(server, count):
 
 
 def once(argv, count):
-    """Seconds, processor seconds and peak KiB of a process that reads so many events."""
+    """Seconds and processor seconds of a process that reads so many events."""
     with tempfile.TemporaryDirectory(prefix="nk-bench-") as work, socket.socket(socket.AF_UNIX) as server:
         path = os.path.join(work, "c")
         server.bind(path)
@@ -90,7 +90,7 @@ def once(argv, count):
         seconds = time.perf_counter() - start
         if status:
             raise SystemExit(f"{argv[:3]} failed")
-        return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss
+        return seconds, used.ru_utime + used.ru_stime
 
 
 def main():
@@ -99,13 +99,12 @@ def main():
     cases = {"netkit": (ours, OURS), "stem": ([sys.executable, "-c", STEM, "PATH", "COUNT"], THEIRS),
              "txtorcon": ([sys.executable, "-c", TXTORCON, "PATH", "COUNT"], THEIRS)}
     for name, (argv, count) in cases.items():
-        rates, costs, peaks = [], [], []
+        rates, costs = [], []
         for _ in range(3):
             idle, many = once(argv, 1), once(argv, count)
             rates.append(count / max(many[0] - idle[0], 1e-6))
             costs.append((many[1] - idle[1]) / count * 1e6)
-            peaks.append(many[2])
-        print(name, f"{statistics.median(rates):.0f}", f"{statistics.median(costs):.2f}", max(peaks))
+        print(name, f"{statistics.median(rates):.0f}", f"{statistics.median(costs):.2f}")
 
 
 if __name__ == "__main__":
