@@ -117,22 +117,37 @@ static void end_errand(struct errand *e)
     free(e);
 }
 
-/* No stream is left in it. */
-static void end_attacher(struct attacher *t)
+static void end_errands(struct attacher *t)
 {
-    while (t->errands)
-        end_errand(t->errands);
+    struct errand *next;
+    for (struct errand *e = t->errands; e; e = next) {
+        next = e->next;
+        tor_request_cancel(&e->request);
+        free(e);
+    }
+    t->errands = NULL;
+}
+
+static void free_attacher(struct attacher *t)
+{
+    end_errands(t);
     tor_request_cancel(&t->option);
     tor_request_cancel(&t->sweep);
     tor_control_unsubscribe(&t->streams);
     tor_control_unwatch(&t->watch);
-    if (t->all->first == t)
-        t->all->first = t->next;
+    free(t);
+}
+
+/* No stream is left in it. */
+static void end_attacher(struct attachers *all, struct attacher *t)
+{
+    if (all->first == t)
+        all->first = t->next;
     else
         t->prev->next = t->next;
     if (t->next)
         t->next->prev = t->prev;
-    free(t);
+    free_attacher(t);
 }
 
 static void unlink_stream(struct tor_attach *a)
@@ -160,7 +175,7 @@ static void on_errand(void *owner, int err, const struct tor_reply *reply,
     (void)why;
     end_errand(e);
     if (err == 0 && t->state == SWEEPING && !t->errands && !t->sweep.conn)
-        end_attacher(t);
+        end_attacher(t->all, t);
 }
 
 static void send_errand(struct attacher *t, const char *verb, const char *id, const char *behind)
@@ -217,7 +232,7 @@ static void fail_all(struct attacher *t, int err, const struct nk_diag *given)
         unlink_stream(a);
         a->conf.failed(a->conf.owner, err, &why);
     }
-    end_attacher(t);
+    end_attacher(t->all, t);
 }
 
 /* --- the option ------------------------------------------------------------------------------- */
@@ -308,7 +323,7 @@ static void on_sweep(void *owner, int err, const struct tor_reply *reply, const 
                 handle(t, &e);
     }
     if (t->state == SWEEPING && !t->errands)
-        end_attacher(t);
+        end_attacher(t->all, t);
 }
 
 /* Streams that wait, of which the event may be lost or still on its way. */
@@ -330,7 +345,7 @@ static void step(struct attacher *t)
     if (t->state == ON && !t->first)
         t->state = RESETTING;
     if (!t->first && (!t->watch.control || (t->state == DOWN && !t->mine))) {
-        end_attacher(t);
+        end_attacher(t->all, t);
     } else if (lines[t->state] && !t->option.conn && is_ready(t)) {
         t->option = (struct tor_request){.fn = on_option, .owner = t};
         int rc = tor_control_send(t->watch.control, &t->option, lines[t->state], NULL, 0, NULL);
@@ -346,8 +361,7 @@ static void on_state(void *owner, enum tor_control_state state, int err, const s
         fail_all(t, err, why);
     } else if (state == TOR_CONTROL_LOST) {
         t->state = DOWN;
-        while (t->errands)
-            end_errand(t->errands);
+        end_errands(t);
         for (struct tor_attach *a = t->first; a; a = a->next)
             a->sent = false;
         step(t);
@@ -470,10 +484,12 @@ static void release_all(void *value)
         if (busy)
             (void)nk_app_turn(all->app, LAST_TURN_MS);
     }
-    while (all->first) {
-        while (all->first->first)
-            unlink_stream(all->first->first);
-        end_attacher(all->first);
+    struct attacher *next;
+    for (struct attacher *t = all->first; t; t = next) {
+        next = t->next;
+        while (t->first)
+            unlink_stream(t->first);
+        free_attacher(t);
     }
     free(all);
 }
@@ -500,7 +516,7 @@ static struct attacher *attacher_of(struct nk_app *app, struct tor_control *c)
     for (; t && t->watch.control != c; t = next) {
         next = t->next;
         if (!t->watch.control && !t->first)
-            end_attacher(t); /* its control was closed */
+            end_attacher(all, t); /* its control was closed */
     }
     if (t || !all || !(t = calloc(1, sizeof *t)))
         return t;
