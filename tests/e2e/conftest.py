@@ -4,6 +4,7 @@ turns a missing peer into a failure instead of a loud skip."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,10 @@ import tor_network as private_network  # noqa: E402  (tests/peers is no package)
 
 
 def pytest_configure(config):
+    # netkit leaves ignored what was ignored when it was started, as by nohup; the tests send these
+    for number in (signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.access(support.NETKIT, os.X_OK):
         pytest.exit(f"{support.NETKIT} is not there: run ./build.sh, or set NETKIT", returncode=2)
 

@@ -101,10 +101,13 @@ ExitPolicyRejectPrivate 0
 ExitPolicy accept 127.0.0.0/8:*
 ExitPolicy accept *:*
 """
+# What a circuit may take is not learnt from those of a quiet moment: the machine may get busy.
 CLIENT = """
 CookieAuthentication 1
 ClientOnly 1
 AutomapHostsOnResolve 1
+LearnCircuitBuildTimeout 0
+CircuitBuildTimeout 60
 """
 SINGLE_HOP = ["HiddenServiceNonAnonymousMode 1", "HiddenServiceSingleHopMode 1", "SocksPort 0"]
 
