@@ -31,7 +31,8 @@ static inline int ssh_sink_begin(struct ssh_sink *s, size_t max, uint8_t **paylo
     return s->ops->begin(s, max, payload);
 }
 
-/* ssh_sink_end - the payload has n (1..max) bytes: it is on its way, in the order of these calls. */
+/* ssh_sink_end - the payload has n (1..max) bytes: it is on its way, in the order of these calls.
+ */
 static inline void ssh_sink_end(struct ssh_sink *s, uint8_t *payload, size_t n)
 {
     s->ops->end(s, payload, n);
