@@ -46,8 +46,10 @@ const struct nk_cmd nk_cmd_hs_watch = {
         "there, "
         "and nobody gets in.\n\n"
         "With --json each event is a line on standard output: ready, applied, refused (with what "
-        "is wrong), absent (tor does not run, and reads everything when it starts), ended (tor "
-        "did), error. What was changed before the start is not applied; 'hs apply' does that.",
+        "is wrong), ended (the tor that was told has, or its connection), absent (something "
+        "changed while no tor was there to be told: it reads that when it starts, or is told when "
+        "it is back), error. What was changed before the start is not applied; 'hs apply' does "
+        "that.",
     .examples = "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid\n"
                 "netkit hs watch /var/lib/tor/web --control /run/tor/control\n"
                 "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid --json",

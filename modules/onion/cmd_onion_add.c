@@ -23,7 +23,8 @@ static const struct nk_opt opts[] = {
     {.name = "detach",
      .type = NK_OPT_FLAG,
      ONION_FIELD(detach),
-     .help = "Leave the service to tor and end as soon as it is ready"},
+     .help = "Leave the service to tor, which has to be one that stays, and end as soon as it is "
+             "ready"},
     ONION_ROWS,
     NK_OPT_END};
 
@@ -78,6 +79,8 @@ const struct nk_cmd nk_cmd_onion_add = {
         "Each PORT of the service leads to TARGET: a port of this machine, ADDRESS:PORT or "
         "unix:/PATH, as tor sees them; without one, to the same port of 127.0.0.1. '80 "
         "127.0.0.1:5432' in one word is understood, too.\n\n"
+        "It is held on the tor that runs on this machine, or if none does on the user's own, which "
+        "netkit starts; --tor and [tor] say otherwise. "
         "When a directory of the network has its descriptor the address is printed. When tor is "
         "started anew the service is added again with the same key. At TERM or INT it is taken "
         "away; connections that exist go on.\n\n"

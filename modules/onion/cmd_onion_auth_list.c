@@ -125,11 +125,7 @@ static void on_ready(struct tor_cli *cli)
     l->cli = cli;
     l->request = (struct tor_request){.fn = on_reply, .owner = l};
     /* All of them: tor compares an address that is asked for by its characters. */
-    int rc = tor_control_send(cli->control, &l->request, "ONION_CLIENT_AUTH_VIEW", NULL, 0,
-                              &cli->ctx->diag);
-    if (rc < 0) {
-        tor_cli_finish(cli, rc);
-    }
+    tor_cli_send(cli, &l->request, "ONION_CLIENT_AUTH_VIEW");
 }
 
 static int run(struct nk_cmd_ctx *ctx)

@@ -10,12 +10,6 @@
 
 enum { NOT_THERE = 251 /* control-spec 3.31 */ };
 
-struct remove_conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct remove_conf, tor), NK_OPT_END};
-
 struct removal {
     struct tor_cli *cli;
     uint8_t (*addresses)[HS_PUBLIC_KEY];
@@ -78,7 +72,7 @@ static void on_ready(struct tor_cli *cli)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct remove_conf *c = ctx->conf;
+    const struct tor_cli_conf *c = ctx->conf;
     struct removal r = {.request = {.fn = on_reply, .owner = &r}};
     const struct tor_cli_task task = {.ready = on_ready, .owner = &r};
     int rc = 0;
@@ -91,7 +85,7 @@ static int run(struct nk_cmd_ctx *ctx)
     nk_buf_init(&r.out, (size_t)1 << 20);
     nk_json_init(&r.j, &r.out, true);
     nk_json_array(&r.j);
-    rc = rc < 0 || ctx->globals->dry_run ? rc : tor_cli_run(ctx, &c->tor, &task);
+    rc = rc < 0 || ctx->globals->dry_run ? rc : tor_cli_run(ctx, c, &task);
     nk_buf_clear(&r.out);
     free(r.addresses);
     return rc;
@@ -106,8 +100,8 @@ const struct nk_cmd nk_cmd_onion_auth_remove = {
         "remove'). What tor knows of a service already stays in its cache: connections are "
         "possible until 'netkit tor newnym', which drops all keys that are not permanent, too.",
     .examples = "netkit onion auth remove abc..xyz.onion",
-    .opts = opts,
-    .conf_size = sizeof(struct remove_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,
     .max_args = -1,
     .flags = NK_CMD_EXEC,

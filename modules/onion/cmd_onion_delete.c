@@ -7,12 +7,6 @@
 #include "onion/hsdir.h"
 #include "tor/tor.h"
 
-struct conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct conf, tor), NK_OPT_END};
-
 struct work {
     struct tor_cli *cli;
     struct tor_request request;
@@ -35,10 +29,7 @@ static void on_deleted(void *owner, int err, const struct tor_reply *reply,
 static void send(struct work *w, tor_reply_fn *fn, const char *line)
 {
     w->request = (struct tor_request){.fn = fn, .owner = w};
-    int rc = tor_control_send(w->cli->control, &w->request, line, NULL, 0, &w->cli->ctx->diag);
-    if (rc < 0) {
-        tor_cli_finish(w->cli, rc);
-    }
+    tor_cli_send(w->cli, &w->request, line);
 }
 
 /* A service in a directory: tor's list, without it. */
@@ -80,12 +71,11 @@ static void on_ready(struct tor_cli *cli)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct conf *c = ctx->conf;
     struct work w = {.id = ctx->argv[0]};
     const struct tor_cli_task task = {.ready = on_ready, .owner = &w};
     uint8_t pub[NK_ONION_KEY];
     int rc = w.id[0] == '/' ? 0 : nk_onion_parse(pub, w.id, strlen(w.id), &ctx->diag);
-    return rc < 0 ? rc : tor_cli_run(ctx, &c->tor, &task);
+    return rc < 0 ? rc : tor_cli_run(ctx, ctx->conf, &task);
 }
 
 extern const struct nk_cmd nk_cmd_onion_delete;
@@ -101,8 +91,8 @@ const struct nk_cmd nk_cmd_onion_delete = {
     .examples = "netkit onion delete "
                 "aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion\n"
                 "netkit onion delete /var/lib/tor/web",
-    .opts = opts,
-    .conf_size = sizeof(struct conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,
     .max_args = 1,
     .flags = NK_CMD_EXEC | NK_CMD_NO_CONFIG,

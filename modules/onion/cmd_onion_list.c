@@ -12,12 +12,6 @@
 
 enum { OUTPUT_MAX = 4 << 20, HOSTNAME_MAX = 128 };
 
-struct conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct conf, tor), NK_OPT_END};
-
 struct work {
     struct tor_cli *cli;
     struct tor_request detached, directories;
@@ -171,7 +165,7 @@ static void on_ready(struct tor_cli *cli)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct conf *c = ctx->conf;
+    const struct tor_cli_conf *c = ctx->conf;
     struct work w = {.json = ctx->globals->json};
     const struct tor_cli_task task = {.ready = on_ready, .owner = &w};
     w.detached = (struct tor_request){.fn = on_detached, .owner = &w};
@@ -181,7 +175,7 @@ static int run(struct nk_cmd_ctx *ctx)
     if (w.json) {
         nk_json_array(&w.j);
     }
-    int rc = tor_cli_run(ctx, &c->tor, &task);
+    int rc = tor_cli_run(ctx, c, &task);
     nk_buf_clear(&w.out);
     return rc;
 }
@@ -195,8 +189,8 @@ const struct nk_cmd nk_cmd_onion_list = {
         "program alone. The address of a service in a directory is read from its file 'hostname', "
         "which often only tor's user and root may do.",
     .examples = "netkit onion list\nnetkit onion list --json",
-    .opts = opts,
-    .conf_size = sizeof(struct conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .flags = NK_CMD_EXEC | NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -89,11 +89,16 @@ static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct n
 
 /* --- where tor brings connections ------------------------------------------------------------- */
 
-/* Does a tor of our own user answer there? Its control socket is its user's. */
-static bool is_ours(const struct tor_access *access)
+/* Is it a tor of our own user? Its control socket is its user's; those that root starts may run as
+ * somebody else. */
+static bool is_ours(const struct tor_cli_conf *tor)
 {
+    const struct tor_access *access = &tor->access;
     char place[PLACE_MAX];
     struct stat st;
+    if (tor->kind == TOR_GLOBAL || tor->kind == TOR_PRIVATE) {
+        return geteuid() != 0;
+    }
     for (size_t i = 0; tor_access_place(access, i, place, sizeof(place)) == 0; i++) {
         if (strncmp(place, "unix:/", 6) == 0 && stat(place + 5, &st) == 0) {
             return st.st_uid == geteuid();
@@ -108,7 +113,7 @@ static int make_place(struct onion_listener *l, const struct ep_onion_conf *c, c
     const char *tmp = getenv("TMPDIR");
     if (c->local) {
         (void)snprintf(out, PLACE_MAX, "%s", c->local);
-    } else if (!is_ours(&c->serve.tor.access)) {
+    } else if (!is_ours(&c->serve.tor)) {
         (void)snprintf(out, PLACE_MAX, "tcp:127.0.0.1:0");
     } else {
         int n = snprintf(l->dir, sizeof(l->dir), "%s/nk-onion-XXXXXX",

@@ -299,6 +299,7 @@ static void on_control(void *owner, enum tor_control_state state, int err,
     } else if (state == TOR_CONTROL_LOST && !s->away) { /* not each attempt that fails */
         s->away = true;
         nk_log_diag(log_of(s), "hs", NK_LOG_WARN, why);
+        tell(s, &(struct event){.name = "ended", .message = why->text});
     } else if (state == TOR_CONTROL_CLOSED) {
         s->args.on_end(s->args.owner, err, why);
     }

@@ -116,6 +116,11 @@ static void on_onion_end(void *owner, int err, const struct nk_diag *why)
     struct nk_service *s = owner;
     if (s->timed_out) {
         end(s, s->why.code, NULL);
+    } else if (err == -ECONNREFUSED && s->plan.spec.detach) {
+        struct nk_diag diag = *why;
+        nk_hint(&diag, "a detached service needs a tor that runs and stays; without --detach one "
+                       "is started");
+        end(s, err, &diag);
     } else {
         end(s, err, why);
     }
@@ -340,6 +345,25 @@ static int serve_reload(struct nk_service *s, const void *conf, const struct nk_
     return rc;
 }
 
+/* One that is left to tor needs a tor that goes on without us. */
+static int check_detach(struct nk_service *s, struct nk_diag *diag)
+{
+    struct onion_serve_conf *c = &s->own;
+    if (!c->onion.detach) {
+        return 0;
+    }
+    if (c->tor.kind != TOR_AUTO && c->tor.kind != TOR_SYSTEM) {
+        nk_fail(diag, NK_EUSAGE,
+                "a detached service needs a tor that stays: one that netkit starts (--tor %s) ends "
+                "when nobody uses it",
+                tor_kind_names[c->tor.kind]);
+        nk_hint(diag, "leave --detach out, and this command holds the service");
+        return NK_EUSAGE;
+    }
+    c->tor.kind = TOR_SYSTEM;
+    return 0;
+}
+
 static int begin(struct nk_service *s, struct nk_diag *diag)
 {
     struct onion_conf onion = s->conf->onion;
@@ -352,7 +376,8 @@ static int begin(struct nk_service *s, struct nk_diag *diag)
                                          .on_change = on_change,
                                          .on_end = on_onion_end,
                                          .owner = s};
-    int rc = default_key(s, &onion, diag);
+    int rc = check_detach(s, diag);
+    rc = rc < 0 ? rc : default_key(s, &onion, diag);
     rc = rc < 0 ? rc : onion_plan_init(&s->plan, &onion, nk_app_log(s->args.app), diag);
     rc = rc < 0 ? rc : open_gate(s, diag);
     return rc < 0 ? rc : onion_host_open(&s->host, &conf, diag);

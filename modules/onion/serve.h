@@ -26,7 +26,7 @@ extern const char *const onion_wait_names[]; /* by enum onion_upload_wait */
 /* The rows of what has a struct onion_serve_conf as its configuration, without ports. */
 #define ONION_FIELD(member) .offset = NK_FIELD(struct onion_serve_conf, onion.member)
 #define ONION_ROWS                                                                                 \
-    TOR_ROWS(struct onion_serve_conf, tor),                                                        \
+    TOR_ROWS_OF(struct onion_serve_conf, tor, "auto"),                                             \
         {.name = "hsdir",                                                                          \
          .type = NK_OPT_STRING,                                                                    \
          ONION_FIELD(hsdir),                                                                       \

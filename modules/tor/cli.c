@@ -13,6 +13,12 @@
 
 enum { AGAIN_MS = 500, CODE_AUTH_REQUIRED = 514, CODE_AUTH_BAD = 515, SHOWN = 240, DELETE = 0x7f };
 
+struct only_tor {
+    struct tor_cli_conf tor; /* at the front of it, as tor_cli_rows says */
+};
+
+const struct nk_opt tor_cli_rows[] = {TOR_ROWS(struct only_tor, tor), NK_OPT_END};
+
 void tor_cli_finish(struct tor_cli *cli, int rc)
 {
     if (!cli->finished) {
@@ -196,6 +202,14 @@ bool tor_cli_reply(struct tor_cli *cli, int err, const struct tor_reply *reply,
         tor_cli_finish(cli, err);
     }
     return err == 0;
+}
+
+void tor_cli_send(struct tor_cli *cli, struct tor_request *r, const char *line)
+{
+    int rc = tor_control_send(cli->control, r, line, NULL, 0, &cli->ctx->diag);
+    if (rc < 0) {
+        tor_cli_finish(cli, rc);
+    }
 }
 
 static int put_word(struct nk_buf *line, const char *word, struct nk_diag *diag)

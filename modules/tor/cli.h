@@ -25,13 +25,15 @@ struct tor_cli_conf {
     struct tor_access access;
 };
 
-/* The rows of a command whose configuration has struct tor_cli_conf as `member`. */
-#define TOR_ROWS(conf, member)                                                                     \
+/* The rows of a command whose configuration has struct tor_cli_conf as `member`: one that is about
+ * a tor that runs. TOR_ROWS_OF - the same with another default of --tor. */
+#define TOR_ROWS(conf, member) TOR_ROWS_OF(conf, member, "system")
+#define TOR_ROWS_OF(conf, member, which)                                                           \
     {.name = "tor",                                                                                \
      .type = NK_OPT_ENUM,                                                                          \
      .offset = NK_FIELD(conf, member.kind),                                                        \
      .arg = "WHICH",                                                                               \
-     .def = "system",                                                                              \
+     .def = (which),                                                                               \
      .choices = tor_kind_names,                                                                    \
      .help = "system: a running tor; global: the user's own, which netkit starts and shares; "     \
              "private: one for this command alone; auto: system, else global"},                    \
@@ -51,6 +53,9 @@ struct tor_cli_conf {
         .offset = NK_FIELD(conf, member.access.password_file), .arg = "FILE",                      \
         .help = "The password of the control port is the line in this file"                        \
     }
+
+/* The rows of a command that has no others: its configuration is a struct tor_cli_conf. */
+extern const struct nk_opt tor_cli_rows[];
 
 struct tor_cli;
 
@@ -113,6 +118,9 @@ int tor_reply_error(const struct tor_reply *reply, const char *what, struct nk_d
  * finished with the error of the connection, or that of tor_reply_error. */
 bool tor_cli_reply(struct tor_cli *cli, int err, const struct tor_reply *reply,
                    const struct nk_diag *why, const char *what);
+
+/* tor_cli_send - a line that this program has made; on an error the command is finished with it. */
+void tor_cli_send(struct tor_cli *cli, struct tor_request *r, const char *line);
 
 /*
  * tor_cli_send_words - send "VERB word word.." of n words that users gave; each must be one word of

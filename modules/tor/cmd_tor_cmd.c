@@ -10,12 +10,6 @@
 
 enum { INPUT_MAX = 16 << 20 };
 
-struct cmd_conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct cmd_conf, tor), NK_OPT_END};
-
 struct job {
     struct tor_cli *cli;
     struct tor_request request;
@@ -205,13 +199,13 @@ static void ready(struct tor_cli *cli)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct cmd_conf *conf = ctx->conf;
+    const struct tor_cli_conf *conf = ctx->conf;
     struct job job = {0};
     const struct tor_cli_task task = {.ready = ready, .owner = &job};
     nk_buf_init_secret(&job.input, INPUT_MAX);
     nk_buf_init_secret(&job.line, TOR_COMMAND_MAX + 1);
     nk_buf_init_secret(&job.data, TOR_COMMAND_MAX + 1);
-    int rc = tor_cli_run(ctx, &conf->tor, &task);
+    int rc = tor_cli_run(ctx, conf, &task);
     nk_buf_clear(&job.input);
     nk_buf_clear(&job.line);
     nk_buf_clear(&job.data);
@@ -235,8 +229,8 @@ const struct nk_cmd nk_cmd_tor_cmd = {
     .examples = "netkit tor cmd 'GETINFO version'\n"
                 "netkit tor cmd 'SETCONF MaxCircuitDirtiness=60' 'GETCONF MaxCircuitDirtiness'\n"
                 "netkit tor cmd - <commands.txt",
-    .opts = opts,
-    .conf_size = sizeof(struct cmd_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .max_args = -1,
     .flags = NK_CMD_EXEC,
     .run = run,

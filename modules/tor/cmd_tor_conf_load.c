@@ -44,8 +44,6 @@ static int run(struct nk_cmd_ctx *ctx)
     return rc;
 }
 
-static const struct nk_opt opts[] = {TOR_ROWS(struct tor_conf_cli_conf, cli), NK_OPT_END};
-
 extern const struct nk_cmd nk_cmd_tor_conf_load;
 const struct nk_cmd nk_cmd_tor_conf_load = {
     .synopsis = "FILE|-",
@@ -60,8 +58,8 @@ const struct nk_cmd nk_cmd_tor_conf_load = {
         "(DataDirectory ..) must be the same. No file is changed; %include is not possible here.",
     .examples = "netkit tor conf get > torrc; edit torrc; netkit tor conf load torrc\n"
                 "netkit tor conf load --dry-run torrc  # only check it",
-    .opts = opts,
-    .conf_size = sizeof(struct tor_conf_cli_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,
     .max_args = 1,
     .flags = NK_CMD_EXEC,

@@ -36,8 +36,6 @@ static int run(struct nk_cmd_ctx *ctx)
     return tor_conf_cli_run(&c, ctx);
 }
 
-static const struct nk_opt opts[] = {TOR_ROWS(struct tor_conf_cli_conf, cli), NK_OPT_END};
-
 extern const struct nk_cmd nk_cmd_tor_conf_reset;
 const struct nk_cmd nk_cmd_tor_conf_reset = {
     .synopsis = "KEY[=VALUE]..",
@@ -48,8 +46,8 @@ const struct nk_cmd nk_cmd_tor_conf_reset = {
                    "file. Resetting "
                    "HiddenServiceDir ends all onion services of the configuration.",
     .examples = "netkit tor conf reset MaxCircuitDirtiness ExitNodes",
-    .opts = opts,
-    .conf_size = sizeof(struct tor_conf_cli_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,
     .max_args = -1,
     .flags = NK_CMD_EXEC,

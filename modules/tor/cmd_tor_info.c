@@ -6,12 +6,6 @@
 #include "tor/cli.h"
 #include "tor/proto.h"
 
-struct info_conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct info_conf, tor), NK_OPT_END};
-
 struct info {
     struct tor_cli *cli;
     int values; /* that tor has given */
@@ -99,10 +93,10 @@ static void ready(struct tor_cli *cli)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct info_conf *conf = ctx->conf;
+    const struct tor_cli_conf *conf = ctx->conf;
     struct info info = {0};
     const struct tor_cli_task task = {.ready = ready, .owner = &info};
-    return tor_cli_run(ctx, &conf->tor, &task);
+    return tor_cli_run(ctx, conf, &task);
 }
 
 extern const struct nk_cmd nk_cmd_tor_info;
@@ -117,8 +111,8 @@ const struct nk_cmd nk_cmd_tor_info = {
     .examples = "netkit tor info version\n"
                 "netkit tor info --json traffic/read traffic/written\n"
                 "netkit tor info ns/all",
-    .opts = opts,
-    .conf_size = sizeof(struct info_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,
     .max_args = -1,
     .flags = NK_CMD_EXEC,

@@ -8,12 +8,6 @@
 
 enum { TIMEOUT_MS = 60000, DIGITS = 10 };
 
-struct newnym_conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct newnym_conf, tor), NK_OPT_END};
-
 struct job {
     struct tor_cli *cli;
     struct tor_request request;
@@ -99,19 +93,15 @@ static void ready(struct tor_cli *cli)
     (void)tor_control_subscribe(cli->control, &job->notice);
     job->info = (struct tor_subscription){.event = "INFO", .fn = on_info, .owner = job};
     (void)tor_control_subscribe(cli->control, &job->info);
-    int rc =
-        tor_control_send(cli->control, &job->request, "SIGNAL NEWNYM", NULL, 0, &cli->ctx->diag);
-    if (rc < 0) {
-        tor_cli_finish(cli, rc);
-    }
+    tor_cli_send(cli, &job->request, "SIGNAL NEWNYM");
 }
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct newnym_conf *conf = ctx->conf;
+    const struct tor_cli_conf *conf = ctx->conf;
     struct job job = {0};
     const struct tor_cli_task task = {.ready = ready, .owner = &job, .timeout_ms = TIMEOUT_MS};
-    return tor_cli_run(ctx, &conf->tor, &task);
+    return tor_cli_run(ctx, conf, &task);
 }
 
 extern const struct nk_cmd nk_cmd_tor_newnym;
@@ -124,8 +114,8 @@ const struct nk_cmd nk_cmd_tor_newnym = {
         "where they are. For separate circuits at the same time use isolation instead "
         "(`tor:HOST:PORT,isolate=NAME`).",
     .examples = "netkit tor newnym",
-    .opts = opts,
-    .conf_size = sizeof(struct newnym_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .flags = NK_CMD_EXEC,
     .run = run,
 };

@@ -204,10 +204,7 @@ static void ready(struct tor_cli *cli)
     struct relays *rs = cli->task->owner;
     rs->cli = cli;
     rs->request = (struct tor_request){.fn = on_relays, .owner = rs};
-    int rc =
-        tor_control_send(cli->control, &rs->request, "GETINFO ns/all", NULL, 0, &rs->ctx->diag);
-    if (rc < 0)
-        tor_cli_finish(cli, rc);
+    tor_cli_send(cli, &rs->request, "GETINFO ns/all");
 }
 
 static int run(struct nk_cmd_ctx *ctx)

@@ -2,15 +2,9 @@
 /* netkit tor shell: the control port by hand. */
 #include "tor/shell.h"
 
-struct shell_conf {
-    struct tor_cli_conf cli;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct shell_conf, cli), NK_OPT_END};
-
 static int run(struct nk_cmd_ctx *ctx)
 {
-    return tor_shell_run(ctx, &((const struct shell_conf *)ctx->conf)->cli);
+    return tor_shell_run(ctx, ctx->conf);
 }
 
 extern const struct nk_cmd nk_cmd_tor_shell;
@@ -30,7 +24,7 @@ const struct nk_cmd nk_cmd_tor_shell = {
                    "answered; status 1 when tor refused one. A line that begins with + has a data "
                    "block, up to a line that is a dot.",
     .examples = "netkit tor shell\nprintf 'GETINFO version\\nSIGNAL NEWNYM\\n' | netkit tor shell",
-    .opts = opts,
-    .conf_size = sizeof(struct shell_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .run = run,
 };

@@ -6,12 +6,6 @@
 
 #include "tor/cli.h"
 
-struct signal_conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct signal_conf, tor), NK_OPT_END};
-
 struct job {
     struct tor_cli *cli;
     struct tor_request request;
@@ -51,10 +45,10 @@ static void ready(struct tor_cli *cli)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct signal_conf *conf = ctx->conf;
+    const struct tor_cli_conf *conf = ctx->conf;
     struct job job = {0};
     const struct tor_cli_task task = {.ready = ready, .owner = &job};
-    return tor_cli_run(ctx, &conf->tor, &task);
+    return tor_cli_run(ctx, conf, &task);
 }
 
 extern const struct nk_cmd nk_cmd_tor_signal;
@@ -67,8 +61,8 @@ const struct nk_cmd nk_cmd_tor_signal = {
         "CLEARDNSCACHE, HEARTBEAT, DORMANT, ACTIVE, DUMP (USR1), DEBUG (USR2). RELOAD takes away "
         "what was set over the control port and not saved.",
     .examples = "netkit tor signal RELOAD",
-    .opts = opts,
-    .conf_size = sizeof(struct signal_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,
     .max_args = 1,
     .flags = NK_CMD_EXEC,

@@ -8,12 +8,6 @@
 #include "tor/bootstrap.h"
 #include "tor/cli.h"
 
-struct status_conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct status_conf, tor), NK_OPT_END};
-
 enum form { TEXT, NUMBER, SECONDS, BYTES, YES, BOOTSTRAP, LISTENERS, COUNT };
 
 /* What is asked, one by one: an older tor does not know all of it. */
@@ -227,12 +221,12 @@ static void ready(struct tor_cli *cli)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct status_conf *conf = ctx->conf;
+    const struct tor_cli_conf *conf = ctx->conf;
     struct status s = {0};
     const struct tor_cli_task task = {.ready = ready, .owner = &s};
     nk_buf_init(&s.out, (size_t)1 << 20);
     nk_json_init(&s.j, &s.out, false);
-    int rc = tor_cli_run(ctx, &conf->tor, &task);
+    int rc = tor_cli_run(ctx, conf, &task);
     nk_buf_clear(&s.out);
     return rc;
 }
@@ -244,8 +238,8 @@ const struct nk_cmd nk_cmd_tor_status = {
                    "services there are, and traffic. What an older tor does not know is left out.",
     .examples = "netkit tor status\n"
                 "netkit tor status --json",
-    .opts = opts,
-    .conf_size = sizeof(struct status_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .flags = NK_CMD_EXEC,
     .run = run,
 };

@@ -5,15 +5,9 @@
 
 #define LINE_SIZE 512
 
-struct redirect_conf {
-    struct tor_cli_conf cli;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct redirect_conf, cli), NK_OPT_END};
-
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct redirect_conf *conf = ctx->conf;
+    const struct tor_cli_conf *conf = ctx->conf;
     static const char *const names[] = {"id", "address", "port"};
     const char *port = ctx->argc > 2 ? ctx->argv[2] : "";
     char line[LINE_SIZE];
@@ -27,7 +21,7 @@ static int run(struct nk_cmd_ctx *ctx)
     if ((size_t)n >= sizeof line)
         return nk_fail(&ctx->diag, NK_EUSAGE, "'%.20s..' is no address", ctx->argv[1]);
     char *const lines[] = {line};
-    return tor_act_run(ctx, &conf->cli, lines, 1);
+    return tor_act_run(ctx, conf, lines, 1);
 }
 
 const struct nk_cmd nk_cmd_tor_streams_redirect = {
@@ -35,8 +29,8 @@ const struct nk_cmd nk_cmd_tor_streams_redirect = {
     .summary = "Give a stream that is not attached yet another destination",
     .description = "The client that asked for the stream is not told.",
     .examples = "netkit tor streams redirect 49 other.example 443",
-    .opts = opts,
-    .conf_size = sizeof(struct redirect_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 2,
     .max_args = 3,
     .run = run,

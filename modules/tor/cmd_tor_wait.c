@@ -7,12 +7,6 @@
 #include "tor/cli.h"
 #include "tor/progress.h"
 
-struct wait_conf {
-    struct tor_cli_conf tor;
-};
-
-static const struct nk_opt opts[] = {TOR_ROWS(struct wait_conf, tor), NK_OPT_END};
-
 struct job {
     struct tor_cli *cli;
     bool circuit; /* what is waited for */
@@ -156,7 +150,7 @@ static void lost(struct tor_cli *cli, const struct nk_diag *why)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const struct wait_conf *conf = ctx->conf;
+    const struct tor_cli_conf *conf = ctx->conf;
     struct job job = {0};
     const char *what = ctx->argc > 0 ? ctx->argv[0] : "bootstrap";
     const struct tor_cli_task task = {
@@ -165,7 +159,7 @@ static int run(struct nk_cmd_ctx *ctx)
     if (!job.circuit && strcmp(what, "bootstrap") != 0) {
         return nk_fail(&ctx->diag, NK_EUSAGE, "'%s': wait for `bootstrap` or `circuit`", what);
     }
-    return tor_cli_run(ctx, &conf->tor, &task);
+    return tor_cli_run(ctx, conf, &task);
 }
 
 extern const struct nk_cmd nk_cmd_tor_wait;
@@ -179,8 +173,8 @@ const struct nk_cmd nk_cmd_tor_wait = {
         "the steps.",
     .examples = "netkit tor wait --timeout 2m\n"
                 "netkit tor wait circuit --timeout 30s --progress plain",
-    .opts = opts,
-    .conf_size = sizeof(struct wait_conf),
+    .opts = tor_cli_rows,
+    .conf_size = sizeof(struct tor_cli_conf),
     .max_args = 1,
     .flags = NK_CMD_EXEC,
     .run = run,

@@ -443,7 +443,7 @@ def test_tors_of_our_own(tor_network, programs, work, which):
     lines = "".join(f"torrc = {line}\n" for line in tor_network.torrc)
     tor_network.seed(work / "seed")
     ini = work / "netkit.ini"
-    ini.write_text(f"[tor]\nidle = 1s\nseed = {work}/seed\n{lines}", encoding="utf-8")
+    ini.write_text(f"[tor]\ninstance = {which}\nidle = 1s\nseed = {work}/seed\n{lines}", encoding="utf-8")
     words = [NETKIT, "-c", ini]
     try:
         with Server() as web:
@@ -463,14 +463,38 @@ def test_tors_of_our_own(tor_network, programs, work, which):
             assert program.stop(signal.SIGINT) == 0
             place.empty()
 
-        for command in (["onion", "add", "80", "--key", work / "k3", "--tor", which],
-                        ["forward", f"onion:80,key={work}/k3,tor={which}", "tcp:127.0.0.1:1"]):
+        for command in (["onion", "add", "80", "--key", work / "k3"],  # auto is as [tor] says
+                        ["forward", f"onion:80,key={work}/k3", "tcp:127.0.0.1:1"]):
             program = programs([*words, *command], env=place.env())
             support.wait_until(place.tors)
             assert program.stop(signal.SIGINT) == 0
             place.empty()
     finally:
         place.kill_rest()
+
+
+def test_without_a_tor_that_runs(work, programs):
+    """The user's own is started, but not for a service that is to stay when it ends."""
+    support.need_command("unshare")
+    alone = ["unshare", "--map-root-user", "--mount", "--net", "sh", "-c", 'mount -t tmpfs none /run && exec "$@"', "sh"]
+    if subprocess.run([*alone, "true"], stderr=subprocess.DEVNULL, check=False).returncode:
+        support.missing_peer("the right to make a namespace")
+    place = Place(work)
+    try:
+        (work / "netkit.ini").write_text("[tor]\nidle = 1s\n", encoding="utf-8")
+        words = [*alone, NETKIT, "-c", work / "netkit.ini", "onion", "add", "80"]
+        done = subprocess.run([*words, "--detach"], env=place.env(), capture_output=True, text=True, timeout=60,
+                              check=False)
+        support.check_error(done, 69, "stays")
+        assert not place.tors()
+        program = programs(words, env=place.env())
+        support.wait_until(place.tors)
+        assert program.stop(signal.SIGINT) == 0
+        place.empty()
+    finally:
+        place.kill_rest()
+    for which in ("global", "private"):
+        support.check_error(place.run("onion", "add", "80", "--detach", "--tor", which), 2, "needs a tor that stays")
 
 
 # --- probes

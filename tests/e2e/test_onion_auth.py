@@ -175,6 +175,7 @@ def test_watch_over_the_control_port(tor_network, tmp_path, programs):
         new_key(ADDRESS)
         assert event(watch) == "applied" and watched() == set(made)
         tor.stop()
+        assert event(watch) == "ended"
         new_key("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid")
         assert event(watch) == "absent"
         tor.start()
