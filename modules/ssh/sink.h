@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct ssh_sink;
 
@@ -36,6 +37,18 @@ static inline int ssh_sink_begin(struct ssh_sink *s, size_t max, uint8_t **paylo
 static inline void ssh_sink_end(struct ssh_sink *s, uint8_t *payload, size_t n)
 {
     s->ops->end(s, payload, n);
+}
+
+/* ssh_sink_put - both, for a payload of n bytes that exists elsewhere. */
+static inline int ssh_sink_put(struct ssh_sink *s, const void *p, size_t n)
+{
+    uint8_t *payload;
+    int rc = ssh_sink_begin(s, n, &payload);
+    if (rc == 0) {
+        memcpy(payload, p, n);
+        ssh_sink_end(s, payload, n);
+    }
+    return rc;
 }
 
 #endif
