@@ -75,9 +75,13 @@ def test_lease_is_renewed_while_an_object_waits(programs, work):
 
 
 def test_lost_lease_leaves_the_queue(programs, work):
-    """The daemon stands still until somebody else has the object."""
+    """The daemon stands still until somebody else has the object. What it took first proves that the
+    relay knows by then how many it wants."""
     relay = relay_support.NetkitRelay(programs, work, groups={"jobs": {"lease": "1s"}})
-    d = Daemon(programs, relay, "stands", "--notify", "jobs=1").connected()
+    d = Daemon(programs, relay, "stands", "--notify", "jobs=2").connected()
+    relay_support.succeeded(relay_support.endpoint(relay, "produce", "--to", "jobs", "--text", "first"))
+    d.wait_waiting(1)
+    assert d.values() == ["first"]
     d.program.proc.send_signal(signal.SIGSTOP)
     try:
         relay_support.succeeded(relay_support.endpoint(relay, "produce", "--to", "jobs", "--text", "work"))
