@@ -224,18 +224,27 @@ static bool has_line(const struct relay_pipe *x)
     return nk_buf_len(&x->line) > 0 && memchr(nk_buf_ptr(&x->line), '\n', nk_buf_len(&x->line));
 }
 
+/* Answers the flush that waits for nothing, or for nothing any more; true: lines go on. */
+static bool answer_flush(struct relay_pipe *x)
+{
+    if (!x->flushing || relay_client_unsettled(x->session.client) > 0) {
+        return false;
+    }
+    struct nk_json j;
+    x->flushing = false;
+    pipe_begin(x, &j, "flushed");
+    pipe_put_id(&j, &x->flush);
+    pipe_end(x, &j);
+    pipe_id_clear(&x->flush);
+    return true;
+}
+
 /* Go on where there is something to go on with: after a flush, with room, or at first. */
 static void advance(struct relay_pipe *x)
 {
-    if (x->flushing && relay_client_unsettled(x->session.client) == 0) {
-        struct nk_json j;
-        x->flushing = false;
-        pipe_begin(x, &j, "flushed");
-        pipe_put_id(&j, &x->flush);
-        pipe_end(x, &j);
-        pipe_id_clear(&x->flush);
-    }
-    take_lines(x);
+    do {
+        take_lines(x);
+    } while (answer_flush(x));
     bool read = x->input && !held(x) && !has_line(x);
     if (x->input && read != x->reading) {
         x->reading = read;

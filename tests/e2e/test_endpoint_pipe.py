@@ -7,6 +7,7 @@ import os
 import pickle
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -210,6 +211,20 @@ def test_ends(programs, relay):
     done = support.run("endpoint", "pipe", "--connect", "tcp:127.0.0.1:1", "--connection", "TCP",
                        "--password-file", relay.password_file, input="")
     assert done.returncode in (0, 69)
+
+
+def test_flush_without_anything_to_wait_for(programs, relay):
+    """Answered at once, each of several; later than the lines before it."""
+    p = Pipe(programs, relay, "--group", "jobs")
+    p.event("connected")
+    start = time.monotonic()
+    for i in range(3):
+        p.say("flush", id=i)
+        assert p.event() == {"event": "flushed", "id": i}
+    assert time.monotonic() - start < 15, "answered by the next sign of life only"
+    p.raw('{"op":"flush","id":"a"}\n{"op":"produce","group":"jobs","value":1}\n{"op":"flush","id":"b"}\n')
+    assert [p.event()["id"] for _ in range(2)] == ["a", "b"]
+    assert p.close()[0] == 0
 
 
 def test_relay_restarted(programs, relay):
