@@ -11,7 +11,7 @@ shopt -s nullglob
 
 # Debian packages of the peers and tools that the tests use; probes are files or commands.
 PACKAGES="clang clang-format clang-tidy cppcheck shellcheck libclang-rt-dev binutils git openssl
-    iproute2 procps python3 python3-pytest python3-twisted python3-openssl python3-service-identity
+    iproute2 procps python3 python3-pytest python3-pytest-xdist python3-twisted python3-openssl python3-service-identity
     python3-cryptography strace tor curl"
 PYTHON=${PYTHON:-/usr/bin/python3}
 
@@ -44,8 +44,11 @@ test_meta() {
 }
 test_golden() { bash tests/golden/run.sh ./netkit; }
 test_demo() { ./build.sh demo; }
+# The tests mostly wait: several at a time where pytest-xdist is there (see conftest.py for who shares what).
 test_e2e() {
-    NETKIT=$PWD/netkit "$PYTHON" -B -m pytest -q -p no:cacheprovider -rs tests/e2e
+    local parallel=()
+    ! "$PYTHON" -c 'import xdist' 2>/dev/null || parallel=(-n 4 --dist loadgroup)
+    NETKIT=$PWD/netkit "$PYTHON" -B -m pytest -q -p no:cacheprovider -rs "${parallel[@]}" tests/e2e
 }
 # The long checks, each with its time; 'test full_NAME' runs one of them.
 test_full_fuzz() { bash tests/full/fuzz.sh; }

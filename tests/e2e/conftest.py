@@ -21,12 +21,21 @@ import tor_network as private_network  # noqa: E402  (tests/peers is no package)
 
 
 def pytest_configure(config):
-    # netkit leaves ignored what was ignored when it was started, as by nohup; the tests send these
-    for number in (signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):  # processes of pytest-xdist inherit it
+        # netkit leaves ignored what was ignored when it was started, as by nohup; the tests send these
+        for number in (signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if not os.access(support.NETKIT, os.X_OK):
         pytest.exit(f"{support.NETKIT} is not there: run ./build.sh, or set NETKIT", returncode=2)
+
+
+def pytest_collection_modifyitems(items):
+    """With pytest-xdist (--dist loadgroup) a file's tests run in one process, which shares its fixtures, and what
+    uses the private Tor network in the one that has it."""
+    for item in items:
+        shared = "tor_network" if "tor_network" in item.fixturenames else item.path.name
+        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 def pytest_terminal_summary(terminalreporter):
