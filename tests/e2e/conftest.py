@@ -17,7 +17,8 @@ import support
 from support import missing_peer as missing
 
 sys.path.insert(0, str(support.ROOT / "tests" / "peers"))
-import tor_network as private_network  # noqa: E402  (tests/peers is no package)
+import ssh_servers as real_servers  # noqa: E402  (tests/peers is no package)
+import tor_network as private_network  # noqa: E402
 
 
 def pytest_configure(config):
@@ -90,6 +91,24 @@ def tor_network():
         missing(absent)
     with private_network.TorNetwork() as network:
         yield network
+
+
+@pytest.fixture(scope="session")
+def ssh_servers():
+    """Real SSH servers that the whole session shares, each started by the first test that asks for it with
+    ssh_servers.get(NAME); see tests/peers/ssh_servers.py. A missing one skips its test loudly."""
+    absent = real_servers.missing()
+    if absent:
+        missing(absent)
+
+    class Servers(real_servers.SshServers):
+        def start(self, name, lines=()):
+            if lacks := real_servers.missing(name):
+                missing(lacks)
+            return super().start(name, lines)
+
+    with Servers() as servers:
+        yield servers
 
 
 @pytest.fixture(scope="session")
