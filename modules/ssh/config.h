@@ -94,7 +94,7 @@ struct ssh_config {
     int64_t min_rsa;        /* bits */
     /* the host's key */
     struct nk_strlist user_known_hosts, global_known_hosts;
-    int strict; /* enum ssh_strict */
+    int checking; /* enum ssh_checking */
     char *host_key_alias;
     bool hash_known_hosts;
     int update_host_keys; /* enum ssh_update */

@@ -25,11 +25,11 @@
 #include "ssh/pubkey.h"
 
 /* StrictHostKeyChecking. */
-enum ssh_strict {
-    SSH_STRICT_ASK,        /* ask about a new key; refuse a changed one */
-    SSH_STRICT_YES,        /* refuse both */
-    SSH_STRICT_ACCEPT_NEW, /* remember a new one; refuse a changed one */
-    SSH_STRICT_NO          /* remember a new one; use a changed one, restricted */
+enum ssh_checking {
+    SSH_CHECKING_ASK,        /* ask about a new key; refuse a changed one */
+    SSH_CHECKING_YES,        /* refuse both */
+    SSH_CHECKING_ACCEPT_NEW, /* remember a new one; refuse a changed one */
+    SSH_CHECKING_NO          /* remember a new one; use a changed one, restricted */
 };
 
 /* All borrowed; must outlive the policy. */
@@ -37,15 +37,16 @@ struct ssh_host_conf {
     const char *host;  /* HostKeyAlias, or the name that was connected to */
     uint16_t port;     /* SSH_PORT for an alias: it has none */
     const char *shown; /* what messages call the host; NULL: host */
-    enum ssh_strict strict;
-    bool ask;         /* there is somebody who can be asked; else SSH_STRICT_ASK refuses */
+    enum ssh_checking checking;
+    bool ask;         /* there is somebody who can be asked; else SSH_CHECKING_ASK refuses */
     bool hash;        /* HashKnownHosts */
     unsigned min_rsa; /* RequiredRSASize; 0: SSH_RSA_MIN */
     const char *const *user_files, *const *global_files; /* new keys go to the first user file */
     size_t nuser, nglobal;
     const char *const *pins; /* checked by ssh_pin_check */
     size_t npins;
-    const char *ca_algorithms; /* CASignatureAlgorithms: names with commas between; NULL: all */
+    const char *revoked_file;  /* RevokedHostKeys: public keys, one in a line; NULL: none */
+    const char *ca_algorithms; /* CASignatureAlgorithms, with its + - ^; NULL: all */
     struct nk_log *log;        /* may be NULL */
 };
 
@@ -58,7 +59,7 @@ enum ssh_host_how {
     SSH_HOST_PIN,    /* it has the fingerprint that was asked for */
     SSH_HOST_NEW,    /* StrictHostKeyChecking accepts new ones: call ssh_host_policy_learn */
     SSH_HOST_ASK,    /* not yet: the user is to be asked */
-    SSH_HOST_CHANGED /* only with SSH_STRICT_NO: it is another one than is known. No password, no
+    SSH_HOST_CHANGED /* only with SSH_CHECKING_NO: it is another one than is known. No password, no
                         answers and no agent may be given to this server, and nothing forwarded */
 };
 
