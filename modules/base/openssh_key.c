@@ -7,6 +7,7 @@
 
 #include "base/codec.h"
 #include "base/cur.h"
+#include "base/pem.h"
 #include "base/secret.h"
 
 static const char BEGIN[] = "-----BEGIN OPENSSH PRIVATE KEY-----";
@@ -43,26 +44,9 @@ bool nk_openssh_is_private(const void *text, size_t len)
     return len >= sizeof(BEGIN) - 1 && memcmp(s, BEGIN, sizeof(BEGIN) - 1) == 0;
 }
 
-/* Decode base64 of n characters without white space to the end of out. */
-static int put_base64(struct nk_buf *out, const char *s, size_t n)
-{
-    uint8_t *to;
-    size_t max = n / 4 * 3 + 3;
-    int rc = nk_buf_reserve(out, max, &to);
-    if (rc < 0) {
-        return rc;
-    }
-    ssize_t got = nk_base64_decode(to, max, s, n);
-    if (got >= 0) {
-        nk_buf_commit(out, (size_t)got);
-    }
-    return got < 0 ? NK_EFORMAT : 0;
-}
-
 int nk_openssh_dearmor(const void *text, size_t len, struct nk_buf *out, struct nk_diag *diag)
 {
     const char *s = text;
-    size_t n = 0;
     trim(&s, &len);
     if (!nk_openssh_is_private(s, len) || len < sizeof(BEGIN) + sizeof(END) - 2 ||
         memcmp(s + len - (sizeof(END) - 1), END, sizeof(END) - 1) != 0) {
@@ -74,17 +58,8 @@ int nk_openssh_dearmor(const void *text, size_t len, struct nk_buf *out, struct 
     if (len > NK_OPENSSH_MAX) {
         return nk_fail(diag, NK_ETOOBIG, "the key file is larger than any key");
     }
-    char *plain = malloc(len);
-    if (!plain) {
-        return nk_fail_sys(diag, -ENOMEM, "OpenSSH private key");
-    }
-    for (size_t i = sizeof(BEGIN) - 1; i < len - (sizeof(END) - 1); i++) {
-        if (!is_space(s[i])) {
-            plain[n++] = s[i];
-        }
-    }
-    int rc = put_base64(out, plain, n);
-    nk_free_wiped(plain, len);
+    int rc =
+        nk_pem_decode(s + sizeof(BEGIN) - 1, len - (sizeof(BEGIN) - 1) - (sizeof(END) - 1), out);
     return rc < 0 ? nk_fail_sys(diag, rc, "base64 of the OpenSSH private key") : 0;
 }
 
@@ -268,36 +243,28 @@ static int put_fields(struct nk_buf *b, const char *type, const struct nk_openss
     return rc;
 }
 
-static int put_inner(struct nk_buf *b, const struct nk_openssh_key *k)
+int nk_openssh_put_inner(const struct nk_openssh_key *k, size_t block, struct nk_buf *b)
 {
     size_t start = nk_buf_len(b);
     int rc = nk_buf_be32(b, k->check);
     rc = rc < 0 ? rc : nk_buf_be32(b, k->check);
     rc = rc < 0 ? rc : put_fields(b, k->type->name, k->private_field, k->type->private_fields);
     rc = rc < 0 ? rc : put_str(b, k->comment.p, k->comment.n);
-    for (uint8_t pad = 1; rc == 0 && (nk_buf_len(b) - start) % NK_OPENSSH_BLOCK; pad++) {
+    for (uint8_t pad = 1; rc == 0 && (nk_buf_len(b) - start) % block; pad++) {
         rc = nk_buf_u8(b, pad);
     }
     return rc;
 }
 
-/* One string made by `blob` and one by `inner`, behind the header. */
-static int put_binary(struct nk_buf *b, const struct nk_openssh_key *k)
+static int put_binary(struct nk_buf *b, const struct nk_openssh_file *f)
 {
-    struct nk_buf part;
-    nk_buf_init_secret(&part, NK_OPENSSH_MAX);
     int rc = nk_buf_put(b, MAGIC, sizeof(MAGIC));
-    rc = rc < 0 ? rc : put_str(b, "none", 4);
-    rc = rc < 0 ? rc : put_str(b, "none", 4);
-    rc = rc < 0 ? rc : put_str(b, "", 0);
+    rc = rc < 0 ? rc : put_str(b, f->cipher.p, f->cipher.n);
+    rc = rc < 0 ? rc : put_str(b, f->kdf.p, f->kdf.n);
+    rc = rc < 0 ? rc : put_str(b, f->kdf_options.p, f->kdf_options.n);
     rc = rc < 0 ? rc : nk_buf_be32(b, 1);
-    rc = rc < 0 ? rc : put_fields(&part, k->type->name, k->public_field, k->type->public_fields);
-    rc = rc < 0 ? rc : put_str(b, nk_buf_ptr(&part), nk_buf_len(&part));
-    nk_buf_reset(&part);
-    rc = rc < 0 ? rc : put_inner(&part, k);
-    rc = rc < 0 ? rc : put_str(b, nk_buf_ptr(&part), nk_buf_len(&part));
-    nk_buf_clear(&part);
-    return rc;
+    rc = rc < 0 ? rc : put_str(b, f->public_blob.p, f->public_blob.n);
+    return rc < 0 ? rc : put_str(b, f->inner.p, f->inner.n);
 }
 
 static int put_armour(struct nk_buf *out, const char *text, size_t n)
@@ -312,12 +279,12 @@ static int put_armour(struct nk_buf *out, const char *text, size_t n)
     return rc < 0 ? rc : nk_buf_u8(out, '\n');
 }
 
-int nk_openssh_write(const struct nk_openssh_key *k, struct nk_buf *out)
+int nk_openssh_write_file(const struct nk_openssh_file *f, struct nk_buf *out)
 {
     struct nk_buf bin, file;
     nk_buf_init_secret(&bin, NK_OPENSSH_MAX);
     nk_buf_init_secret(&file, NK_OPENSSH_MAX * 2);
-    int rc = put_binary(&bin, k);
+    int rc = put_binary(&bin, f);
     size_t size = NK_BASE64_SIZE(nk_buf_len(&bin));
     char *text = rc == 0 ? malloc(size) : NULL;
     if (text) {
@@ -330,6 +297,28 @@ int nk_openssh_write(const struct nk_openssh_key *k, struct nk_buf *out)
     }
     nk_buf_clear(&file);
     nk_buf_clear(&bin);
+    return rc;
+}
+
+static struct nk_openssh_str str_of(const struct nk_buf *b)
+{
+    return (struct nk_openssh_str){nk_buf_ptr(b), nk_buf_len(b)};
+}
+
+int nk_openssh_write(const struct nk_openssh_key *k, struct nk_buf *out)
+{
+    static const struct nk_openssh_str none = {(const uint8_t *)"none", 4};
+    struct nk_openssh_file f = {.cipher = none, .kdf = none};
+    struct nk_buf blob, inner;
+    nk_buf_init(&blob, NK_OPENSSH_MAX);
+    nk_buf_init_secret(&inner, NK_OPENSSH_MAX);
+    int rc = put_fields(&blob, k->type->name, k->public_field, k->type->public_fields);
+    rc = rc < 0 ? rc : nk_openssh_put_inner(k, NK_OPENSSH_BLOCK, &inner);
+    f.public_blob = str_of(&blob);
+    f.inner = str_of(&inner);
+    rc = rc < 0 ? rc : nk_openssh_write_file(&f, out);
+    nk_buf_clear(&inner);
+    nk_buf_clear(&blob);
     return rc;
 }
 
@@ -363,7 +352,7 @@ int nk_openssh_parse_public(const char *line, size_t len, const struct nk_openss
         return unknown_type(name, types, ntypes, diag);
     }
     size_t before = nk_buf_len(blob);
-    int rc = put_base64(blob, (const char *)text.p, text.n);
+    int rc = nk_pem_decode((const char *)text.p, text.n, blob);
     if (rc < 0) {
         return nk_fail_sys(diag, rc, "base64 of the public key");
     }

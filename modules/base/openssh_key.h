@@ -88,6 +88,12 @@ int nk_openssh_parse_key(const struct nk_openssh_file *f, const void *p, size_t 
  * 70 columns as OpenSSH and arti write them. NK_ETOOBIG, -ENOMEM; then out is as before. */
 int nk_openssh_write(const struct nk_openssh_key *k, struct nk_buf *out);
 
+/* nk_openssh_put_inner - append what stands in `inner`, not encrypted yet, padded to a multiple of
+ * the cipher's block (8..255) from where it begins. nk_openssh_write_file - append the armoured
+ * file of these parts. Both for writers that encrypt; errors as nk_openssh_write. */
+int nk_openssh_put_inner(const struct nk_openssh_key *k, size_t block, struct nk_buf *out);
+int nk_openssh_write_file(const struct nk_openssh_file *f, struct nk_buf *out);
+
 /* nk_openssh_check_of - arti's deterministic check word: the exclusive or of the big-endian words
  * of n bytes (n a multiple of 4), so that the same key gives the same file. */
 uint32_t nk_openssh_check_of(const void *p, size_t n);

@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/key.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/codec.h"
+#include "core/app.h"
+#include "ssh/kdf.h"
+#include "ssh/key_testkit.h"
+#include "ssh/sign.h"
+#include "ssh/unlock.h"
+#include "torture.h"
+
+#define WRONG 1
+#define LONG_PASSPHRASE                                                                            \
+    "longer than a block longer than a block longer than a block longer than a block "
+
+static struct nk_secret secret_of(const char *text)
+{
+    struct nk_secret s = {0};
+    assert_int_equal(nk_secret_set(&s, text, strlen(text)), 0);
+    return s;
+}
+
+/* Signs with every algorithm of the key's, and verifies. */
+static int signs(const struct ssh_private *k)
+{
+    static const char data[] = "what is signed";
+    struct nk_diag diag;
+    int count = 0;
+    for (const struct ssh_sig_type *t = ssh_sig_types; t->name; t++) {
+        struct nk_buf out;
+        if (strcmp(t->key, k->pub.type->name) != 0) {
+            continue;
+        }
+        nk_buf_init(&out, 4096);
+        int rc = ssh_private_sign(k, t, data, sizeof(data), &out, &diag);
+        struct ssh_str signature = {nk_buf_ptr(&out), nk_buf_len(&out)};
+        rc = rc < 0 ? rc : ssh_public_verify(&k->pub, t, signature, data, sizeof(data), &diag);
+        if (rc == 0 &&
+            ssh_public_verify(&k->pub, t, signature, data, sizeof(data) - 1, &diag) == 0) {
+            rc = WRONG;
+        }
+        nk_buf_clear(&out);
+        if (rc != 0) {
+            return rc;
+        }
+        count++;
+    }
+    return count > 0 ? 0 : WRONG;
+}
+
+/* Written and read again it is the same key. */
+static int rewrites(const struct ssh_private *k, const char *passphrase)
+{
+    struct nk_diag diag;
+    struct nk_buf out;
+    struct nk_secret pass = {0};
+    struct ssh_sealed *sealed = NULL;
+    struct ssh_private *back = NULL;
+    nk_buf_init_secret(&out, SSH_KEY_FILE_MAX);
+    int rc = passphrase ? nk_secret_set(&pass, passphrase, strlen(passphrase)) : 0;
+    rc = rc < 0 ? rc : ssh_private_write(k, &pass, 1, &out);
+    rc = rc < 0 ? rc : ssh_sealed_parse(nk_buf_ptr(&out), nk_buf_len(&out), &sealed, &diag);
+    if (rc == 0 && (ssh_sealed_locked(sealed) != !!passphrase ||
+                    strcmp(ssh_sealed_cipher(sealed), passphrase ? "aes256-ctr" : "none") != 0)) {
+        rc = WRONG;
+    }
+    rc = rc != 0 ? rc : ssh_sealed_unlock(sealed, &pass, 0, &back, &diag);
+    if (rc == 0 && (!nk_secret_eq(&back->secret, k->secret.data, k->secret.len) ||
+                    strcmp(back->comment, k->comment) != 0)) {
+        rc = WRONG;
+    }
+    ssh_private_unref(back);
+    ssh_sealed_unref(sealed);
+    nk_secret_clear(&pass);
+    nk_buf_clear(&out);
+    return rc;
+}
+
+static void one_form(const struct ssh_key_sample *s)
+{
+    struct nk_diag diag;
+    struct ssh_sealed *sealed;
+    struct ssh_private *k = NULL;
+    struct nk_secret wrong = secret_of("Secret"), right = {0};
+    assert_true(ssh_sealed_is(s->text, strlen(s->text)));
+    assert_int_equal(ssh_sealed_parse(s->text, strlen(s->text), &sealed, &diag), 0);
+    assert_string_equal(ssh_sealed_form(sealed), s->form);
+    assert_int_equal(ssh_sealed_locked(sealed), s->passphrase != NULL);
+    if (s->passphrase) {
+        right = secret_of(s->passphrase);
+        assert_int_equal(ssh_sealed_unlock(sealed, &wrong, 0, &k, &diag), NK_EAUTH);
+        assert_string_equal(diag.text, "the passphrase is wrong");
+        assert_int_equal(ssh_sealed_open(sealed, NULL, 0, &k, &diag), NK_EAUTH);
+        assert_null(k);
+    }
+    assert_int_equal(ssh_sealed_unlock(sealed, &right, 0, &k, &diag), 0);
+    assert_string_equal(k->pub.type->name, s->type);
+    struct ssh_str blob = ssh_sealed_blob(sealed);
+    if (blob.p) {
+        assert_int_equal(blob.n, k->pub.blob.n);
+        assert_memory_equal(blob.p, k->pub.blob.p, blob.n);
+    }
+    assert_int_equal(signs(k), 0);
+    assert_int_equal(rewrites(k, NULL), 0);
+    assert_int_equal(rewrites(k, "another one"), 0);
+    nk_secret_clear(&wrong);
+    nk_secret_clear(&right);
+    ssh_private_unref(k);
+    ssh_sealed_unref(sealed);
+}
+
+static void every_form(void **state)
+{
+    (void)state;
+    for (const struct ssh_key_sample *s = ssh_key_samples; s->name; s++) {
+        one_form(s);
+    }
+}
+
+static void generated(void **state)
+{
+    (void)state;
+    struct nk_diag diag;
+    struct ssh_private *k = NULL;
+    for (const struct ssh_key_type *t = ssh_key_types; t->name; t++) {
+        if (t->sk || t->kind == SSH_KEY_RSA) {
+            continue; /* RSA takes seconds under sanitizers */
+        }
+        assert_int_equal(ssh_private_generate(t, 0, "me@here", &k, &diag), 0);
+        assert_ptr_equal(k->pub.type, t);
+        assert_string_equal(k->comment, "me@here");
+        assert_int_equal(signs(k), 0);
+        assert_int_equal(rewrites(k, NULL), 0);
+        ssh_private_unref(k);
+    }
+    const struct ssh_key_type *rsa = ssh_key_types;
+    while (rsa->kind != SSH_KEY_RSA) {
+        rsa++;
+    }
+    assert_int_equal(ssh_private_generate(rsa, 1024, "", &k, &diag), NK_EUSAGE);
+    assert_int_equal(ssh_private_generate(rsa, 16384, "", &k, &diag), NK_EUSAGE);
+}
+
+/* --- what is refused -------------------------------------------------------------------------- */
+
+static int parse_error(const char *text, const char *words)
+{
+    struct nk_diag diag;
+    struct ssh_sealed *sealed;
+    int rc = ssh_sealed_parse(text, strlen(text), &sealed, &diag);
+    assert_true(rc < 0);
+    assert_non_null(strstr(diag.text, words));
+    return rc;
+}
+
+static void refused(void **state)
+{
+    (void)state;
+    assert_int_equal(parse_error("", "no private key"), NK_EFORMAT);
+    assert_int_equal(parse_error("ssh-ed25519 AAAA", "no private key"), NK_EFORMAT);
+    assert_int_equal(parse_error("-----BEGIN PRIVATE KEY-----\nAAAA\n", "not all"), NK_EFORMAT);
+    assert_int_equal(
+        parse_error("-----BEGIN PRIVATE KEY-----\nA*A\n-----END PRIVATE KEY-----", "base64"),
+        NK_EFORMAT);
+    assert_int_equal(
+        parse_error("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", "malformed"),
+        NK_EFORMAT);
+    assert_int_equal(parse_error("PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY"), NK_EUNSUPPORTED);
+    assert_int_equal(
+        parse_error("-----BEGIN DSA PRIVATE KEY-----\nAAAA\n-----END DSA PRIVATE KEY-----", "DSA"),
+        NK_EUNSUPPORTED);
+    assert_int_equal(parse_error("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+                                 "DEK-Info: DES-EDE3-CBC,0011223344556677\n\nAAAA\n"
+                                 "-----END RSA PRIVATE KEY-----",
+                                 "DES-EDE3-CBC"),
+                     NK_EUNSUPPORTED);
+    assert_int_equal(parse_error("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n"
+                                 "DEK-Info: AES-128-CBC,0011\n\nAAAA\n"
+                                 "-----END RSA PRIVATE KEY-----",
+                                 "malformed"),
+                     NK_EFORMAT);
+    char *large = malloc(SSH_KEY_FILE_MAX + 2);
+    assert_non_null(large);
+    memset(large, ' ', SSH_KEY_FILE_MAX + 1);
+    large[SSH_KEY_FILE_MAX + 1] = 0;
+    assert_int_equal(parse_error(large, "larger"), NK_ETOOBIG);
+    free(large);
+}
+
+static void small_rsa(void **state)
+{
+    (void)state;
+    const struct ssh_key_sample *s = ssh_key_samples;
+    struct nk_diag diag;
+    struct ssh_sealed *sealed;
+    struct ssh_private *k = NULL;
+    struct nk_secret pass = secret_of("secret");
+    while (strcmp(s->type, "ssh-rsa") != 0) {
+        s++;
+    }
+    assert_int_equal(ssh_sealed_parse(s->text, strlen(s->text), &sealed, &diag), 0);
+    assert_int_equal(ssh_sealed_unlock(sealed, &pass, 3072, &k, &diag), NK_EAUTH);
+    assert_non_null(strstr(diag.text, "2048 bits"));
+    nk_secret_clear(&pass);
+    ssh_sealed_unref(sealed);
+}
+
+/* Whatever is changed in a file that is not encrypted, or cut off it, is found. */
+static void every_byte(void **state)
+{
+    (void)state;
+    static const char begin[] = "-----BEGIN OPENSSH PRIVATE KEY-----\n";
+    static const char end[] = "\n-----END OPENSSH PRIVATE KEY-----\n";
+    struct ssh_private *k = ssh_key_sample_open("plain");
+    struct nk_buf out;
+    struct nk_diag diag;
+    char text[2048], base64[1024];
+    uint8_t bin[512];
+    assert_non_null(k);
+    const char *body = ssh_key_samples[0].text + sizeof(begin) - 1;
+    size_t n = 0;
+    for (; *body != '-'; body++) {
+        if (*body != '\n') {
+            base64[n++] = *body;
+        }
+    }
+    ssize_t size = nk_base64_decode(bin, sizeof(bin), base64, n);
+    assert_true(size > 0);
+    for (ssize_t i = 0; i < size; i++) {
+        struct ssh_sealed *sealed = NULL;
+        struct ssh_private *back = NULL;
+        bin[i] ^= 0x41;
+        nk_base64_encode(base64, bin, (size_t)size, true);
+        snprintf(text, sizeof(text), "%s%s%s", begin, base64, end);
+        int rc = ssh_sealed_parse(text, strlen(text), &sealed, &diag);
+        rc = rc < 0 ? rc : ssh_sealed_open(sealed, NULL, 0, &back, &diag);
+        /* the comment is anybody's */
+        assert_true(rc < 0 || nk_secret_eq(&back->secret, k->secret.data, k->secret.len));
+        ssh_private_unref(back);
+        ssh_sealed_unref(sealed);
+        bin[i] ^= 0x41;
+        nk_base64_encode(base64, bin, (size_t)i, true);
+        snprintf(text, sizeof(text), "%s%s%s", begin, base64, end);
+        sealed = NULL;
+        rc = ssh_sealed_parse(text, strlen(text), &sealed, &diag);
+        rc = rc < 0 ? rc : ssh_sealed_open(sealed, NULL, 0, &back, &diag);
+        assert_true(rc < 0);
+        ssh_sealed_unref(sealed);
+    }
+    nk_buf_init(&out, 4096);
+    const struct ssh_sig_type *rsa = &ssh_sig_types[0];
+    while (strcmp(rsa->key, "ssh-rsa") != 0) {
+        rsa++;
+    }
+    assert_int_equal(ssh_private_sign(k, rsa, "", 0, &out, &diag), NK_EINTERNAL);
+    nk_buf_clear(&out);
+    ssh_private_unref(k);
+}
+
+/* --- keys of passphrases ---------------------------------------------------------------------- */
+
+static void assert_kdf(const struct ssh_kdf *kdf, const char *pass, const char *hex)
+{
+    uint8_t key[SSH_KDF_KEY_MAX];
+    char got[NK_HEX_SIZE(SSH_KDF_KEY_MAX)];
+    size_t n = strlen(hex) / 2;
+    assert_int_equal(ssh_kdf(kdf, pass, strlen(pass), key, n), 0);
+    nk_hex_encode(got, key, n);
+    assert_string_equal(got, hex);
+}
+
+static void kdfs(void **state)
+{
+    (void)state;
+    struct ssh_kdf k = {.kind = SSH_KDF_BCRYPT, .rounds = 4, .salt_n = 4, .salt = "salt"};
+    /* OpenBSD's regress/lib/libutil/bcrypt_pbkdf */
+    assert_kdf(&k, "password", "5bbf0cc293587f1c3635555c27796598d47e579071bf427e9d8fbe842aba34d9");
+    /* RFC 7914 11 */
+    k.kind = SSH_KDF_PBKDF2;
+    k.prf = SSH_PRF_SHA256;
+    k.rounds = 1;
+    assert_kdf(&k, "passwd",
+               "55ac046e56e3089fec1691c22544b605f94185216dde0465e68b9d57c20dacbc"
+               "49ca9cccf179b645991664b39d77ef317c71b845b1e30bd509112041d3a19783");
+    k.prf = SSH_PRF_SHA512;
+    k.rounds = 2;
+    assert_kdf(&k, "password", "e1d9c16aa681708a45f5c7c4e215ceb66e011a2e9f0040713f18aefdb866d53c");
+    /* RFC 6070 2 */
+    k.prf = SSH_PRF_SHA1;
+    assert_kdf(&k, "password", "ea6c014dc72d6f8ccd1ed92ace1d41f0d8de8957");
+    assert_kdf(&k, LONG_PASSPHRASE,
+               "7d6ae3dcd9e9046f6796ce21d289803cd27cad44c1cbab693058632f75491d7b");
+    k.kind = SSH_KDF_NONE;
+    uint8_t key[1];
+    assert_int_equal(ssh_kdf(&k, "", 0, key, sizeof(key)), NK_EUNSUPPORTED);
+}
+
+/* --- choosing --------------------------------------------------------------------------------- */
+
+static void choice(void **state)
+{
+    (void)state;
+    struct ssh_private *k = ssh_key_sample_open("pkcs1 encrypted");
+    static const char only256[] = "ssh-ed25519,rsa-sha2-256,rsa-sha2-512-cert-v01@openssh.com";
+    struct ssh_str offered = {(const uint8_t *)only256, sizeof(only256) - 1};
+    assert_non_null(k);
+    const struct ssh_key_type *rsa = k->pub.type;
+    assert_string_equal(ssh_sig_choose(rsa, false, (struct ssh_str){0})->name, "rsa-sha2-512");
+    assert_string_equal(ssh_sig_choose(rsa, false, offered)->name, "rsa-sha2-256");
+    assert_string_equal(ssh_sig_choose(rsa, true, offered)->name, "rsa-sha2-512");
+    assert_null(ssh_sig_choose(&ssh_key_types[1], false, offered));
+    ssh_private_unref(k);
+}
+
+/* --- in the work pool ------------------------------------------------------------------------- */
+
+struct waiting {
+    int calls, rc;
+    struct ssh_private *key;
+    struct nk_buf signature;
+    bool ended;
+};
+
+static void on_unlock(void *owner, int rc, struct ssh_private *k, const struct nk_diag *diag)
+{
+    struct waiting *w = owner;
+    assert_true((rc < 0) == (diag != NULL));
+    w->calls++;
+    w->rc = rc;
+    w->key = k;
+}
+
+static void on_sign(void *owner, int rc, struct ssh_str signature, const struct nk_diag *diag)
+{
+    struct waiting *w = owner;
+    assert_true((rc < 0) == (diag != NULL));
+    w->calls++;
+    w->rc = rc;
+    assert_int_equal(nk_buf_put(&w->signature, signature.p, signature.n), 0);
+}
+
+static void in_the_pool(void **state)
+{
+    (void)state;
+    const struct nk_app_conf conf = {0};
+    struct nk_app *app;
+    struct nk_diag diag;
+    struct waiting w = {0};
+    struct ssh_sealed *sealed;
+    struct ssh_unlock *unlock;
+    struct ssh_sign *sign;
+    struct nk_secret right = secret_of("secret"), wrong = secret_of("x");
+    const struct ssh_key_sample *s = &ssh_key_samples[1];
+    nk_buf_init(&w.signature, 4096);
+    assert_int_equal(nk_app_new(&app, &conf, &diag), 0);
+    assert_int_equal(ssh_sealed_parse(s->text, strlen(s->text), &sealed, &diag), 0);
+    assert_int_equal(ssh_unlock_start(app, sealed, &wrong, 0, on_unlock, &w, &unlock), 0);
+    assert_int_equal(w.calls, 0);
+    assert_int_equal(nk_app_run(app), 0);
+    assert_int_equal(w.calls, 1);
+    assert_int_equal(w.rc, NK_EAUTH);
+    assert_int_equal(ssh_unlock_start(app, sealed, &right, 0, on_unlock, &w, &unlock), 0);
+    ssh_sealed_unref(sealed);
+    assert_int_equal(nk_app_run(app), 0);
+    assert_int_equal(w.calls, 2);
+    assert_int_equal(w.rc, 0);
+    const struct ssh_sig_type *alg = ssh_sig_choose(w.key->pub.type, false, (struct ssh_str){0});
+    assert_int_equal(ssh_sign_start(app, w.key, alg, "abc", 3, on_sign, &w, &sign), 0);
+    ssh_sign_cancel(sign);
+    assert_int_equal(nk_app_run(app), 0);
+    assert_int_equal(w.calls, 2);
+    assert_int_equal(ssh_sign_start(app, w.key, alg, "abc", 3, on_sign, &w, &sign), 0);
+    assert_int_equal(nk_app_run(app), 0);
+    assert_int_equal(w.calls, 3);
+    struct ssh_str signature = {nk_buf_ptr(&w.signature), nk_buf_len(&w.signature)};
+    assert_int_equal(ssh_public_verify(&w.key->pub, alg, signature, "abc", 3, &diag), 0);
+    ssh_private_unref(w.key);
+    nk_buf_clear(&w.signature);
+    nk_secret_clear(&right);
+    nk_secret_clear(&wrong);
+    nk_app_free(app);
+}
+
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static int torture_one(void *arg)
+{
+    const struct ssh_key_sample *s = arg;
+    struct nk_diag diag;
+    struct nk_secret pass = {0};
+    struct ssh_sealed *sealed = NULL;
+    struct ssh_private *k = NULL;
+    int rc = ssh_sealed_parse(s->text, strlen(s->text), &sealed, &diag);
+    rc = rc < 0 || !s->passphrase ? rc : nk_secret_set(&pass, s->passphrase, strlen(s->passphrase));
+    rc = rc < 0 ? rc : ssh_sealed_unlock(sealed, &pass, 0, &k, &diag);
+    rc = rc < 0 ? rc : signs(k);
+    rc = rc != 0 ? rc : rewrites(k, NULL);
+    ssh_private_unref(k);
+    ssh_sealed_unref(sealed);
+    nk_secret_clear(&pass);
+    return rc;
+}
+
+static void torture(void **state)
+{
+    (void)state;
+    for (const struct ssh_key_sample *s = ssh_key_samples; s->name; s++) {
+        struct ssh_key_sample copy = *s;
+        bool numbers = strcmp(s->type, "ssh-ed25519") != 0; /* mbedTLS allocates for each */
+        nk_torture_sparse(torture_one, &copy, numbers ? 2999 : 1);
+    }
+}
+
+int nk_test_ssh_key(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(kdfs),    cmocka_unit_test(every_form),  cmocka_unit_test(generated),
+        cmocka_unit_test(refused), cmocka_unit_test(small_rsa),   cmocka_unit_test(every_byte),
+        cmocka_unit_test(choice),  cmocka_unit_test(in_the_pool), cmocka_unit_test(torture),
+    };
+    return cmocka_run_group_tests_name("ssh/key", tests, NULL, NULL);
+}
