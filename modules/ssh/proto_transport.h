@@ -60,9 +60,9 @@ enum ssh_reason {
 };
 
 /* With a server that does not know strict key exchange. */
-enum ssh_strict {
-    SSH_STRICT_PREFER, /* what is exposed without it is taken only if there is nothing else */
-    SSH_STRICT_REQUIRE /* the connection is refused */
+enum ssh_strict_kex {
+    SSH_STRICT_KEX_PREFER, /* what is exposed without it is taken only if there is nothing else */
+    SSH_STRICT_KEX_REQUIRE /* the connection is refused */
 };
 
 /* The host key with which the server has signed this key exchange; valid until return. */
@@ -102,7 +102,7 @@ struct ssh_transport_ops {
 struct ssh_transport_conf {
     const struct ssh_proposal *proposal; /* copied; NULL: ssh_proposal_init's */
     const char *software;                /* without '-' and space, 1..64 printable characters */
-    enum ssh_strict strict;
+    enum ssh_strict_kex strict;
     unsigned min_rsa;       /* bits; 0: SSH_RSA_MIN */
     uint64_t rekey_bytes;   /* in either direction; 0: what the cipher allows (RFC 4344 3.2) */
     uint64_t rekey_packets; /* 0: SSH_REKEY_PACKETS */
