@@ -4,6 +4,12 @@
 
 FAILED_STEPS=()
 
+# show LOG: its lines, indented, but not pytest's dots; first what failed, for whoever sees the beginning only.
+show() {
+    grep -E '^(FAILED|ERROR) ' "$1" | sed 's/^/        | /' || :
+    sed -E '/^[.sxEF]+ *(\[ *[0-9]+%\])?$/d; s/^/        | /' "$1"
+}
+
 # step NAME COMMAND..: runs the command quietly; its output is shown whole if it fails, and what it
 # skipped (lines that begin with SKIP) if it does not.
 step() {
@@ -16,7 +22,7 @@ step() {
         sed -n '/^SKIP/s/^/        | /p' "$log"
     else
         printf '  FAIL  %-34s %4d s\n' "$name" $((SECONDS - start))
-        sed 's/^/        | /' "$log"
+        show "$log"
         FAILED_STEPS+=("$name")
     fi
     rm -f "$log"
