@@ -31,11 +31,14 @@ def pytest_configure(config):
         pytest.exit(f"{support.NETKIT} is not there: run ./build.sh, or set NETKIT", returncode=2)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """With pytest-xdist (--dist loadgroup) a file's tests run in one process, which shares its fixtures, and what
-    uses the private Tor network in the one that has it."""
+    """With pytest-xdist (--dist loadgroup) a file's tests run in one process, which shares its fixtures; private Tor
+    networks are few: one for the files of onion services, one for the others."""
     for item in items:
-        shared = "tor_network" if "tor_network" in item.fixturenames else item.path.name
+        shared = item.path.name
+        if "tor_network" in item.fixturenames:
+            shared = "onion services" if "onion" in shared else "tor"
         item.add_marker(pytest.mark.xdist_group(shared))
 
 
