@@ -86,7 +86,8 @@ struct ssh_channels_conf {
      * exchanged. Then call ssh_channels_writable when there is room again. NULL: no limit. */
     size_t (*room)(void *owner);
     /* The server wants to open a channel: answer with ssh_channel_accept or ssh_channel_refuse, now
-     * or later. NULL: all are refused. type and data are borrowed until return. */
+     * or later (then ssh_channel_own an on_closed that tells of the connection's end until then).
+     * NULL: all are refused. type and data are borrowed until return. */
     void (*on_incoming)(void *owner, struct ssh_channel *ch, struct ssh_str type,
                         struct ssh_str data);
     /* A global request of the server's, hostkeys-00@openssh.com for one; as on_request. */
