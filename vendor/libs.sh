@@ -119,11 +119,11 @@ file_flags() {
     case $MODE:$1:$2 in
     # libsodium's AES-GCM is three times faster at -O3, as are its loops over many bytes
     release:libsodium:*/@(crypto_stream/chacha20|crypto_onetimeauth|crypto_aead/aes256gcm|crypto_aead/chacha20poly1305)/*) echo "-O3" ;;
-    # what is not used, or a few times per connection at most, is better small
     # one implementation besides the portable one is enough for what makes a key out of a password and seals a backup
     release:libsodium:*/blake2b-ref.c) echo "-Os -UHAVE_TMMINTRIN_H" ;;
     release:libsodium:*/argon2-core.c) echo "-Os -UHAVE_AVX512FINTRIN_H -UHAVE_EMMINTRIN_H" ;;
     release:libsodium:*/stream_salsa20.c) echo "-Os -UHAVE_AVX2INTRIN_H" ;;
+    # what is not used, or a few times per connection at most, is better small
     release:libsodium:*/@(crypto_aead/aegis*|crypto_core/keccak1600|crypto_stream/salsa20)/*) echo "-Os" ;;
     release:libsodium:*) ;;
     stock:libsodium:*) echo "-O3" ;;

@@ -114,7 +114,7 @@ def test_request_and_serve(relay, running):
     done = support.run("endpoint", "request", "--to", "upper", *relay.options(), input=big)
     assert succeeded(done).stdout == big.upper()
     assert server.stop() == 0
-    check_error(endpoint(relay, "request", "--to", "nobody", "--text", "x", "--timeout", "300ms"), 75,
+    check_error(endpoint(relay, "request", "--to", "nobody", "--text", "x", "--timeout", "3s"), 75,
                 "no answer")
 
 
