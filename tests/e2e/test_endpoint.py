@@ -371,7 +371,7 @@ def test_notify_everything_and_no_wait(relay):
 
 
 def test_notify_times_out(relay):
-    check_error(endpoint(relay, "notify", "g", "--timeout", "300ms"), 75, "0 of 1")
+    check_error(endpoint(relay, "notify", "g", "--timeout", "2s"), 75, "0 of 1")
 
 
 # --- consume -----------------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_several_answers(relay, running):
 
 
 def test_nobody_serves(relay):
-    check_error(request(relay, "--text", "x", "--timeout", "300ms"), 75, "g: no answer in time",
+    check_error(request(relay, "--text", "x", "--timeout", "2s"), 75, "g: no answer in time",
                 "serve")
     time.sleep(0.3)  # it has expired: nobody works for who has gone
     assert succeeded(endpoint(relay, "notify", "g=-1")).stdout == ""
