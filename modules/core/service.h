@@ -92,10 +92,10 @@ int nk_service_run_cmd(struct nk_cmd_ctx *ctx, const struct nk_service_type *typ
 /*
  * nk_service_run_cmd_with - the same for a command whose words are part of the configuration: after
  * each load, fill(ctx, conf) sets fields of a copy of the command's configuration struct, which the
- * service gets. What it points them to must live as long as ctx.
+ * service gets. What it points them to must live as long as ctx. name: of the service, or NULL.
  */
 int nk_service_run_cmd_with(struct nk_cmd_ctx *ctx, const struct nk_service_type *type,
-                            uint64_t drain_ms,
+                            uint64_t drain_ms, const char *name,
                             void (*fill)(const struct nk_cmd_ctx *ctx, void *conf));
 
 /* One service of several. */

@@ -86,13 +86,15 @@ static const struct nk_section **list_sections(const struct nk_cmd *cmd)
     return list;
 }
 
-static int serve(struct served *s, const struct nk_service_type *type, uint64_t drain_ms)
+static int serve(struct served *s, const struct nk_service_type *type, uint64_t drain_ms,
+                 const char *name)
 {
     struct nk_cmd_ctx *ctx = s->ctx;
     struct nk_app_conf conf = {
         .log = ctx->log, .launcher = ctx->launcher, .state_dir = ctx->globals->state_dir};
     const struct nk_section **sections = list_sections(ctx->self->cmd);
-    struct nk_service_args args = {.conf = ctx->conf,
+    struct nk_service_args args = {.name = name,
+                                   .conf = ctx->conf,
                                    .ini = ctx->ini,
                                    .owner = s,
                                    .reload_conf = reload_conf,
@@ -113,11 +115,11 @@ static int serve(struct served *s, const struct nk_service_type *type, uint64_t 
 }
 
 int nk_service_run_cmd_with(struct nk_cmd_ctx *ctx, const struct nk_service_type *type,
-                            uint64_t drain_ms,
+                            uint64_t drain_ms, const char *name,
                             void (*fill)(const struct nk_cmd_ctx *ctx, void *conf))
 {
     struct served s = {.ctx = ctx, .fill = fill};
-    int rc = serve(&s, type, drain_ms);
+    int rc = serve(&s, type, drain_ms, name);
     load_clear(&s.current);
     load_clear(&s.first);
     return rc;
@@ -126,5 +128,5 @@ int nk_service_run_cmd_with(struct nk_cmd_ctx *ctx, const struct nk_service_type
 int nk_service_run_cmd(struct nk_cmd_ctx *ctx, const struct nk_service_type *type,
                        uint64_t drain_ms)
 {
-    return nk_service_run_cmd_with(ctx, type, drain_ms, NULL);
+    return nk_service_run_cmd_with(ctx, type, drain_ms, NULL, NULL);
 }

@@ -84,7 +84,7 @@ static int run_once(struct nk_cmd_ctx *ctx)
 static int run(struct nk_cmd_ctx *ctx)
 {
     return net_forward_can_listen(ctx->argv[0])
-               ? nk_service_run_cmd_with(ctx, &net_forward_service, DRAIN_MS, fill)
+               ? nk_service_run_cmd_with(ctx, &net_forward_service, DRAIN_MS, NULL, fill)
                : run_once(ctx);
 }
 

@@ -173,6 +173,19 @@ int onion_clients_join(struct onion_clients *l, const struct onion_clients *from
     return rc;
 }
 
+void onion_clients_drop(struct onion_clients *l, const uint8_t pub[HS_PUBLIC_KEY])
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < l->n; i++) {
+        if (memcmp(l->keys[i], pub, HS_PUBLIC_KEY) != 0) {
+            memmove(l->keys[kept], l->keys[i], sizeof(l->keys[0]));
+            memmove(l->names[kept], l->names[i], sizeof(l->names[0]));
+            kept++;
+        }
+    }
+    l->n = kept;
+}
+
 bool onion_clients_same(const struct onion_clients *a, const struct onion_clients *b)
 {
     if (!a->restricted || !b->restricted) {

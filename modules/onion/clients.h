@@ -59,6 +59,9 @@ int onion_clients_read_dir(struct onion_clients *l, const char *dir, struct nk_l
 int onion_clients_join(struct onion_clients *l, const struct onion_clients *from,
                        struct nk_diag *diag);
 
+/* onion_clients_drop - a key is no longer one of them; nothing happens when it is not. */
+void onion_clients_drop(struct onion_clients *l, const uint8_t pub[HS_PUBLIC_KEY]);
+
 /* onion_clients_same - do they let the same keys in? Names and order do not count. */
 bool onion_clients_same(const struct onion_clients *a, const struct onion_clients *b);
 

@@ -132,6 +132,12 @@ static void directories(void **state)
     assert_false(onion_clients_same(&l, &other));
     assert_int_equal(onion_clients_join(&l, &other, &d->diag), 0);
     assert_true(onion_clients_same(&l, &other));
+    onion_clients_drop(&l, other.keys[0]);
+    assert_false(onion_clients_same(&l, &other));
+    assert_int_equal(l.n, other.n - 1);
+    assert_true(l.restricted);
+    onion_clients_drop(&l, other.keys[0]);
+    assert_int_equal(l.n, other.n - 1);
     onion_clients_clear(&l);
     onion_clients_clear(&other);
 }

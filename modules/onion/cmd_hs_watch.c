@@ -27,7 +27,7 @@ static int run(struct nk_cmd_ctx *ctx)
 {
     const struct hs_watch_conf *c = ctx->conf;
     int rc = hs_apply_check(&c->tor, &ctx->diag);
-    return rc < 0 ? rc : nk_service_run_cmd_with(ctx, &hs_watch_service, 0, fill);
+    return rc < 0 ? rc : nk_service_run_cmd_with(ctx, &hs_watch_service, 0, NULL, fill);
 }
 
 extern const struct nk_cmd nk_cmd_hs_watch;

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#include <string.h>
+
 #include "base/cmd.h"
 #include "core/service.h"
 #include "onion/serve.h"
+
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyz0123456789-" /* of a section */
 
 enum { DRAIN_MS = 10 * 1000 /* for tor to take it away */ };
 
@@ -12,7 +16,15 @@ static const struct nk_opt opts[] = {
      .arg = "FILE|new|discard",
      .flags = NK_OPT_MAY_MISS,
      .help = "Its key: a file in any form, which is made when it is not there; new: one for as "
-             "long as this command runs (the default); discard: one that only tor ever has"},
+             "long as this command runs (the default without --name); discard: one that only tor "
+             "ever has"},
+    {.name = "name",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct onion_serve_conf, name),
+     .arg = "NAME",
+     .flags = NK_OPT_CLI_ONLY,
+     .help = "Keep its key and clients in the state directory, as those of an [onion NAME]; "
+             "'onion clients NAME' changes them"},
     {.name = "new-client",
      .type = NK_OPT_STRING,
      ONION_FIELD(new_client),
@@ -26,6 +38,7 @@ static const struct nk_opt opts[] = {
      .help = "Leave the service to tor, which has to be one that stays, and end as soon as it is "
              "ready"},
     ONION_ROWS,
+    ONION_GATE_ROWS(struct onion_serve_conf, gate),
     NK_OPT_END};
 
 static const char *const key_words[] = {ONION_KEY_NEW, NULL};
@@ -50,7 +63,7 @@ const struct nk_opt onion_serve_rows[] = {
     ONION_GATE_ROWS(struct onion_serve_conf, gate),
     NK_OPT_END};
 
-static const struct nk_section section = {
+const struct nk_section onion_section = {
     .name = ONION_SECTION,
     .named = true,
     .summary = "An onion service, held on a tor that runs",
@@ -67,13 +80,19 @@ static void fill(const struct nk_cmd_ctx *ctx, void *conf)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    return nk_service_run_cmd_with(ctx, &onion_add_type, DRAIN_MS, fill);
+    const char *name = ((const struct onion_serve_conf *)ctx->conf)->name;
+    if (name && (!*name || name[strspn(name, NAME_CHARACTERS)])) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "--name: '%s' is not of a-z, 0-9 and '-'", name);
+    }
+    return nk_service_run_cmd_with(ctx, name ? &onion_serve_type : &onion_add_type, DRAIN_MS, name,
+                                   fill);
 }
 
 extern const struct nk_cmd nk_cmd_onion_add;
 const struct nk_cmd nk_cmd_onion_add = {
     .synopsis = "PORT[:TARGET].. [--key FILE|new|discard] [--client-auth PUB].. "
-                "[--new-client NAME[=FILE]].. [--hsdir DIR] [--wait none|first|all] [--detach]",
+                "[--new-client NAME[=FILE]].. [--name NAME] [--hsdir DIR] [--wait none|first|all] "
+                "[--detach]",
     .summary = "Offer ports as an onion service for as long as this runs",
     .description =
         "Each PORT of the service leads to TARGET: a port of this machine, ADDRESS:PORT or "
@@ -89,18 +108,23 @@ const struct nk_cmd nk_cmd_onion_add = {
         "again (SIGHUP), and is told again; 'netkit tor conf save' would keep them for good.\n\n"
         "What version 2 called basic and stealth authorization is --new-client, or --client-auth "
         "with keys that clients made: both kinds are one now.\n\n"
-        "Without --detach nothing is left when this command ends, however it ends.",
-    .examples = "netkit onion add 80:8080  # a web server of this machine, under a new address\n"
-                "netkit onion add 22 80:unix:/run/web.sock --key web.key  # the same address each "
-                "time\n"
-                "netkit onion add 80 --new-client alice  # nobody else finds it\n"
-                "netkit onion add 80 --wait all --timeout 2m --json",
+        "Without --detach nothing is left when this command ends, however it ends; but with --name "
+        "its key and its clients are kept, so that the next one of that name is the same service. "
+        "The clients of a service with a name can be changed while it runs, here or detached: "
+        "'netkit onion clients NAME'.",
+    .examples =
+        "netkit onion add 80:8080  # a web server of this machine, under a new address\n"
+        "netkit onion add 22 80:unix:/run/web.sock --key web.key  # the same address each "
+        "time\n"
+        "netkit onion add 80 --new-client alice  # nobody else finds it\n"
+        "netkit onion add 80 --name web --detach  # later: netkit onion clients web add ..\n"
+        "netkit onion add 80 --wait all --timeout 2m --json",
     .opts = opts,
     .conf_size = sizeof(struct onion_serve_conf),
     .min_args = 1,
     .max_args = -1,
     .flags = NK_CMD_EXEC,
-    .section = &section,
+    .section = &onion_section,
     .service = &onion_serve_type,
     .run = run,
 };

@@ -8,22 +8,29 @@
 #include "core/control.h"
 #include "core/service.h"
 #include "onion/clients.h"
+#include "onion/detached.h"
 
 enum { WORDS = 4 };
 
-/* An address is a service of tor's own, or a detached one: nobody runs here whom we could ask. */
+/* What can be done for services that netkit does not know by a name. */
+static void put_ways(struct nk_diag *diag)
+{
+    nk_hint(diag, "NAME is of [onion NAME] or 'onion add --name NAME'; in a directory of tor: 'hs "
+                  "auth', then 'hs apply'; detached without a name: delete it, then add it with "
+                  "--key, --client-auth and --name");
+}
+
 static int refuse_address(struct nk_cmd_ctx *ctx)
 {
     uint8_t key[NK_ONION_KEY];
     const char *name = ctx->argv[0];
     int rc = nk_onion_parse(key, name, strlen(name), &ctx->diag);
-    if (rc == NK_EVERSION || (rc < 0 && !strchr(name, '.') && strlen(name) < NK_ONION_LABEL)) {
+    if (rc == NK_EVERSION ||
+        (rc < 0 && !strchr(name, '.') && !strchr(name, '/') && strlen(name) < NK_ONION_LABEL)) {
         return rc == NK_EVERSION ? rc : 0;
     }
-    nk_fail(&ctx->diag, NK_EUSAGE, "'%s' is no name of a service that netkit runs", name);
-    nk_hint(&ctx->diag,
-            "one in a directory has its clients there ('netkit hs auth'); a detached one is "
-            "deleted and added again, with its key and --client-auth");
+    nk_fail(&ctx->diag, NK_EUSAGE, "'%s' is no name of a service that netkit has", name);
+    put_ways(&ctx->diag);
     return NK_EUSAGE;
 }
 
@@ -55,7 +62,7 @@ static int request(struct nk_cmd_ctx *ctx, const char *words[WORDS], struct nk_b
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    const char *words[WORDS];
+    const char *words[WORDS] = {NULL};
     char dir[NK_PATH_MAX];
     struct nk_buf line;
     int rc = refuse_address(ctx);
@@ -72,6 +79,11 @@ static int run(struct nk_cmd_ctx *ctx)
                                            .n = words[1][0] == 'a' ? WORDS : WORDS - 1,
                                            .timeout_ms = ctx->globals->timeout_ms};
         rc = nk_control_show(ctx, &ask);
+        if (rc == NK_ECLOSED && (rc = onion_detached_clients(ctx, dir, words)) == -ENOENT &&
+            ctx->diag.code == NK_ECLOSED) {
+            rc = NK_ECLOSED;
+            put_ways(&ctx->diag);
+        }
     }
     nk_buf_clear(&line);
     return rc;
@@ -82,7 +94,10 @@ const struct nk_cmd nk_cmd_onion_clients = {
     .synopsis = "NAME [list | add CLIENT PUB | remove CLIENT]",
     .summary = "Show and change who may find an onion service that runs",
     .description =
-        "NAME is an [onion NAME] that 'netkit run' has on this state directory. A client that is "
+        "NAME is an [onion NAME] that 'netkit run' has on this state directory, or a service of "
+        "'netkit onion add --name NAME', also one that it left to tor (--detach): that one is "
+        "taken "
+        "away and added again with the same key, on the tor that it was added to. A client that is "
         "added is one by its public key: a file with it in any form, or the line "
         "descriptor:x25519:KEY that 'hsc generate-key' and 'hs accept' print. It is kept as "
         "CLIENT.auth in the service's directory of authorised clients, and tor gets the service "
@@ -96,5 +111,6 @@ const struct nk_cmd nk_cmd_onion_clients = {
                 "netkit onion clients web remove alice",
     .min_args = 1,
     .max_args = 4,
+    .flags = NK_CMD_EXEC,
     .run = run,
 };

@@ -177,26 +177,22 @@ static int check_change(const struct onion_gate *g, struct nk_diag *diag)
                                "the service has no folder to keep clients in (--state-dir)");
 }
 
-static int change(struct onion_gate *g, const char *name, const char *line, struct nk_diag *diag)
+int onion_gate_put(struct onion_gate *g, const char *name, const uint8_t *pub, struct nk_diag *diag)
 {
-    struct onion_clients one = {0};
     struct hs_auth a = {.base.fd = -1, .on.fd = -1, .off.fd = -1};
     int rc = check_change(g, diag);
-    for (size_t i = 0; rc == 0 && !line && i < g->fixed->n; i++) {
+    for (size_t i = 0; rc == 0 && !pub && i < g->fixed->n; i++) {
         if (strcmp(g->fixed->names[i], name) == 0) {
             rc = nk_fail(diag, NK_EUSAGE, "'%s' is a client by the configuration", name);
         }
     }
-    if (rc == 0 && line) {
-        rc = onion_clients_load(&one, line, nk_app_log(g->app), diag);
-        rc = rc < 0 ? rc : nk_mkdirs(g->dir, diag);
-    }
+    rc = rc < 0 || !pub ? rc : nk_mkdirs(g->dir, diag);
     rc = rc < 0 ? rc : hs_auth_open_key_dir(&a, g->dir, HS_AUTH_CHANGE, diag);
-    rc = rc < 0 ? rc
-         : line ? hs_auth_import(&a, name, one.keys[0], diag)
-                : hs_auth_remove(&a, name, diag);
+    if (rc == -ENOENT) {
+        nk_fail(diag, rc, "there is no client '%s'", name);
+    }
+    rc = rc < 0 ? rc : pub ? hs_auth_import(&a, name, pub, diag) : hs_auth_remove(&a, name, diag);
     hs_auth_close(&a);
-    onion_clients_clear(&one);
     rc = rc < 0 ? rc : refresh(g, diag);
     if (rc == 0) {
         hs_changes_soon(&g->changes, 0); /* tells what has changed */
@@ -204,7 +200,17 @@ static int change(struct onion_gate *g, const char *name, const char *line, stru
     return rc;
 }
 
-static int list(const struct onion_gate *g, bool json, struct nk_buf *out)
+int onion_gate_change(struct onion_gate *g, const char *name, const char *line,
+                      struct nk_diag *diag)
+{
+    struct onion_clients one = {0};
+    int rc = line ? onion_clients_load(&one, line, nk_app_log(g->app), diag) : 0;
+    rc = rc < 0 ? rc : onion_gate_put(g, name, line ? one.keys[0] : NULL, diag);
+    onion_clients_clear(&one);
+    return rc;
+}
+
+int onion_gate_list(const struct onion_gate *g, bool json, struct nk_buf *out)
 {
     struct nk_buf text;
     struct nk_json j;
@@ -232,12 +238,12 @@ void onion_gate_verb(struct onion_gate *g, struct nk_control_call *call, size_t 
     const char *verb = n > 1 ? words[1] : "";
     int rc;
     if (n == 3 && strcmp(verb, "list") == 0) {
-        rc = list(g, strcmp(words[2], "json") == 0, nk_control_body(call));
+        rc = onion_gate_list(g, strcmp(words[2], "json") == 0, nk_control_body(call));
         rc = rc < 0 ? nk_fail_sys(&diag, rc, "the list") : 0;
     } else if (n == 4 && strcmp(verb, "add") == 0) {
-        rc = change(g, words[2], words[3], &diag);
+        rc = onion_gate_change(g, words[2], words[3], &diag);
     } else if (n == 3 && strcmp(verb, "remove") == 0) {
-        rc = change(g, words[2], NULL, &diag);
+        rc = onion_gate_change(g, words[2], NULL, &diag);
     } else {
         rc = nk_fail(&diag, NK_EUSAGE, "clients list, add NAME LINE, or remove NAME");
     }

@@ -52,7 +52,7 @@ struct onion_gate {
     struct nk_app *app;
     const struct onion_gate_conf *conf;
     const struct onion_clients *fixed;
-    char dir[NK_PATH_MAX];
+    char dir[NK_PATH_MAX]; /* of its clients; "" for none */
     struct hs_changes changes;
     void (*fn)(void *owner);
     void *owner;
@@ -75,6 +75,16 @@ int onion_gate_open(struct onion_gate *g, struct nk_app *app, const struct onion
  */
 int onion_gate_reload(struct onion_gate *g, const struct onion_gate_conf *conf,
                       const struct onion_clients *fixed, const char *folder, struct nk_diag *diag);
+
+/* onion_gate_put - authorize a client by a public key, or with NULL take it away, in the directory;
+ * `clients` is as it is then. Errors of hs/auth.h; NK_EUSAGE for a client that the configuration
+ * names. onion_gate_change - the same by a value of onion_clients_load. onion_gate_list - who is
+ * one, as text or JSON, appended. */
+int onion_gate_put(struct onion_gate *g, const char *name, const uint8_t *pub,
+                   struct nk_diag *diag);
+int onion_gate_change(struct onion_gate *g, const char *name, const char *line,
+                      struct nk_diag *diag);
+int onion_gate_list(const struct onion_gate *g, bool json, struct nk_buf *out);
 
 /* onion_gate_close - stop watching and free. Safe twice, and on zero. */
 void onion_gate_close(struct onion_gate *g);

@@ -5,11 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cli.h"
 #include "core/app.h"
 #include "core/control.h"
 #include "core/timer.h"
+#include "onion/detached.h"
 #include "onion/host.h"
 
 enum { OUTPUT_MAX = 1 << 20 }; /* bytes of what is printed at the start */
@@ -30,6 +32,7 @@ struct nk_service {
     struct nk_defer ready, end;
     struct nk_diag why;
     int status;
+    int lock;       /* of the folder of one with a name, or -1 */
     bool reached;   /* on_ready was told, or is about to be */
     bool timed_out; /* it is taken away, and then that is the result */
 };
@@ -150,6 +153,48 @@ static void on_bootstrap(void *owner, const struct tor_bootstrap *at)
     }
 }
 
+/* --- what stays of one that has a name -------------------------------------------------------- */
+
+static int folder(const struct nk_service *s, char dir[NK_PATH_MAX])
+{
+    const char *state = nk_app_state_dir(s->args.app);
+    return state ? nk_service_dir(dir, NK_PATH_MAX, state, ONION_SECTION, s->args.name) : -ENOENT;
+}
+
+/* Nobody else has it, as long as we run. */
+static int take_folder(struct nk_service *s, struct nk_diag *diag)
+{
+    char dir[NK_PATH_MAX], path[NK_PATH_MAX];
+    if (!s->args.name) {
+        return 0;
+    }
+    int rc = folder(s, dir);
+    rc = rc < 0 ? rc : nk_path_join(path, sizeof(path), dir, ONION_LOCK_FILE);
+    rc = rc < 0 ? nk_fail_sys(diag, rc, "the service's folder in the state directory")
+                : nk_mkdirs(dir, diag);
+    return rc < 0 ? rc : nk_lock_open(path, &s->lock, diag);
+}
+
+/* Clients for whom keys were made belong to the service, not to this run of it. */
+static int keep(struct nk_service *s, struct nk_diag *diag)
+{
+    char dir[NK_PATH_MAX];
+    int rc = s->args.name ? folder(s, dir) : 0;
+    for (size_t i = 0; rc == 0 && s->gate.app && i < s->plan.new_clients.n; i++) {
+        const struct onion_new_client *c = &s->plan.new_clients.v[i];
+        rc = onion_gate_put(&s->gate, c->name, c->key.pub, diag);
+        if (rc == 0) {
+            onion_clients_drop(&s->fixed, c->key.pub);
+        }
+    }
+    if (rc == 0 && s->args.name && s->plan.spec.detach) {
+        rc = onion_detached_write(dir, s->args.name, s->conf, &s->fixed, diag);
+    } else if (rc == 0 && s->args.name) {
+        onion_detached_forget(dir);
+    }
+    return rc;
+}
+
 /* --- what happens to it ----------------------------------------------------------------------- */
 
 static void on_ready(void *owner)
@@ -157,9 +202,11 @@ static void on_ready(void *owner)
     struct nk_service *s = owner;
     struct nk_diag diag;
     tor_progress_clean(&s->progress);
-    int rc = print(s, &diag);
+    int rc = keep(s, &diag);
+    rc = rc < 0 ? rc : print(s, &diag);
     if (rc < 0) {
         s->timed_out = true; /* it is taken away */
+        s->plan.spec.detach = false;
         s->why = diag;
         onion_host_drain(&s->host);
         return;
@@ -229,13 +276,10 @@ static void serve_close(struct nk_service *s)
     onion_clients_clear(&s->fixed);
     onion_plan_clear(&s->plan);
     drop_texts(&s->own);
+    if (s->lock >= 0) {
+        close(s->lock);
+    }
     free(s);
-}
-
-static int folder(const struct nk_service *s, char dir[NK_PATH_MAX])
-{
-    return nk_service_dir(dir, NK_PATH_MAX, nk_app_state_dir(s->args.app), ONION_SECTION,
-                          s->args.name);
 }
 
 /* A service of netkit.ini that names no key keeps the one that it gets at its first start. */
@@ -246,12 +290,9 @@ static int default_key(struct nk_service *s, struct onion_conf *c, struct nk_dia
         return 0;
     }
     int rc = folder(s, dir);
-    rc = rc < 0 ? rc : nk_path_join(s->key, sizeof(s->key), dir, "key");
-    if (rc < 0) {
-        return nk_fail_sys(diag, rc, "the path of the key");
-    }
+    rc = rc < 0 ? rc : nk_path_join(s->key, sizeof(s->key), dir, ONION_KEY_FILE);
     c->key = s->key;
-    return nk_mkdirs(dir, diag);
+    return rc < 0 ? nk_fail_sys(diag, rc, "the path of the key") : 0;
 }
 
 /* --- who may find it -------------------------------------------------------------------------- */
@@ -377,6 +418,7 @@ static int begin(struct nk_service *s, struct nk_diag *diag)
                                          .on_end = on_onion_end,
                                          .owner = s};
     int rc = check_detach(s, diag);
+    rc = rc < 0 ? rc : take_folder(s, diag);
     rc = rc < 0 ? rc : default_key(s, &onion, diag);
     rc = rc < 0 ? rc : onion_plan_init(&s->plan, &onion, nk_app_log(s->args.app), diag);
     rc = rc < 0 ? rc : open_gate(s, diag);
@@ -392,6 +434,7 @@ static int serve_start(const struct nk_service_args *args, struct nk_service **o
     }
     s->args = *args;
     s->conf = &s->own;
+    s->lock = -1;
     s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     s->end = (struct nk_defer){.fn = on_end, .owner = s};
     nk_timer_init(&s->timeout, args->app, on_timeout, s);

@@ -14,10 +14,15 @@
 
 #define ONION_SECTION "onion"
 
+/* In the folder of a service that has a name: STATE_DIR/onion/NAME. */
+#define ONION_KEY_FILE "key"
+#define ONION_LOCK_FILE "lock"
+
 struct onion_serve_conf {
     struct tor_cli_conf tor;
     struct onion_conf onion;
-    struct onion_gate_conf gate;      /* of [onion NAME] only */
+    struct onion_gate_conf gate;      /* of a service with a name */
+    char *name;                       /* of `onion add`: it is what [onion NAME] would be */
     const struct nk_globals *globals; /* no row: of `onion add`; NULL: nothing is printed */
 };
 
@@ -89,8 +94,9 @@ extern const char *const onion_wait_names[]; /* by enum onion_upload_wait */
     }
 
 extern const struct nk_opt onion_serve_rows[]; /* of [onion NAME] */
+extern const struct nk_section onion_section;
 
-/* Two types: one without verbs, so that any number of commands can run at a time. */
+/* Two types: one without a name and verbs, so that any number of commands can run at a time. */
 extern const struct nk_service_type onion_serve_type;
 extern const struct nk_service_type onion_add_type;
 

@@ -221,6 +221,16 @@ static void take_away(struct onion_service *s)
     onion_service_send(s, on_deleted, line);
 }
 
+static void begin(struct onion_service *s)
+{
+    if (s->conf.replace) {
+        onion_service_set(s, ONION_ADDING);
+        take_away(s);
+    } else {
+        add(s);
+    }
+}
+
 void onion_service_again(struct onion_service *s)
 {
     if (s->ready && (s->state == ONION_UPLOADING || s->state == ONION_PUBLISHED)) {
@@ -303,7 +313,7 @@ static void on_control(void *owner, enum tor_control_state state, int err,
         s->ready = true;
         s->complained = false;
         s->tries = 0;
-        add(s); /* our subscription gets there first: no event of it is missed */
+        begin(s); /* our subscription gets there first: no event of it is missed */
     } else if (state == TOR_CONTROL_CLOSED && s->state == ONION_ENDING) {
         onion_service_end(s, 0, NULL);
     } else if (state == TOR_CONTROL_CLOSED) {

@@ -43,10 +43,11 @@ enum onion_state { ONION_STATES(ONION_STATE_ENUM) ONION_NSTATES };
 
 struct onion_service_conf {
     struct nk_app *app;
-    struct tor_control *control;    /* lives until onion_service_close */
-    struct onion_plan *plan;        /* the same; its address is set, its key file kept */
-    uint64_t probe_ms;              /* 0: never */
-    const char *socks;              /* for probes: where tor offers SOCKS (endpoint string) */
+    struct tor_control *control; /* lives until onion_service_close */
+    struct onion_plan *plan;     /* the same; its address is set, its key file kept */
+    uint64_t probe_ms;           /* 0: never */
+    bool replace;      /* tor has it, with other clients: it is taken away before it is added */
+    const char *socks; /* for probes: where tor offers SOCKS (endpoint string) */
     void (*on_change)(void *owner); /* state, address or upload; may be NULL */
     /* it has ended by itself or is drained; once. onion_service_close is still to be called */
     void (*on_end)(void *owner, int err, const struct nk_diag *why);

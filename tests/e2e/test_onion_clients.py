@@ -224,3 +224,98 @@ def test_keys_are_loaded_by_themselves(tor_network, client, work):
             assert (done.returncode, done.stdout) == (0, HELLO.decode()), done.stderr
         finally:
             service.program.kill()
+
+
+class Named:
+    """`netkit onion add --name web` on a state directory of its own."""
+
+    def __init__(self, work, tor):
+        self.work, self.tor = work, tor
+        self.state = ["--state-dir", work / "state"]
+        self.folder = work / "state" / "onion" / "web"
+
+    def add(self, port, *args):
+        return Onion(self.tor, port, "--name", "web", "--json", *self.state, *args, where=self.work)
+
+    def clients(self, *words):
+        return run("onion", "clients", "web", *words, *self.state, timeout=PUBLISH)
+
+    def named(self):
+        return [c["name"] for c in json.loads(self.clients("list", "--json").stdout)["clients"]]
+
+    def new_key(self, client, address, name):
+        """A pair of a client's; the private half is in its tor."""
+        done = run("hsc", "generate-key", "stealth", "--hsid", address, "--state-dir", self.work / name,
+                   "--output", self.work / f"{name}.auth")
+        assert done.returncode == 0, done.stderr
+        done = run("onion", "auth", "add", address, "--control", f"unix:{client.control_socket}", "--state-dir",
+                   self.work / name)
+        assert done.returncode == 0, done.stderr
+        return self.work / f"{name}.auth"
+
+
+def test_named_service(tor_network, work):
+    """In the foreground it can be asked and changed, and the next one of that name is the same."""
+    named = Named(work, tor_network.client)
+    with Server() as web, tor_network.tor() as stranger, tor_network.tor() as alice:
+        port = "80:" + web.target
+        service = named.add(port, "--new-client", "bob", "--wait", "none")
+        try:
+            told = service.ready()
+            address = told["address"]
+            assert told["key_file"] == str(named.folder / "key") and told["restricted"]
+            assert named.named() == ["bob"]
+            assert stat.S_IMODE((named.folder / "control.sock").stat().st_mode) == 0o600
+            assert stat.S_IMODE(named.folder.stat().st_mode) == 0o700
+            check_error(run("onion", "add", port, "--name", "web", *named.state, "--control", "unix:/nowhere"), 75)
+
+            mark = service.program.mark()
+            assert named.clients("add", "alice", named.new_key(alice, address, "alice")).returncode == 0
+            service.program.wait_line("is published", mark, PUBLISH)
+            assert fetch(alice, address, 80) == HELLO
+            denied(stranger, address)
+            assert named.clients("remove", "bob").returncode == 0 and named.named() == ["alice"]
+            assert service.stop() == 0
+        finally:
+            service.program.kill()
+        service = named.add(port, "--wait", "none")  # it says nothing of clients
+        try:
+            told = service.ready()
+            assert told["address"] == address and [c["name"] for c in told["clients"]] == ["alice"]
+            assert service.stop() == 0
+        finally:
+            service.program.kill()
+        check_error(named.clients(), 69, "--name", "hs auth", "--client-auth")
+        check_error(run("onion", "add", port, "--name", "Web", *named.state), 2, "--name")
+
+
+def test_detached_service_with_a_name(tor_network, work):
+    """No process holds it: its folder knows how it is added again."""
+    with Server() as web, tor_network.tor() as tor, tor_network.tor() as stranger, tor_network.tor() as alice:
+        named = Named(work, tor)
+        carol = "descriptor:x25519:DZ4Q5XQLB4LDNBS72IARRML4EPHK3DU4I7O2CGIVA5LWR6WKQUJA"
+        service = named.add("80:" + web.target, "--detach", "--wait", "none", "--client-auth", carol, "--max-streams",
+                            "7")
+        address = service.ready()["address"]
+        assert service.program.wait() == 0
+        record = named.folder / "detached"
+        assert stat.S_IMODE(record.stat().st_mode) == 0o600 and "max_streams = 7" in record.read_text()
+        assert named.named() == [None]
+        check_error(named.clients("remove", "alice"), 1, "alice")
+        done = named.clients("add", "alice", named.new_key(alice, address, "alice"))
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert named.named() == [None, "alice"]
+        assert fetch(alice, address, 80) == HELLO
+        denied(stranger, address)
+        listed = json.loads(run("onion", "list", "--json", "--control", f"unix:{tor.control_socket}").stdout)
+        assert [s["address"] for s in listed] == [address]  # still one that is detached
+        assert named.clients("remove", "alice").returncode == 0 and named.named() == [None]
+
+        assert run("onion", "delete", address, "--control", f"unix:{tor.control_socket}").returncode == 0
+        check_error(named.clients("add", "alice", work / "alice.auth"), 1, "no detached service", "--detach")
+        assert named.named() == [None]  # nothing was changed
+        tor.stop()
+        check_error(named.clients("add", "alice", work / "alice.auth"), 69)
+        assert named.named() == [None]
+        record.write_text("[onion other]\nport = 80\n", encoding="utf-8")
+        check_error(named.clients(), 78, "another service")

@@ -41,7 +41,7 @@ $ netkit onion auth list a b
 
 # Clients of a service that nobody runs.
 $ netkit onion clients web --state-dir state
-! netkit onion clients: an onion service of this name is not running in state/onion/web (hint: --state-dir says which one is meant)
+! netkit onion clients: an onion service of this name is not running in state/onion/web (hint: NAME is of [onion NAME] or 'onion add --name NAME'; in a directory of tor: 'hs auth', then 'hs apply'; detached without a name: delete it, then add it with --key, --client-auth and --name)
 = 69
 $ netkit onion clients web steal alice
 ! netkit onion clients: 'steal': list, add or remove?
@@ -56,8 +56,8 @@ $ netkit onion clients web add alice aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
 ! netkit onion clients: the line: the X25519 public key is zero: everybody could use such an authorization
 = 1
 $ netkit onion clients web add zz-netkit-lock beaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa --state-dir state
-! netkit onion clients: an onion service of this name is not running in state/onion/web (hint: --state-dir says which one is meant)
+! netkit onion clients: an onion service of this name is not running in state/onion/web (hint: NAME is of [onion NAME] or 'onion add --name NAME'; in a directory of tor: 'hs auth', then 'hs apply'; detached without a name: delete it, then add it with --key, --client-auth and --name)
 = 69
 $ netkit onion clients aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion list
-! netkit onion clients: 'aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion' is no name of a service that netkit runs (hint: one in a directory has its clients there ('netkit hs auth'); a detached one is deleted and added again, with its key and --client-auth)
+! netkit onion clients: 'aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion' is no name of a service that netkit has (hint: NAME is of [onion NAME] or 'onion add --name NAME'; in a directory of tor: 'hs auth', then 'hs apply'; detached without a name: delete it, then add it with --key, --client-auth and --name)
 = 2
