@@ -23,6 +23,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/opt.h"
+#include "ssh/algo.h"
 #include "ssh/forward.h"
 #include "ssh/host_policy.h"
 
@@ -105,7 +106,8 @@ struct ssh_config {
     bool identities_only;
     char *identity_agent; /* a path, "$NAME", "SSH_AUTH_SOCK" or "none"; NULL: $SSH_AUTH_SOCK */
     bool batch;
-    bool pubkey_auth, password_auth, keyboard_auth;
+    int pubkey_auth; /* 0: no; otherwise yes */
+    bool password_auth, keyboard_auth;
     char *preferred_authentications;
     int64_t password_prompts;
     /* what is done */
@@ -125,7 +127,7 @@ struct ssh_config {
     int log_level;       /* enum ssh_log_level */
 
     struct ssh_config_origins *origins; /* private: where each value comes from */
-    struct nk_strlist unknown;          /* private: IgnoreUnknown's patterns */
+    char *ignore_unknown;               /* patterns of keywords that are not warned about */
 };
 
 /*
@@ -140,11 +142,19 @@ void ssh_config_free(struct ssh_config *c);
 
 /* ssh_config_print - append what `ssh -G` prints: a keyword in lower case and its value, a line
  * each. ssh_config_json - the same as an object of keywords, each with its value and, where
- * something set it, "from": "FILE:LINE" or "-o". ssh_config_origins - the same as text, a line
- * each, with the origin behind it. 0, -ENOMEM, NK_ETOOBIG. */
+ * something set it, "from": "FILE:LINE" or "command line". ssh_config_origins - the same as text, a
+ * line each, with the origin behind it. 0, -ENOMEM, NK_ETOOBIG. */
 int ssh_config_print(const struct ssh_config *c, struct nk_buf *out);
 void ssh_config_json(const struct ssh_config *c, struct nk_json *j);
 int ssh_config_print_origins(const struct ssh_config *c, struct nk_buf *out);
+
+/*
+ * ssh_config_proposal - what is offered: everything netkit has, as Ciphers, MACs, KexAlgorithms and
+ * HostKeyAlgorithms change it. Names that netkit does not have are left out, with a warning to log
+ * (may be NULL). NK_ECONFIG: nothing is left of a list; NK_ETOOBIG. *out is complete in any case.
+ */
+int ssh_config_proposal(const struct ssh_config *c, struct ssh_proposal *out, struct nk_log *log,
+                        struct nk_diag *diag);
 
 /* ssh_config_expand - append text with its tokens replaced: those of OpenSSH's TOKENS (%% %C %d %h
  * %i %j %k %L %l %n %p %r %u). 0, -ENOMEM, NK_ETOOBIG; NK_ECONFIG: another one. */

@@ -46,6 +46,9 @@ int ssh_forwards_add(struct ssh_forwards *l, enum ssh_forward_kind kind, const c
                      struct nk_diag *diag);
 void ssh_forwards_clear(struct ssh_forwards *l);
 
+/* ssh_forwards_pop - take the last one back. */
+void ssh_forwards_pop(struct ssh_forwards *l);
+
 /* ssh_forward_put - append it as `ssh -G` prints it. 0, -ENOMEM, NK_ETOOBIG. */
 int ssh_forward_put(const struct ssh_forward *f, struct nk_buf *out);
 

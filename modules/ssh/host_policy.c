@@ -292,7 +292,7 @@ static bool ca_algorithm_allowed(const char *spec, struct ssh_str name)
     snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
     bool without = *spec == '-';
     struct ssh_str list = {(const uint8_t *)spec + without, strlen(spec) - without};
-    return (ssh_pattern_list(list, text) > 0) != without;
+    return (ssh_pattern_list(list, text, false) > 0) != without;
 }
 
 /* A certificate of a known authority. */
@@ -315,7 +315,7 @@ static int check_cert(const struct ssh_host_policy *p, const struct ssh_public *
         return rc == NK_EAUTH ? NK_EVERIFY : rc;
     }
     while (!is_for && ssh_cert_principal(&rest, &name)) {
-        is_for = ssh_pattern_match(name, p->conf.host);
+        is_for = ssh_pattern_match(name, p->conf.host, true);
     }
     return is_for
                ? 0

@@ -232,13 +232,13 @@ static void test_certificates(void **state)
 
 static void test_pins(void **state)
 {
-    static const char *const good[] = {ED25519_PRINT, "MD5:" ED25519_MD5, ED25519_MD5,
+    static const char *const good[] = {ED25519_PRINT, ("MD5:" ED25519_MD5), ED25519_MD5,
                                        "md5:9F:26:69:e6:7b:d7:04:aa:01:a6:71:de:0a:e1:3a:dd"};
     static const char *const bad[] = {"",
                                       "SHA256:",
                                       "SHA256:abc",
                                       "MD5:00",
-                                      ED25519_PRINT "=",
+                                      (ED25519_PRINT "="),
                                       "MD5:9f2669e67bd704aa01a671de0ae13add",
                                       "SHA1:ZEsFc7Mv+l8BfgAVldotXuJ3oZ+9Bpup4fws+ZZuReM"};
     const char *pins[] = {"MD5:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00:00", NULL};

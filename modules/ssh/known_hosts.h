@@ -79,11 +79,11 @@ void ssh_known_hash(char out[SSH_KNOWN_HASHED_SIZE], const char *name,
  * the blob does not begin with TYPE. */
 int ssh_known_key(const struct ssh_known_line *l, struct nk_buf *out);
 
-/* ssh_pattern_match - pattern with * and ? against all of text, letters in either case.
+/* ssh_pattern_match - pattern with * and ? against all of text; fold: letters in either case.
  * ssh_pattern_list - the same for patterns separated by commas: 1 when one matches, -1 when one
  * with ! before it does, else 0. */
-bool ssh_pattern_match(struct ssh_str pattern, const char *text);
-int ssh_pattern_list(struct ssh_str patterns, const char *text);
+bool ssh_pattern_match(struct ssh_str pattern, const char *text, bool fold);
+int ssh_pattern_list(struct ssh_str patterns, const char *text, bool fold);
 
 /* --- what is known of one host ---------------------------------------------------------------- */
 

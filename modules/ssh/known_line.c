@@ -139,7 +139,12 @@ bool ssh_known_name(char out[SSH_KNOWN_NAME_SIZE], const char *host, uint16_t po
     return true;
 }
 
-bool ssh_pattern_match(struct ssh_str pattern, const char *text)
+static bool same_letter(uint8_t a, char b, bool fold)
+{
+    return a == (uint8_t)b || (fold && tolower(a) == tolower((unsigned char)b));
+}
+
+bool ssh_pattern_match(struct ssh_str pattern, const char *text, bool fold)
 {
     const uint8_t *p = pattern.p, *end = pattern.p + pattern.n, *star = NULL;
     const char *after = NULL; /* where the last star's part is tried next */
@@ -147,7 +152,7 @@ bool ssh_pattern_match(struct ssh_str pattern, const char *text)
         if (p < end && *p == '*') {
             star = ++p;
             after = text;
-        } else if (p < end && (*p == '?' || tolower(*p) == tolower((unsigned char)*text))) {
+        } else if (p < end && (*p == '?' || same_letter(*p, *text, fold))) {
             p++;
             text++;
         } else if (star) {
@@ -163,7 +168,7 @@ bool ssh_pattern_match(struct ssh_str pattern, const char *text)
     return p == end;
 }
 
-int ssh_pattern_list(struct ssh_str patterns, const char *text)
+int ssh_pattern_list(struct ssh_str patterns, const char *text, bool fold)
 {
     struct ssh_str one;
     int found = 0;
@@ -171,7 +176,7 @@ int ssh_pattern_list(struct ssh_str patterns, const char *text)
         bool not = one.p[0] == '!';
         one.p += not ;
         one.n -= not ;
-        if (ssh_pattern_match(one, text)) {
+        if (ssh_pattern_match(one, text, fold)) {
             if (not ) {
                 return -1;
             }
@@ -221,7 +226,8 @@ static bool hash_matches(struct ssh_str hosts, const char *name)
 
 bool ssh_known_matches(struct ssh_str hosts, const char *name)
 {
-    return ssh_known_hashed(hosts) ? hash_matches(hosts, name) : ssh_pattern_list(hosts, name) > 0;
+    return ssh_known_hashed(hosts) ? hash_matches(hosts, name)
+                                   : ssh_pattern_list(hosts, name, true) > 0;
 }
 
 /* --- making ----------------------------------------------------------------------------------- */

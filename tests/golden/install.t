@@ -34,6 +34,7 @@ $ ls man/man1 | grep config
 > netkit-config-init.1
 > netkit-config-keys.1
 > netkit-config-show.1
+> netkit-ssh-key-config.1
 $ stat -c %a man/man1 man/man1/netkit.1
 > 755
 > 644

@@ -122,10 +122,12 @@ $ netkit list -v | grep config
 > config init              modules/service/cmd_config_init.c
 > config keys              modules/service/cmd_config_keys.c
 > config show              modules/service/cmd_config_show.c
+> ssh-key config           modules/ssh/cmd_ssh-key_config.c
 $ netkit --list | grep config
 > config check
 > config init
 > config keys
 > config show
+> ssh-key config
 $ netkit licenses | grep -q 'Apache License' && echo yes
 > yes
