@@ -294,7 +294,9 @@ static void settle(struct nk_service_group *g, const struct nk_conf *unused)
     }
 }
 
-static int reload_units(struct nk_service_group *g, const struct nk_conf *ini, struct nk_diag *diag)
+/* others: sections that are no service of this group have changes that can be applied. */
+static int reload_units(struct nk_service_group *g, const struct nk_conf *ini, bool others,
+                        struct nk_diag *diag)
 {
     const void **confs = calloc(g->n, sizeof(*confs));
     bool *moved = calloc(g->n, sizeof(*moved));
@@ -317,7 +319,7 @@ static int reload_units(struct nk_service_group *g, const struct nk_conf *ini, s
     }
     if (rc < 0) {
         unused = roll_back(g, i, moved) ? ini : NULL;
-    } else if (!any) {
+    } else if (!any && !others) {
         unused = ini;
         rc = 0;
     } else {
@@ -349,7 +351,7 @@ static int reload_all(struct nk_service_group *g, struct nk_diag *diag)
         settle(g, ini);
         nk_fail_sys(diag, rc, "reload");
     } else {
-        rc = reload_units(g, ini, diag);
+        rc = reload_units(g, ini, changes.n + changes.more > changes.restart, diag);
     }
     if (rc < 0) {
         nk_changes_clear(&changes);

@@ -48,9 +48,11 @@ struct world {
     size_t step;
     struct fake_conf now[UNITS], next[UNITS];
     int load_error;
-    const struct nk_conf *settled;
+    const struct nk_conf *settled, *in_force; /* at the end of the last reload */
     struct nk_diag diag;
-    const struct nk_service_type *second; /* type of the second unit; NULL: as the first one */
+    const struct nk_section *const *sections;
+    const struct nk_service_type *type[UNITS]; /* NULL: one that can reload */
+    const struct nk_conf *ini[2];              /* the old and the new one */
 };
 
 /* Two configurations are told apart by their address only. */
@@ -164,14 +166,14 @@ static int load(void *owner, const struct nk_conf **ini, struct nk_diag *diag)
         next_signal(w);
         return nk_fail(diag, w->load_error, "broken");
     }
-    *ini = INI(&new_ini);
+    *ini = w->ini[1];
     return 0;
 }
 
 static const void *pick(void *owner, const struct nk_conf *ini, size_t i)
 {
     struct world *w = owner;
-    assert_ptr_equal(ini, INI(&new_ini));
+    assert_ptr_equal(ini, w->ini[1]);
     return &w->next[i];
 }
 
@@ -179,6 +181,7 @@ static void settle(void *owner, const struct nk_conf *unused)
 {
     struct world *w = owner;
     w->settled = unused;
+    w->in_force = nk_app_ini(w->app);
     next_signal(w);
 }
 
@@ -190,13 +193,21 @@ static void world_init(struct world *w)
         w->now[i] = w->next[i] = (struct fake_conf){.letter = (char)('A' + i), .world = w};
         w->next[i].version = 1;
     }
+    w->ini[0] = INI(&old_ini);
+    w->ini[1] = INI(&new_ini);
     assert_int_equal(nk_app_new(&w->app, &conf, NULL), 0);
+}
+
+static const struct nk_service_type *type_of(const struct world *w, size_t i)
+{
+    return w->type[i] ? w->type[i] : &fake;
 }
 
 static int world_run(struct world *w, uint64_t drain_ms)
 {
     struct nk_services conf = {.app = w->app,
-                               .ini = INI(&old_ini),
+                               .ini = w->ini[0],
+                               .sections = w->sections,
                                .drain_ms = drain_ms,
                                .owner = w,
                                .on_ready = on_all_ready,
@@ -204,11 +215,8 @@ static int world_run(struct world *w, uint64_t drain_ms)
                                .pick = pick,
                                .settle = settle};
     struct nk_service_unit units[UNITS] = {
-        {.label = "fake a", .type = &fake, .name = "a", .conf = &w->now[0]},
-        {.label = "fake b",
-         .type = w->second ? w->second : &fake,
-         .name = "b",
-         .conf = &w->now[1]}};
+        {.label = "fake a", .type = type_of(w, 0), .name = "a", .conf = &w->now[0]},
+        {.label = "fake b", .type = type_of(w, 1), .name = "b", .conf = &w->now[1]}};
     int rc = nk_services_run(&conf, units, UNITS, &w->diag);
     nk_app_free(w->app);
     return rc;
@@ -316,13 +324,67 @@ static void half_a_reload(void **state)
     (void)state;
     struct world w;
     world_init(&w);
-    w.second = &fixed;
+    w.type[1] = &fixed;
     w.settled = INI(&old_ini);
     w.signals[0] = SIGHUP;
     w.signals[1] = SIGTERM;
     assert_int_equal(world_run(&w, LONG_MS), 0);
     assert_string_equal(w.log, "startA startB ready. v1A drainA drainB closeA closeB");
     assert_null(w.settled);
+}
+
+struct stall_conf {
+    char *dir;
+};
+
+static const struct nk_opt stall_rows[] = {{.name = "dir",
+                                            .type = NK_OPT_STRING,
+                                            .offset = NK_FIELD(struct stall_conf, dir),
+                                            .flags = NK_OPT_RELOAD},
+                                           NK_OPT_END};
+static const struct nk_section stall = {.name = "stall",
+                                        .named = true,
+                                        .opts = stall_rows,
+                                        .conf_size = sizeof(struct stall_conf),
+                                        .reload = true};
+static const struct nk_section *const stalls[] = {&stall, NULL};
+
+static struct nk_conf *parse(const char *text)
+{
+    struct nk_conf *c;
+    const struct nk_conf_source src = {.text = text, .text_len = strlen(text), .sections = stalls};
+    assert_int_equal(nk_conf_load(&c, &src, NULL), 0);
+    return c;
+}
+
+/* No service can take anything new, but a section that others read has changed. */
+static void section_that_is_no_service(void **state)
+{
+    static const struct {
+        const char *now;
+        bool taken;
+    } cases[] = {{"[stall a]\ndir = /new\n", true},
+                 {"[stall a]\ndir = /old\n[stall b]\ndir = /new\n", true},
+                 {"", true},
+                 {"[stall a]\ndir = /old\n", false}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nk_conf *old = parse("[stall a]\ndir = /old\n"), *now = parse(cases[i].now);
+        struct world w;
+        world_init(&w);
+        w.ini[0] = old;
+        w.ini[1] = now;
+        w.sections = stalls;
+        w.type[0] = w.type[1] = &fixed;
+        w.signals[0] = SIGHUP;
+        w.signals[1] = SIGTERM;
+        assert_int_equal(world_run(&w, LONG_MS), 0);
+        assert_string_equal(w.log, "startA startB ready. drainA drainB closeA closeB");
+        assert_ptr_equal(w.in_force, cases[i].taken ? now : old);
+        assert_ptr_equal(w.settled, cases[i].taken ? NULL : now); /* the services use the old one */
+        nk_conf_free(old);
+        nk_conf_free(now);
+    }
 }
 
 static void broken_file_changes_nothing(void **state)
@@ -388,7 +450,7 @@ static int single_run(struct world *w)
                                    .owner = w,
                                    .reload_conf = single_reload,
                                    .reload_done = single_done};
-    int rc = nk_service_run(w->app, w->second ? w->second : &fake, &args, LONG_MS, &w->diag);
+    int rc = nk_service_run(w->app, type_of(w, 0), &args, LONG_MS, &w->diag);
     nk_app_free(w->app);
     return rc;
 }
@@ -409,7 +471,7 @@ static void single_service(void **state)
     assert_int_equal(single_run(&w), 0);
     assert_string_equal(w.log, "startA ready. refuseA refused. drainA closeA");
     world_init(&w);
-    w.second = &fixed;
+    w.type[0] = &fixed;
     w.signals[0] = SIGHUP;
     w.signals[1] = SIGTERM;
     assert_int_equal(single_run(&w), 0);
@@ -487,6 +549,7 @@ int nk_test_core_service(void)
         cmocka_unit_test(reload_moves_everybody),
         cmocka_unit_test(refused_reload_is_undone),
         cmocka_unit_test(half_a_reload),
+        cmocka_unit_test(section_that_is_no_service),
         cmocka_unit_test(broken_file_changes_nothing),
         cmocka_unit_test(without_memory),
         cmocka_unit_test(single_service),

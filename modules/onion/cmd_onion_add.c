@@ -41,7 +41,7 @@ static const struct nk_opt opts[] = {
     ONION_GATE_ROWS(struct onion_serve_conf, gate),
     NK_OPT_END};
 
-static const char *const key_words[] = {ONION_KEY_NEW, NULL};
+static const char *const key_words[] = {ONION_KEY_NEW, ONION_KEY_DISCARD, NULL};
 
 const struct nk_opt onion_serve_rows[] = {
     {.name = "port",
@@ -54,11 +54,11 @@ const struct nk_opt onion_serve_rows[] = {
     {.name = "key",
      .type = NK_OPT_PATH,
      ONION_FIELD(key),
-     .arg = "FILE|new",
+     .arg = "FILE|new|discard",
      .choices = key_words,
      .flags = NK_OPT_MAY_MISS,
-     .help = "Its key, in any form; made when it is not there; new: another one at each start. "
-             "Default: onion/NAME/key in the state directory"},
+     .help = "Its key, in any form; made when it is not there; new: another one at each start; "
+             "discard: one that only tor ever has. Default: onion/NAME/key in the state directory"},
     ONION_ROWS,
     ONION_GATE_ROWS(struct onion_serve_conf, gate),
     NK_OPT_END};

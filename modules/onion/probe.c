@@ -7,11 +7,12 @@
 
 #include "core/app.h"
 #include "core/registry.h"
+#include "socks/socks.h"
 
 enum {
     PATIENCE_MS =
         60 * 1000, /* of one probe: tor itself does not answer for a service that is gone */
-    DEAD = 2       /* so many probes in a row */
+    ENOUGH = 2     /* so many dead probes in a row */
 };
 
 static void look(void *owner);
@@ -23,14 +24,41 @@ static void drop(struct onion_probe *p)
     p->stream = NULL;
 }
 
-static void finish(struct onion_probe *p, bool alive, const char *why)
+/* What a probe has shown. What is about tor's SOCKS port says nothing of the service. */
+enum verdict { ALIVE, DEAD, UNKNOWN };
+
+static enum verdict verdict_of(int reply)
+{
+    switch (reply) {
+    case SOCKS_REPLY_OK:
+    case SOCKS_REPLY_REFUSED: /* by the service's tor */
+    case SOCKS_REPLY_HS_AUTH_MISSING:
+    case SOCKS_REPLY_HS_AUTH_WRONG: /* its descriptor was found, and is for others */
+        return ALIVE;
+    case SOCKS_REPLY_FAILURE:     /* the target refuses; or anything (tor 0.4.9) */
+    case SOCKS_REPLY_NOT_ALLOWED: /* by this tor's configuration */
+    case SOCKS_REPLY_COMMAND:
+    case SOCKS_REPLY_ADDRESS: /* it is no SOCKS port of tor's */
+    case -ENOTCONN:
+        return UNKNOWN;
+    default:
+        return DEAD;
+    }
+}
+
+static void finish(struct onion_probe *p, enum verdict verdict, const char *why)
 {
     drop(p);
     p->done++;
-    p->failed += !alive;
-    p->dead = alive ? 0 : p->dead + 1;
-    nk_debug(nk_app_log(p->app), "onion", "probe: %s", why);
-    if (p->dead < DEAD) {
+    p->failed += verdict != ALIVE;
+    p->dead = verdict == ALIVE ? 0 : p->dead + (verdict == DEAD);
+    if (verdict == UNKNOWN && !p->blind) {
+        nk_warn(nk_app_log(p->app), "onion", "the probe says nothing about the service: %s", why);
+    } else {
+        nk_debug(nk_app_log(p->app), "onion", "probe: %s", why);
+    }
+    p->blind = verdict == UNKNOWN;
+    if (p->dead < ENOUGH) {
         p->timer.fn = look;
         nk_timer_start(&p->timer, p->interval_ms);
     } else {
@@ -40,7 +68,9 @@ static void finish(struct onion_probe *p, bool alive, const char *why)
 
 static void on_patience(void *owner)
 {
-    finish(owner, false, "no answer");
+    struct onion_probe *p = owner;
+    /* a tor that took the request, and is silent, does not find the service */
+    finish(p, verdict_of(socks_client_reply(p->stream)), "no answer");
 }
 
 static void on_stream(void *owner, struct nk_stream *s, unsigned events)
@@ -48,10 +78,12 @@ static void on_stream(void *owner, struct nk_stream *s, unsigned events)
     struct onion_probe *p = owner;
     struct nk_diag diag = {0};
     if (events & NK_CONNECTED) {
-        finish(p, true, "reached");
+        finish(p, ALIVE, "reached");
     } else if (events & NK_CLOSED) {
-        int rc = nk_stream_error(s, &diag);
-        finish(p, rc == -ECONNREFUSED || rc == -ECONNRESET, diag.text);
+        int reply = socks_client_reply(s);
+        (void)nk_stream_error(s, &diag);
+        /* closed before it answered: tor has ended, or what is there is no tor */
+        finish(p, reply == -EAGAIN ? UNKNOWN : verdict_of(reply), diag.text);
     }
 }
 
@@ -67,8 +99,7 @@ static void look(void *owner)
     rc = rc < 0 ? rc : nk_dial(p->app, ep, on_stream, p, &p->stream, &diag);
     nk_endpoint_free(ep);
     if (rc < 0) {
-        nk_warn(nk_app_log(p->app), "onion", "cannot probe: %s", diag.text);
-        nk_timer_start(&p->timer, p->interval_ms);
+        finish(p, UNKNOWN, diag.text);
         return;
     }
     p->timer.fn = on_patience;

@@ -4,7 +4,10 @@
  *
  * tor can be alive, and the service's descriptor or introduction points dead for hours. Each probe
  * has circuits of its own (isolation). It is alive when a connection is made, and when tor says
- * that the far end refused it: then only the target is down, which publishing again does not help.
+ * that the service refused it. It is dead when tor says that it cannot be reached, or takes the
+ * request and is silent for a minute. What says nothing about the service counts for neither: a
+ * SOCKS port that refuses us or is no tor's, and a general failure, which is what tor says when
+ * the target is down; publishing again helps with none of them.
  */
 #ifndef NK_ONION_PROBE_H
 #define NK_ONION_PROBE_H
@@ -29,7 +32,8 @@ struct onion_probe {
     struct nk_stream *stream;
     char address[NK_ONION_SIZE];
     uint16_t port;
-    unsigned dead;         /* probes in a row that failed */
+    unsigned dead;         /* probes in a row that found it dead */
+    bool blind;            /* the last one could not ask tor; that has been said */
     uint64_t done, failed; /* for the life of the service */
 };
 

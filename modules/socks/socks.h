@@ -53,6 +53,10 @@ int socks_client_wrap(struct nk_app *app, const struct socks_client_conf *conf,
  * SOCKS_RESOLVE or SOCKS_RESOLVE_PTR. 0 or -ENOENT. */
 int socks_client_bound(const struct nk_stream *s, struct socks_addr *out);
 
+/* socks_client_reply - the server's reply code (0 .. 255), also of a stream that has failed;
+ * -EAGAIN: it speaks SOCKS but has not answered the request; -ENOTCONN: it has said nothing yet. */
+int socks_client_reply(const struct nk_stream *s);
+
 /*
  * The server. The stream connects when the client's request stands; NK_Q_TARGET then says what it
  * asks for, and the owner dials and tells the outcome with nk_stream_answer. Nothing can be read or

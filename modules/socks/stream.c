@@ -40,6 +40,7 @@ struct socks_stream {
     uint64_t linger_ms, moved_ms;
     bool open, asked; /* asked: server, the owner knows of the request */
     bool want_write, shut;
+    int reply; /* client: see socks_client_reply; of an attempt that is over */
 };
 
 static struct socks_stream *of(struct nk_stream *s)
@@ -89,8 +90,17 @@ static void bid_farewell(struct socks_stream *f)
     }
 }
 
+static int reply_of(const struct socks_proto *p)
+{
+    if (p->code != UINT8_MAX) {
+        return p->code;
+    }
+    return p->state > SOCKS_AWAIT_CHOICE ? -EAGAIN : -ENOTCONN;
+}
+
 static void fail(struct socks_stream *f, int rc, struct nk_diag *why)
 {
+    f->reply = reply_of(&f->attempt->proto);
     if (f->server) {
         bid_farewell(f);
     }
@@ -502,6 +512,12 @@ int socks_client_bound(const struct nk_stream *s, struct socks_addr *out)
     }
     *out = *f->bound;
     return 0;
+}
+
+int socks_client_reply(const struct nk_stream *s)
+{
+    const struct socks_stream *f = (const struct socks_stream *)s;
+    return f->attempt ? reply_of(&f->attempt->proto) : f->reply;
 }
 
 /* The pool of unauthenticated connections is full: the oldest makes room. */

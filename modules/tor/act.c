@@ -20,14 +20,7 @@ struct act {
 };
 
 #define OUTPUT_MAX ((size_t)1 << 22)
-
-int tor_word_check(const char *text, const char *what, struct nk_diag *diag)
-{
-    bool fine = text[0] != '\0';
-    for (const char *c = text; *c; c++)
-        fine = fine && *c > ' ' && *c <= '~' && *c != '"' && *c != '\\';
-    return fine ? 0 : nk_fail(diag, NK_EUSAGE, "'%s' is no %s", text, what);
-}
+#define LINE_SIZE 64 /* a command with an id */
 
 /* What tor 0.4.9 says, and what to do about it. */
 static const struct {
@@ -129,17 +122,15 @@ int tor_act_run(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf, char *c
     return rc;
 }
 
-int tor_act_each(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf, const char *before,
-                 const char *behind)
+int tor_act_each(struct nk_cmd_ctx *ctx, const struct tor_cli_conf *conf, const char *what,
+                 const char *before, const char *behind)
 {
     struct nk_strlist lines = {NULL, 0};
     int rc = 0;
     for (int i = 0; rc == 0 && i < ctx->argc; i++) {
-        char line[512];
-        rc = tor_word_check(ctx->argv[i], "id", &ctx->diag);
-        int n = snprintf(line, sizeof line, "%s %s%s", before, ctx->argv[i], behind);
-        if (rc == 0 && (size_t)n >= sizeof line)
-            rc = nk_fail(&ctx->diag, NK_EUSAGE, "'%.20s..' is no id", ctx->argv[i]);
+        char line[LINE_SIZE];
+        rc = tor_id_check(ctx->argv[i], false, what, &ctx->diag);
+        int n = snprintf(line, sizeof line, "%s %.*s%s", before, TOR_ID_MAX, ctx->argv[i], behind);
         rc = rc < 0 ? rc : nk_strlist_add(&lines, line, (size_t)n);
     }
     rc = rc < 0 ? rc : tor_act_run(ctx, conf, lines.v, lines.n);

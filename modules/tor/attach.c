@@ -18,7 +18,7 @@
 #define USER "netkit-circuit-"
 
 enum {
-    ID_SIZE = 17, /* 16 letters and digits (control-spec 2.4 CircuitID, StreamID) */
+    ID_SIZE = TOR_ID_MAX + 1,
     REASON_SIZE = 64,
     RANDOM_BYTES = 16,
     LAST_MS = 2000, /* at the end of the app, for tor's last answers */
@@ -83,8 +83,7 @@ static bool is_ready(const struct attacher *t)
 
 static bool is_id(const char *text)
 {
-    size_t n = strlen(text);
-    return n > 0 && n < ID_SIZE && strspn(text, "0123456789") == n;
+    return tor_id_check(text, false, "", NULL) == 0;
 }
 
 int tor_attach_check(const char *circuit, struct nk_diag *diag)
@@ -442,8 +441,7 @@ static void handle(struct attacher *t, const struct tor_event *e)
 {
     char id[ID_SIZE], user[TOR_ATTACH_USER];
     const struct tor_value *status = tor_event_get(e, "status");
-    if (!tor_value_copy(id, sizeof id, tor_event_get(e, "id")) ||
-        tor_word_check(id, "id", NULL) < 0)
+    if (!tor_value_copy(id, sizeof id, tor_event_get(e, "id")) || !is_id(id))
         return;
     (void)tor_value_copy(user, sizeof user, tor_event_get(e, "SOCKS_USERNAME"));
     for (struct tor_attach *a = t->first; a; a = a->next) {

@@ -7,7 +7,7 @@
 
 #include "tor/act.h"
 
-enum { ID_SIZE = 17 /* 16 letters and digits (control-spec §2.4 CircuitID) */ };
+enum { ID_SIZE = TOR_ID_MAX + 1 };
 #define PATH_MAX_BYTES ((size_t)1024)
 
 struct tor_build {
@@ -139,7 +139,7 @@ static void on_relays(void *owner, int err, const struct tor_reply *reply,
 static int begin(struct tor_build *b, struct nk_diag *diag)
 {
     int rc = b->path ? tor_path_check(b->path, diag) : 0;
-    rc = rc < 0 || !b->old ? rc : tor_word_check(b->old, "circuit", diag);
+    rc = rc < 0 || !b->old ? rc : tor_id_check(b->old, false, "circuit", diag);
     rc = rc < 0 || !b->purpose ? rc : tor_word_check(b->purpose, "purpose", diag);
     if (rc < 0)
         return rc;
@@ -169,7 +169,8 @@ static bool copy(char **out, const char *text)
 
 int tor_build_start(struct tor_build **out, const struct tor_build_conf *conf, struct nk_diag *diag)
 {
-    const char *path = conf->path && strcmp(conf->path, "auto") != 0 ? conf->path : NULL;
+    bool any = conf->path && !conf->id && strcmp(conf->path, "auto") == 0;
+    const char *path = any ? NULL : conf->path;
     struct tor_build *b = calloc(1, sizeof *b);
     if (!b)
         return nk_fail_sys(diag, -ENOMEM, "a circuit");

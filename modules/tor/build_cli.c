@@ -2,9 +2,11 @@
 #include "tor/build_cli.h"
 
 #include <string.h>
+#include <strings.h>
 
 #include "base/cli.h"
 #include "tor/build.h"
+#include "tor/given.h"
 
 #define WAIT_MS 60000u
 #define OUTPUT_MAX ((size_t)1 << 16)
@@ -86,7 +88,13 @@ int tor_build_run(struct nk_cmd_ctx *ctx, const char *id, const char *path)
     struct build_run b = {.ctx = ctx};
     b.conf = (struct tor_build_conf){
         .id = id, .path = path, .purpose = conf->purpose, .fn = on_built, .owner = &b};
-    int rc = path && strcmp(path, "auto") != 0 ? tor_path_check(path, &ctx->diag) : 0;
+    bool chosen = path && (id || strcmp(path, "auto") != 0);
+    int rc = id ? tor_id_check(id, false, "circuit", &ctx->diag) : 0;
+    rc = rc < 0 || !chosen ? rc : tor_path_check(path, &ctx->diag);
+    if (rc == 0 && conf->purpose && strcasecmp(conf->purpose, "general") != 0 &&
+        strcasecmp(conf->purpose, "controller") != 0)
+        rc = nk_fail(&ctx->diag, NK_EUSAGE, "'%.40s': a purpose is general or controller",
+                     conf->purpose);
     if (rc < 0)
         return rc;
     const struct tor_cli_task task = {

@@ -212,20 +212,6 @@ void tor_cli_send(struct tor_cli *cli, struct tor_request *r, const char *line)
     }
 }
 
-static int put_word(struct nk_buf *line, const char *word, struct nk_diag *diag)
-{
-    size_t n = strlen(word);
-    bool fine = n > 0 && n < TOR_CLI_WORD;
-    for (size_t i = 0; fine && i < n; i++) {
-        fine = (unsigned char)word[i] > ' ' && word[i] != DELETE;
-    }
-    if (!fine) {
-        return nk_fail(diag, NK_EUSAGE, "'%s' is not one word of printable characters", word);
-    }
-    int rc = nk_buf_printf(line, " %s", word);
-    return rc < 0 ? nk_fail_sys(diag, rc, "the arguments") : 0;
-}
-
 void tor_cli_send_words(struct tor_cli *cli, struct tor_request *r, const char *verb,
                         char *const *words, int n)
 {
@@ -234,12 +220,13 @@ void tor_cli_send_words(struct tor_cli *cli, struct tor_request *r, const char *
     nk_buf_init(&line, TOR_COMMAND_MAX);
     int rc = nk_buf_puts(&line, verb);
     for (int i = 0; rc == 0 && i < n; i++) {
-        rc = put_word(&line, words[i], diag);
+        rc = nk_buf_printf(&line, " %s", words[i]);
     }
     const char *text = rc == 0 ? nk_buf_str(&line) : NULL;
-    if (rc == 0) {
-        rc = text ? tor_control_send(cli->control, r, text, NULL, 0, diag)
-                  : nk_fail(diag, -ENOMEM, "out of memory");
+    if (text) {
+        rc = tor_control_send(cli->control, r, text, NULL, 0, diag);
+    } else {
+        rc = nk_fail_sys(diag, rc < 0 ? rc : -ENOMEM, "the arguments");
     }
     nk_buf_clear(&line);
     if (rc < 0) {

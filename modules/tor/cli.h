@@ -18,7 +18,6 @@ struct nk_app;
 struct nk_signal;
 
 #define TOR_CLI_SIGNALS 3
-#define TOR_CLI_WORD 256 /* longest word of tor_cli_send_words, with its end */
 
 struct tor_cli_conf {
     int kind; /* enum tor_kind */
@@ -123,9 +122,8 @@ bool tor_cli_reply(struct tor_cli *cli, int err, const struct tor_reply *reply,
 void tor_cli_send(struct tor_cli *cli, struct tor_request *r, const char *line);
 
 /*
- * tor_cli_send_words - send "VERB word word.." of n words that users gave; each must be one word of
- * printable characters, which GETINFO, SIGNAL and the like take as it stands. On an error the
- * command is finished with it.
+ * tor_cli_send_words - send "VERB word word.." of n words that users gave and that have passed the
+ * checks of given.h. On an error the command is finished with it.
  */
 void tor_cli_send_words(struct tor_cli *cli, struct tor_request *r, const char *verb,
                         char *const *words, int n);

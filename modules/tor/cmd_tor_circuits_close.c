@@ -17,7 +17,8 @@ static const struct nk_opt opts[] = {{.name = "if-unused",
 static int run(struct nk_cmd_ctx *ctx)
 {
     const struct close_conf *conf = ctx->conf;
-    return tor_act_each(ctx, &conf->cli, "CLOSECIRCUIT", conf->if_unused ? " IfUnused" : "");
+    return tor_act_each(ctx, &conf->cli, "circuit", "CLOSECIRCUIT",
+                        conf->if_unused ? " IfUnused" : "");
 }
 
 const struct nk_cmd nk_cmd_tor_circuits_close = {

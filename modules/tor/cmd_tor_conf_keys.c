@@ -87,7 +87,7 @@ static void on_names(struct tor_conf_cli *c)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    struct tor_conf_cli c = {.start = on_names};
+    struct tor_conf_cli c = {.start = on_names, .words = TOR_CONF_KEYS};
     return tor_conf_cli_run(&c, ctx);
 }
 

@@ -158,11 +158,8 @@ static bool need_current(struct tor_conf_cli *c, int *rc)
 static void on_names(struct tor_conf_cli *c)
 {
     struct task *t = (struct task *)c;
-    const struct set_conf *conf = c->ctx->conf;
-    int rc = conf->append && conf->replace
-                 ? nk_fail(&c->ctx->diag, NK_EUSAGE, "--append and --replace exclude each other")
-                 : tor_conf_assign(&c->names, c->ctx->argv, (size_t)c->ctx->argc, false, &t->words,
-                                   &c->ctx->diag);
+    int rc = tor_conf_assign(&c->names, c->ctx->argv, (size_t)c->ctx->argc, false, &t->words,
+                             &c->ctx->diag);
     if (rc < 0) {
         tor_conf_cli_end(c, rc);
     } else if (need_current(c, &rc)) {
@@ -176,7 +173,11 @@ static void on_names(struct tor_conf_cli *c)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    struct task t = {.c = {.start = on_names}};
+    struct task t = {.c = {.start = on_names, .words = TOR_CONF_PAIRS}};
+    const struct set_conf *conf = ctx->conf;
+    if (conf->append && conf->replace) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "--append and --replace exclude each other");
+    }
     nk_buf_init(&t.words, TOR_COMMAND_MAX);
     int rc = tor_conf_cli_run(&t.c, ctx);
     nk_buf_clear(&t.words);

@@ -76,7 +76,8 @@ static int target_of(struct nk_cmd_ctx *ctx, struct tor_via_conf *out)
     out->circuit = c->circuit;
     out->linger_ms = c->linger_ms;
     out->timeout_ms = tor_socks_cli_timeout(ctx);
-    return tor_target_set(&out->to, host, port, c->cli.allow_private, &out->onion, &ctx->diag);
+    rc = tor_target_set(&out->to, host, port, c->cli.allow_private, &out->onion, &ctx->diag);
+    return rc < 0 ? rc : tor_socks_cli_check(ctx, out);
 }
 
 static int join(struct nk_app *app, const struct tor_via_conf *via, struct joined *j)

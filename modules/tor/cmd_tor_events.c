@@ -15,6 +15,7 @@
 #include "core/app.h"
 #include "core/stream.h"
 #include "tor/cli.h"
+#include "tor/given.h"
 #include "tor/list.h"
 
 enum {
@@ -43,10 +44,10 @@ static const struct nk_opt opts[] = {TOR_FILTER_ROW(struct events_conf, filter),
                                       .type = NK_OPT_INT,
                                       .offset = NK_FIELD(struct events_conf, count),
                                       .arg = "N",
-                                      .def = "0",
+                                      .min = 1,
                                       .max = INT64_MAX,
                                       .flags = NK_OPT_CLI_ONLY,
-                                      .help = "End after N events; 0: go on until interrupted"},
+                                      .help = "End after N events; else go on until interrupted"},
                                      TOR_ROWS(struct events_conf, cli),
                                      NK_OPT_END};
 
@@ -222,8 +223,8 @@ static void on_subscribed(void *owner, int err, const struct nk_diag *why)
 
 static int add_name(struct events *ev, const char *text, size_t len)
 {
-    if (ev->nnames == NAMES_MAX || len == 0 || len >= NAME_SIZE)
-        return nk_fail(&ev->ctx->diag, NK_EUSAGE, "'%.*s' is no event of tor", (int)len, text);
+    if (ev->nnames == NAMES_MAX)
+        return nk_fail(&ev->ctx->diag, NK_EUSAGE, "these are more than %d events", NAMES_MAX);
     char *name = ev->name[ev->nnames];
     for (size_t i = 0; i < len; i++)
         name[i] = (char)toupper((unsigned char)text[i]);
@@ -275,7 +276,6 @@ static void on_names(void *owner, int err, const struct tor_reply *reply, const 
 static void ready(struct tor_cli *cli)
 {
     struct events *ev = cli->task->owner;
-    const struct nk_cmd_ctx *ctx = ev->ctx;
     if (ev->asked) { /* the subscriptions are back by themselves */
         fprintf(stderr, "netkit tor events: connected again\n");
         return;
@@ -284,10 +284,7 @@ static void ready(struct tor_cli *cli)
     ev->cli = cli;
     ev->flush = (struct nk_defer){.fn = write_out, .owner = ev};
     int rc = open_out(ev);
-    bool all = ctx->argc == 0 || (ctx->argc == 1 && strcasecmp(ctx->argv[0], "all") == 0);
-    for (int i = 0; rc == 0 && !all && i < ctx->argc; i++)
-        rc = add_name(ev, ctx->argv[i], strlen(ctx->argv[i]));
-    if (rc == 0 && all) {
+    if (rc == 0 && ev->nnames == 0) {
         ev->request = (struct tor_request){.fn = on_names, .owner = ev};
         rc = tor_control_send(cli->control, &ev->request, "GETINFO events/names", NULL, 0,
                               &ev->ctx->diag);
@@ -296,6 +293,23 @@ static void ready(struct tor_cli *cli)
     }
     if (rc < 0)
         tor_cli_finish(cli, rc);
+}
+
+/* The names that were given; none when it is all of them. */
+static int add_names(struct events *ev)
+{
+    const struct nk_cmd_ctx *ctx = ev->ctx;
+    bool all = ctx->argc == 1 && strcasecmp(ctx->argv[0], "all") == 0;
+    int rc = 0;
+    for (int i = 0; rc == 0 && !all && i < ctx->argc; i++) {
+        size_t len = strlen(ctx->argv[i]);
+        rc =
+            tor_name_check(ctx->argv[i], len < NAME_SIZE ? len : 0, "event of tor", &ev->ctx->diag);
+        if (rc == 0 && strcasecmp(ctx->argv[i], "all") == 0)
+            rc = nk_fail(&ev->ctx->diag, NK_EUSAGE, "'all' stands alone");
+        rc = rc < 0 ? rc : add_name(ev, ctx->argv[i], len);
+    }
+    return rc;
 }
 
 static void lost(struct tor_cli *cli, const struct nk_diag *why)
@@ -325,6 +339,7 @@ static int run(struct nk_cmd_ctx *ctx)
     ev->conf = conf;
     nk_buf_init(&ev->text, OUTPUT_MAX);
     int rc = tor_filters_parse(&ev->filters, &conf->filter, &ctx->diag);
+    rc = rc < 0 ? rc : add_names(ev);
     const struct tor_cli_task task = {
         .ready = ready, .lost = lost, .stop = stop, .end = end, .owner = ev, .reconnect = true};
     rc = rc < 0 ? rc : tor_cli_run(ctx, &conf->cli, &task);

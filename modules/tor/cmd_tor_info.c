@@ -4,7 +4,10 @@
 #include <string.h>
 
 #include "tor/cli.h"
+#include "tor/given.h"
 #include "tor/proto.h"
+
+enum { KEY_MAX = 256 /* with its end */ };
 
 struct info {
     struct tor_cli *cli;
@@ -47,7 +50,7 @@ static int print_json(struct info *info, const struct tor_reply *reply)
     nk_json_object(&j);
     for (size_t i = 0; i + 1 < reply->n; i++) {
         struct tor_word pair;
-        char key[TOR_CLI_WORD];
+        char key[KEY_MAX];
         if (tor_line_pair(&reply->lines[i], &pair) && pair.key_len < sizeof(key)) {
             info->values++;
             memcpy(key, pair.key, pair.key_len);
@@ -96,7 +99,8 @@ static int run(struct nk_cmd_ctx *ctx)
     const struct tor_cli_conf *conf = ctx->conf;
     struct info info = {0};
     const struct tor_cli_task task = {.ready = ready, .owner = &info};
-    return tor_cli_run(ctx, conf, &task);
+    int rc = tor_words_check(ctx->argv, ctx->argc, "key of GETINFO", &ctx->diag);
+    return rc < 0 ? rc : tor_cli_run(ctx, conf, &task);
 }
 
 extern const struct nk_cmd nk_cmd_tor_info;

@@ -81,9 +81,12 @@ static int run(struct nk_cmd_ctx *ctx)
     nk_buf_init(&m.line, LINE_MAX_BYTES);
     nk_buf_init(&m.out, LINE_MAX_BYTES * 2);
     int rc = nk_buf_puts(&m.line, "MAPADDRESS");
+    if (conf->filter.n > 0)
+        rc = nk_fail(&ctx->diag, NK_EUSAGE, "--filter is for what tor has mapped");
     for (int i = 0; rc == 0 && i < ctx->argc; i++) {
+        const char *equals = strchr(ctx->argv[i], '=');
         rc = tor_word_check(ctx->argv[i], "mapping", &ctx->diag);
-        if (rc == 0 && !strchr(ctx->argv[i], '='))
+        if (rc == 0 && (!equals || equals == ctx->argv[i] || !equals[1] || strchr(equals + 1, '=')))
             rc = nk_fail(&ctx->diag, NK_EUSAGE, "'%s' is no mapping FROM=TO", ctx->argv[i]);
         rc = rc < 0 ? rc : nk_buf_printf(&m.line, " %s", ctx->argv[i]);
     }

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "tor/cli.h"
+#include "tor/given.h"
 
 struct job {
     struct tor_cli *cli;
@@ -48,7 +49,8 @@ static int run(struct nk_cmd_ctx *ctx)
     const struct tor_cli_conf *conf = ctx->conf;
     struct job job = {0};
     const struct tor_cli_task task = {.ready = ready, .owner = &job};
-    return tor_cli_run(ctx, conf, &task);
+    int rc = tor_name_check(ctx->argv[0], strlen(ctx->argv[0]), "signal", &ctx->diag);
+    return rc < 0 ? rc : tor_cli_run(ctx, conf, &task);
 }
 
 extern const struct nk_cmd nk_cmd_tor_signal;

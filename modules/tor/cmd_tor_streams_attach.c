@@ -4,7 +4,7 @@
 #include "tor/act.h"
 
 #define HOPS_MAX 8
-#define LINE_SIZE 256
+#define LINE_SIZE 64
 
 struct attach_conf {
     struct tor_cli_conf cli;
@@ -27,15 +27,13 @@ static int run(struct nk_cmd_ctx *ctx)
 {
     const struct attach_conf *conf = ctx->conf;
     char line[LINE_SIZE], hop[16] = "";
-    int rc = tor_word_check(ctx->argv[0], "id", &ctx->diag);
-    rc = rc < 0 ? rc : tor_word_check(ctx->argv[1], "id", &ctx->diag);
+    int rc = tor_id_check(ctx->argv[0], false, "stream", &ctx->diag);
+    rc = rc < 0 ? rc : tor_id_check(ctx->argv[1], true, "circuit", &ctx->diag);
     if (rc < 0)
         return rc;
     if (conf->hop > 0)
         (void)snprintf(hop, sizeof hop, " HOP=%d", (int)conf->hop);
-    int n = snprintf(line, sizeof line, "ATTACHSTREAM %s %s%s", ctx->argv[0], ctx->argv[1], hop);
-    if ((size_t)n >= sizeof line)
-        return nk_fail(&ctx->diag, NK_EUSAGE, "'%.20s..' is no id", ctx->argv[0]);
+    (void)snprintf(line, sizeof line, "ATTACHSTREAM %s %s%s", ctx->argv[0], ctx->argv[1], hop);
     char *const lines[] = {line};
     return tor_act_run(ctx, &conf->cli, lines, 1);
 }

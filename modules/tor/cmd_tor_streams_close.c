@@ -28,7 +28,7 @@ static int run(struct nk_cmd_ctx *ctx)
     const struct close_conf *conf = ctx->conf;
     char behind[16];
     (void)snprintf(behind, sizeof behind, " %d", (int)conf->reason);
-    return tor_act_each(ctx, &conf->cli, "CLOSESTREAM", behind);
+    return tor_act_each(ctx, &conf->cli, "stream", "CLOSESTREAM", behind);
 }
 
 const struct nk_cmd nk_cmd_tor_streams_close = {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "base/codec.h"
 #include "tor/act.h"
 
 #define LINE_SIZE 512
@@ -8,12 +9,14 @@
 static int run(struct nk_cmd_ctx *ctx)
 {
     const struct tor_cli_conf *conf = ctx->conf;
-    static const char *const names[] = {"id", "address", "port"};
     const char *port = ctx->argc > 2 ? ctx->argv[2] : "";
     char line[LINE_SIZE];
-    int rc = 0;
-    for (int i = 0; rc == 0 && i < ctx->argc && i < 3; i++)
-        rc = tor_word_check(ctx->argv[i], names[i], &ctx->diag);
+    uint64_t number = 1;
+    int rc = tor_id_check(ctx->argv[0], false, "stream", &ctx->diag);
+    rc = rc < 0 ? rc : tor_word_check(ctx->argv[1], "address", &ctx->diag);
+    if (rc == 0 && ctx->argc > 2 &&
+        (nk_parse_u64(port, &number) < 0 || number == 0 || number > UINT16_MAX))
+        rc = nk_fail(&ctx->diag, NK_EUSAGE, "'%.20s' is no port", port);
     if (rc < 0)
         return rc;
     int n =

@@ -287,10 +287,7 @@ static int assign_one(const struct tor_conf_names *n, char *const *words, size_t
         return NK_EUSAGE;
     }
     if (!equals && !bare) {
-        nk_fail(diag, NK_EUSAGE, "%s has no value", o->name);
-        nk_hint(diag, "write %s=VALUE; 'netkit tor conf reset %s' gives it its default", o->name,
-                o->name);
-        return NK_EUSAGE;
+        return nk_fail(diag, NK_EUSAGE, "%s has no value", o->name);
     }
     if (!tor_conf_is_list(o->type) && is_repeated(n, words, i, o)) {
         return nk_fail(diag, NK_EUSAGE, "%s is given twice, but holds one value", o->name);

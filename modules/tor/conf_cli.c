@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tor/given.h"
 #include "tor/wire.h"
 
 void tor_conf_cli_end(struct tor_conf_cli *c, int rc)
@@ -78,12 +79,30 @@ static void on_ready(struct tor_cli *cli)
     }
 }
 
+/* What needs no tor to be seen to be wrong. */
+static int check_words(enum tor_conf_words form, struct nk_cmd_ctx *ctx)
+{
+    int rc = 0;
+    for (int i = 0; rc == 0 && i < ctx->argc; i++) {
+        const char *word = ctx->argv[i];
+        size_t len = form == TOR_CONF_KEYS ? strlen(word) : strcspn(word, "=");
+        rc = tor_name_check(word, len, "option of tor", &ctx->diag);
+        if (rc == 0 && !word[len] && form == TOR_CONF_PAIRS) {
+            rc = nk_fail(&ctx->diag, NK_EUSAGE, "%s has no value", word);
+            nk_hint(&ctx->diag, "write %s=VALUE; 'netkit tor conf reset %s' gives it its default",
+                    word, word);
+        }
+    }
+    return rc;
+}
+
 int tor_conf_cli_run(struct tor_conf_cli *c, struct nk_cmd_ctx *ctx)
 {
     const struct tor_cli_task task = {.ready = on_ready, .owner = c};
     c->ctx = ctx;
     nk_buf_init(&c->line, TOR_COMMAND_MAX);
-    int rc = tor_cli_run(ctx, ctx->conf, &task);
+    int rc = c->words != TOR_CONF_NO_WORDS ? check_words(c->words, ctx) : 0;
+    rc = rc < 0 ? rc : tor_cli_run(ctx, ctx->conf, &task);
     tor_conf_names_clear(&c->names);
     nk_buf_clear(&c->line);
     return rc;

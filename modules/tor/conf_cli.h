@@ -17,10 +17,19 @@ struct tor_conf_cli_conf {
 
 #define TOR_CONF_PRINT_MAX ((size_t)16 << 20) /* bytes that one command prints at once */
 
+/* What the words of a command are, checked before it connects. */
+enum tor_conf_words {
+    TOR_CONF_NO_WORDS, /* none, or nothing that can be checked */
+    TOR_CONF_KEYS,
+    TOR_CONF_PAIRS, /* KEY=VALUE */
+    TOR_CONF_EITHER /* KEY or KEY=VALUE */
+};
+
 struct tor_conf_cli {
     /* The names are known (unless no_names): ask the first question, or end. */
     void (*start)(struct tor_conf_cli *c);
     bool no_names;
+    enum tor_conf_words words;
     struct nk_cmd_ctx *ctx; /* from here on set by tor_conf_cli_run */
     struct tor_cli *cli;
     struct tor_conf_names names;

@@ -215,7 +215,7 @@ static void test_assign(void **state)
     assert_non_null(strstr(f->diag.text, "twice"));
     assigned(f, "ContactInfo", NULL, true, "SETCONF ContactInfo");
     assigned(f, "ContactInfo", NULL, false, NULL);
-    assert_non_null(strstr(f->diag.hint, "reset ContactInfo"));
+    assert_non_null(strstr(f->diag.text, "no value"));
     assigned(f, "SafeSocks=1", "SafeSock=1", false, NULL);
     assigned(f, "=1", NULL, false, NULL);
     assigned(f, "HiddenServiceOptions=x", NULL, false, NULL);

@@ -29,6 +29,15 @@ void tor_socks_cli_via(const struct tor_socks_cli_conf *c, struct tor_via_conf *
                                  .isolate = c->isolate};
 }
 
+int tor_socks_cli_check(struct nk_cmd_ctx *ctx, const struct tor_via_conf *via)
+{
+    int rc = tor_via_check(via, &ctx->diag);
+    if (rc == NK_ECONFIG) {
+        rc = ctx->diag.code = NK_EUSAGE;
+    }
+    return rc;
+}
+
 uint64_t tor_socks_cli_timeout(const struct nk_cmd_ctx *ctx)
 {
     return ctx->globals->timeout_ms ? ctx->globals->timeout_ms : TOR_VIA_TIMEOUT_MS;
@@ -171,6 +180,10 @@ int tor_socks_cli_lookup(struct nk_cmd_ctx *ctx, bool ptr)
                           .n = (size_t)ctx->argc};
     tor_socks_cli_via(c, &all.conf.via);
     all.conf.via.timeout_ms = tor_socks_cli_timeout(ctx);
+    int rc = tor_socks_cli_check(ctx, &all.conf.via);
+    if (rc < 0) {
+        return rc;
+    }
     all.words = calloc(all.n, sizeof(*all.words));
     if (!all.words) {
         return nk_fail_sys(&ctx->diag, -ENOMEM, "tor");
@@ -178,7 +191,7 @@ int tor_socks_cli_lookup(struct nk_cmd_ctx *ctx, bool ptr)
     for (size_t i = 0; i < all.n; i++) {
         all.words[i] = (struct word){.all = &all, .text = ctx->argv[i]};
     }
-    int rc = look_up(ctx, &all);
+    rc = look_up(ctx, &all);
     rc = rc < 0 ? rc : outcome(&all, &ctx->diag);
     for (size_t i = 0; i < all.n; i++) {
         free(all.words[i].answer);

@@ -37,6 +37,9 @@ extern const struct nk_opt tor_socks_cli_opts[]; /* of `tor resolve` and `tor pt
 /* tor_socks_cli_via - what these say of a request. The rest is the caller's. */
 void tor_socks_cli_via(const struct tor_socks_cli_conf *c, struct tor_via_conf *out);
 
+/* tor_socks_cli_check - tor_via_check for a command line: NK_EUSAGE for what is wrong. */
+int tor_socks_cli_check(struct nk_cmd_ctx *ctx, const struct tor_via_conf *via);
+
 /* tor_socks_cli_timeout - --timeout, else TOR_VIA_TIMEOUT_MS. */
 uint64_t tor_socks_cli_timeout(const struct nk_cmd_ctx *ctx);
 

@@ -641,10 +641,11 @@ def find(value, key):
             yield from find(v, key)
 
 
-def test_section_with_a_new_key(tor_network, programs, work):
-    """`key = new` is no file beside netkit.ini: another address at each start, and nothing is kept."""
+@pytest.mark.parametrize("word", ["new", "discard"])
+def test_section_with_a_new_key(tor_network, programs, work, word):
+    """These are no files beside netkit.ini: another address at each start, and nothing is kept."""
     (work / "netkit.ini").write_text(
-        f"[onion web]\nport = 80\nkey = new\nwait = none\ncontrol = unix:{tor_network.client.control_socket}\n",
+        f"[onion web]\nport = 80\nkey = {word}\nwait = none\ncontrol = unix:{tor_network.client.control_socket}\n",
         encoding="utf-8")
     words = ["-c", work / "netkit.ini", "--state-dir", work / "state"]
     addresses = set()
@@ -656,7 +657,7 @@ def test_section_with_a_new_key(tor_network, programs, work):
         addresses.add(about["address"])
         assert program.stop() == 0
     assert len(addresses) == 2
-    assert not (work / "new").exists() and not (work / "state" / "onion" / "web" / "key").exists()
+    assert not (work / word).exists() and not (work / "state" / "onion" / "web" / "key").exists()
 
 
 # --- watching

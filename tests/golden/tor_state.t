@@ -7,7 +7,7 @@ $ netkit tor circuits close
 ! netkit tor circuits close: too few arguments: netkit tor circuits close ID.. [--if-unused] (hint: see 'netkit tor circuits close --help')
 = 2
 $ netkit tor circuits close '1 IfUnused' --control /nowhere/control
-! netkit tor circuits close: '1 IfUnused' is no id
+! netkit tor circuits close: '1 IfUnused' is no circuit
 = 2
 $ netkit tor circuits extend 5
 ! netkit tor circuits extend: too few arguments: netkit tor circuits extend ID PATH (hint: see 'netkit tor circuits extend --help')
@@ -143,3 +143,57 @@ $ netkit tor events --help | head -n 4
 >
 > usage:
 >   netkit tor events [TYPE..] [--filter CONDITION]..
+$ netkit tor events 'CI RC' --control /nowhere/control
+! netkit tor events: 'CI RC' is no event of tor
+= 2
+$ netkit tor events '' --control /nowhere/control
+! netkit tor events: '' is no event of tor
+= 2
+$ netkit tor events circ -n 0 --control /nowhere/control
+! netkit tor events: --count: '0' is not between 1 and 9223372036854775807
+= 2
+$ netkit tor events circ all --control /nowhere/control
+! netkit tor events: 'all' stands alone
+= 2
+$ netkit tor map =b --control /nowhere/control
+! netkit tor map: '=b' is no mapping FROM=TO
+= 2
+$ netkit tor map a= --control /nowhere/control
+! netkit tor map: 'a=' is no mapping FROM=TO
+= 2
+$ netkit tor map a=b=c --control /nowhere/control
+! netkit tor map: 'a=b=c' is no mapping FROM=TO
+= 2
+$ netkit tor map a=b --filter address=x --control /nowhere/control
+! netkit tor map: --filter is for what tor has mapped
+= 2
+$ netkit tor streams attach x 1 --control /nowhere/control
+! netkit tor streams attach: 'x' is no stream
+= 2
+$ netkit tor --control /nowhere/control streams attach 1 -- -1
+! netkit tor streams attach: '-1' is no circuit
+= 2
+$ netkit tor streams attach 12345678901234567 1 --control /nowhere/control
+! netkit tor streams attach: '12345678901234567' is no stream
+= 2
+$ netkit tor streams redirect 1 host.example 65536 --control /nowhere/control
+! netkit tor streams redirect: '65536' is no port
+= 2
+$ netkit tor streams redirect 0 host.example --control /nowhere/control
+! netkit tor streams redirect: '0' is no stream
+= 2
+$ netkit tor streams close 1-2 --control /nowhere/control
+! netkit tor streams close: '1-2' is no stream
+= 2
+$ netkit tor circuits build auto --purpose bogus --control /nowhere/control
+! netkit tor circuits build: 'bogus': a purpose is general or controller
+= 2
+$ netkit tor circuits extend x r1 --control /nowhere/control
+! netkit tor circuits extend: 'x' is no circuit
+= 2
+$ netkit tor circuits extend 0 r1 --control /nowhere/control
+! netkit tor circuits extend: '0' is no circuit
+= 2
+$ netkit tor circuits close 01 --control /nowhere/control
+! netkit tor circuits close: '01' is no circuit
+= 2
