@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/sftp_cmd.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/app.h"
+#include "core/clock.h"
+#include "core/registry.h"
+#include "core/signal.h"
+#include "core/timer.h"
+#include "ssh/transfer.h"
+
+#define BAR_MS 500u
+#define JSON_MS 1000u
+#define PLAIN_MS 5000u
+#define MIB (1024.0 * 1024.0)
+
+/* The order of --progress. */
+enum mode { MODE_AUTO, MODE_BAR, MODE_PLAIN, MODE_JSON, MODE_NONE };
+
+/* clang-format off */
+const struct nk_opt sftp_cmd_rows[] = {
+    {.name = "recursive", .short_name = 'r', .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct sftp_cmd_conf, recursive), .flags = NK_OPT_CLI_ONLY,
+     .help = "Directories, too, with all that is in them"},
+    {.name = "resume", .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct sftp_cmd_conf, resume), .flags = NK_OPT_CLI_ONLY,
+     .help = "Go on where an earlier transfer ended"},
+    {.name = "preserve", .short_name = 'p', .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct sftp_cmd_conf, preserve), .flags = NK_OPT_CLI_ONLY,
+     .help = "Keep modes and times"},
+    {.name = "sync", .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct sftp_cmd_conf, sync), .flags = NK_OPT_CLI_ONLY,
+     .help = "Have each file on the disk before it gets its name"},
+    {.name = "connect", .type = NK_OPT_CONNECT, .arg = "CONNECT",
+     .offset = NK_FIELD(struct sftp_cmd_conf, connect),
+     .flags = NK_OPT_CLI_ONLY | NK_OPT_REQUIRED,
+     .help = "Where an SFTP server is; HOST may be empty then"},
+    NK_OPT_END};
+/* clang-format on */
+
+struct work {
+    struct nk_cmd_ctx *ctx;
+    struct nk_app *app;
+    struct ssh_transfer *transfer;
+    struct ssh_transfer_conf conf;
+    struct nk_timer tick, timeout;
+    uint64_t started_ms, total_ms;
+    unsigned failed;
+    int fd;     /* of progress */
+    int mode;   /* of --progress, auto resolved */
+    bool shown; /* a bar stands on the terminal */
+    bool ended;
+    struct nk_diag why;
+};
+
+/* ---- how far it is -------------------------------------------------------------------------- */
+
+/* What cannot be written is not worth an error. */
+static void tell(const struct work *w, const char *text, int n, size_t max)
+{
+    if (n > 0 && write(w->fd, text, (size_t)n < max ? (size_t)n : max - 1) < 0) {
+        return;
+    }
+}
+
+static void clean(struct work *w)
+{
+    static const char clear_line[] = "\r\033[K";
+    if (w->shown) {
+        tell(w, clear_line, sizeof(clear_line) - 1, sizeof(clear_line));
+        w->shown = false;
+    }
+}
+
+static int put_json(char *text, size_t max, const struct ssh_transfer_state *s, uint64_t ms)
+{
+    return snprintf(text, max,
+                    "{\"bytes\":%" PRIu64 ",\"total\":%" PRIu64 ",\"files\":%" PRIu64
+                    ",\"had\":%" PRIu64 ",\"left_out\":%" PRIu64 ",\"failed\":%" PRIu64
+                    ",\"ms\":%" PRIu64 "}",
+                    s->bytes, s->total, s->files, s->had, s->left, s->failed, ms);
+}
+
+static int put_text(char *text, size_t max, const struct ssh_transfer_state *s, uint64_t ms)
+{
+    const double mib = (double)s->bytes / MIB;
+    return snprintf(text, max, "%" PRIu64 " file(s), %.1f of %.1f MiB, %.1f MiB/s", s->files, mib,
+                    (double)s->total / MIB, ms > 0 ? mib * 1000.0 / (double)ms : 0.0);
+}
+
+static void on_tick(void *owner)
+{
+    struct work *w = owner;
+    struct ssh_transfer_state s;
+    char text[256], line[sizeof(text) + 8];
+    const uint64_t ms = nk_now_ms(w->app) - w->started_ms;
+    ssh_transfer_state(w->transfer, &s);
+    const bool bar = w->mode == MODE_BAR;
+    (void)(w->mode == MODE_JSON ? put_json : put_text)(text, sizeof(text), &s, ms);
+    int n = snprintf(line, sizeof(line), "%s%s%s", bar ? "\r" : "", text, bar ? "\033[K" : "\n");
+    tell(w, line, n, sizeof(line));
+    w->shown = bar;
+    nk_timer_start(&w->tick, w->mode == MODE_BAR    ? BAR_MS
+                             : w->mode == MODE_JSON ? JSON_MS
+                                                    : PLAIN_MS);
+}
+
+static void start_progress(struct work *w)
+{
+    const struct nk_globals *g = w->ctx->globals;
+    w->fd = g->progress_fd > 0 ? (int)g->progress_fd : STDERR_FILENO;
+    w->mode = g->progress;
+    if (w->mode == MODE_AUTO) {
+        w->mode = isatty(w->fd) && !g->quiet ? MODE_BAR : MODE_NONE;
+    }
+    nk_timer_init(&w->tick, w->app, on_tick, w);
+    if (w->mode != MODE_NONE) {
+        nk_timer_start(&w->tick, JSON_MS);
+    }
+}
+
+/* ---- what happens --------------------------------------------------------------------------- */
+
+/* The first failure is told at the end, by main. */
+static void on_note(void *owner, int rc, const char *text)
+{
+    struct work *w = owner;
+    w->failed += rc < 0;
+    if (rc < 0 ? w->failed > 1 : !w->ctx->globals->quiet) {
+        clean(w);
+        (void)fprintf(stderr, "netkit sftp %s: %s\n", w->conf.put ? "put" : "get", text);
+    }
+}
+
+static void stop(struct work *w, int rc)
+{
+    w->ended = true;
+    w->total_ms = nk_now_ms(w->app) - w->started_ms;
+    nk_app_stop(w->app, rc);
+}
+
+static void on_done(void *owner, int rc, const struct nk_diag *why)
+{
+    struct work *w = owner;
+    if (rc < 0) {
+        w->ctx->diag = *why;
+    }
+    stop(w, rc);
+}
+
+static void on_timeout(void *owner)
+{
+    struct work *w = owner;
+    stop(w, nk_fail(&w->ctx->diag, -ETIMEDOUT, "not done within the time allowed"));
+}
+
+static int dial(struct work *w, const char *text, struct nk_stream **out)
+{
+    struct nk_endpoint *ep;
+    int rc = nk_endpoint_parse(text, NK_EP_CONNECT, &ep, &w->ctx->diag);
+    if (rc == 0) {
+        rc = nk_dial(w->app, ep, NULL, NULL, out, &w->ctx->diag);
+        nk_endpoint_free(ep);
+    }
+    return rc;
+}
+
+static int go(struct work *w)
+{
+    const struct nk_cmd_ctx *ctx = w->ctx;
+    const struct sftp_cmd_conf *c = ctx->conf;
+    const struct nk_app_conf app_conf = {.log = ctx->log,
+                                         .launcher = ctx->launcher,
+                                         .state_dir = ctx->globals->state_dir,
+                                         .ini = ctx->ini};
+    struct nk_stream *stream;
+    int rc = nk_app_new(&w->app, &app_conf, &w->ctx->diag);
+    if (rc < 0) {
+        return rc;
+    }
+    w->started_ms = nk_now_ms(w->app);
+    w->conf.app = w->app;
+    rc = nk_signal_oneshot_guard(w->app);
+    rc = rc < 0 ? nk_fail_sys(&w->ctx->diag, rc, "signals") : dial(w, c->connect, &stream);
+    rc = rc < 0 ? rc : ssh_transfer_start(&w->transfer, &w->conf, stream);
+    if (rc < 0) {
+        return rc;
+    }
+    nk_timer_init(&w->timeout, w->app, on_timeout, w);
+    if (ctx->globals->timeout_ms > 0) {
+        nk_timer_start(&w->timeout, ctx->globals->timeout_ms);
+    }
+    start_progress(w);
+    return nk_app_run(w->app);
+}
+
+static int report(struct work *w, int rc)
+{
+    struct ssh_transfer_state s;
+    char text[256];
+    ssh_transfer_state(w->transfer, &s);
+    (void)(w->ctx->globals->json ? put_json : put_text)(text, sizeof(text), &s, w->total_ms);
+    if ((w->ctx->globals->json || (rc == 0 && !w->ctx->globals->quiet)) &&
+        (puts(text) < 0 || fflush(stdout) != 0)) {
+        return rc < 0 ? rc : nk_fail(&w->ctx->diag, NK_EOUTPUT, "%s", nk_strerror(NK_EOUTPUT));
+    }
+    return rc;
+}
+
+/* ---- words ---------------------------------------------------------------------------------- */
+
+/* What follows HOST: in a word; NULL where there is no host. [..] may hold colons. */
+static char *path_of(char *word)
+{
+    char *from = word[0] == '[' ? strchr(word, ']') : word;
+    char *colon = from ? strchr(from, ':') : NULL;
+    const char *slash = strchr(word, '/');
+    return colon && (!slash || colon < slash) ? colon + 1 : NULL;
+}
+
+/* The paths of the server without their host, which must be the same for all. */
+static int read_words(struct work *w, char **paths)
+{
+    const struct nk_cmd_ctx *ctx = w->ctx;
+    const int n = ctx->argc - 1;
+    const int first = w->conf.put ? n : 0, last = w->conf.put ? n : n - 1;
+    for (int i = 0; i <= n; i++) {
+        paths[i] = ctx->argv[i];
+        if (i >= first && i <= last) {
+            paths[i] = path_of(ctx->argv[i]);
+            const size_t host = paths[i] ? (size_t)(paths[i] - ctx->argv[i]) : 0;
+            if (!paths[i] || strncmp(ctx->argv[i], ctx->argv[first], host) != 0) {
+                return nk_fail(&w->ctx->diag, NK_EUSAGE,
+                               paths[i] ? "%s is on another host" : "%s names no host (HOST:PATH)",
+                               ctx->argv[i]);
+            }
+        }
+    }
+    w->conf.from = paths;
+    w->conf.from_n = (size_t)n;
+    w->conf.to = paths[n];
+    return 0;
+}
+
+int sftp_cmd_run(struct nk_cmd_ctx *ctx, bool put)
+{
+    const struct sftp_cmd_conf *c = ctx->conf;
+    struct work w = {.ctx = ctx};
+    char **paths = calloc((size_t)ctx->argc, sizeof(*paths));
+    w.conf = (struct ssh_transfer_conf){.put = put,
+                                        .recursive = c->recursive,
+                                        .resume = c->resume,
+                                        .preserve = c->preserve,
+                                        .sync = c->sync,
+                                        .note = on_note,
+                                        .done = on_done,
+                                        .owner = &w};
+    int rc = paths ? read_words(&w, paths) : -ENOMEM;
+    rc = rc < 0 ? rc : go(&w);
+    clean(&w);
+    if (w.ended) {
+        rc = report(&w, rc);
+    }
+    if (w.app) {
+        nk_timer_stop(&w.tick);
+        nk_timer_stop(&w.timeout);
+        ssh_transfer_free(w.transfer);
+        nk_app_free(w.app);
+    }
+    free(paths);
+    return rc;
+}
