@@ -480,6 +480,7 @@ int tor_launch_start(struct nk_app *app, const struct tor_launch_conf *conf,
     }
     if (rc < 0) {
         tor_launch_files_remove(&l->files);
+        tor_launch_files_close(&l->files);
         nk_stream_close(l->out);
         free(l);
         return rc;
@@ -514,6 +515,7 @@ void tor_launch_close(struct tor_launch *l)
     drop_control(l);
     nk_process_close(l->process);
     nk_stream_close(l->out);
+    tor_launch_files_close(&l->files);
     l->process = NULL;
     l->out = NULL;
     l->state = S_ENDED;

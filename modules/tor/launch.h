@@ -26,8 +26,6 @@ struct nk_app;
 struct tor_control;
 struct tor_launch;
 
-#define TOR_LAUNCH_PREFIX "netkit-tor-" /* what the names of temporary directories begin with */
-
 /* Below the state directory: what the global tor knows, the usual seed of others. */
 #define TOR_GLOBAL_DATA "tor/global/data"
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tor/scratch.h"
 #include "tor/torrc.h"
 
 #define DEFAULT_PATH "/usr/local/bin:/usr/bin:/bin" /* when PATH is unset */
@@ -69,28 +70,27 @@ static int too_long(const char *dir, struct nk_diag *diag)
 
 static int make_temporary(struct tor_launch_files *f, const char *base, struct nk_diag *diag)
 {
-    int n = snprintf(f->dir, sizeof(f->dir), "%s/" TOR_LAUNCH_PREFIX "XXXXXX", base);
-    if (n < 0 || (size_t)n + sizeof(control_name) + 1 > sizeof(f->dir)) {
-        return too_long(base, diag);
-    }
-    if (!mkdtemp(f->dir)) {
-        return nk_fail_sys(diag, -errno, "a temporary directory in %s", base);
-    }
-    f->temporary = true;
-    return 0;
+    const size_t behind = sizeof(control_name); /* what the sockets need */
+    int rc = tor_scratch_make(base, f->dir, sizeof(f->dir) - behind, &f->lock, diag);
+    f->temporary = rc == 0;
+    return rc == NK_ETOOBIG ? too_long(base, diag) : rc;
 }
 
 static int find_temporary(struct tor_launch_files *f, const char *state_dir, struct nk_diag *diag)
 {
     static const char *const names[] = {"TMPDIR", "TMP"};
-    char base[NK_PATH_MAX];
+    char base[NK_PATH_MAX] = "";
+    bool state = state_dir && nk_path_join(base, sizeof(base), state_dir, "tor") == 0;
+    if (state) {
+        tor_scratch_sweep(base); /* also when the new one is somewhere else */
+    }
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         const char *value = getenv(names[i]);
         if (value && value[0] == '/' && make_temporary(f, value, diag) == 0) {
             return 0;
         }
     }
-    if (!state_dir || nk_path_join(base, sizeof(base), state_dir, "tor") < 0) {
+    if (!state) {
         return nk_fail(diag, NK_ECONFIG, "there is no place for a temporary directory");
     }
     int rc = nk_mkdirs(base, diag);
@@ -214,6 +214,7 @@ int tor_launch_files_make(struct tor_launch_files *f, const struct tor_launch_co
     rc = rc < 0 ? rc : make_all(f, conf, diag);
     if (rc < 0) {
         tor_launch_files_remove(f);
+        tor_launch_files_close(f);
     }
     return rc;
 }
@@ -227,6 +228,14 @@ void tor_launch_files_remove(const struct tor_launch_files *f)
 {
     if (f->temporary) {
         (void)nk_remove_tree(f->dir); /* private, and in a place for temporary files */
+    }
+}
+
+void tor_launch_files_close(struct tor_launch_files *f)
+{
+    if (f->temporary) {
+        close(f->lock);
+        f->temporary = false;
     }
 }
 

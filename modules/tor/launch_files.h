@@ -22,6 +22,7 @@ struct tor_launch_files {
     uid_t uid;
     gid_t gid;
     bool temporary; /* dir is ours to remove */
+    int lock;       /* with temporary: what holds it (scratch.h) */
     bool fresh;     /* data was made now */
 };
 
@@ -36,6 +37,9 @@ int tor_launch_files_enabled(const struct tor_launch_files *f);
 
 /* tor_launch_files_remove - the temporary directory, if there is one. */
 void tor_launch_files_remove(const struct tor_launch_files *f);
+
+/* tor_launch_files_close - it is held no more, and not ours to remove. */
+void tor_launch_files_close(struct tor_launch_files *f);
 
 /* tor_launch_seed - copy what the tor of data directory `from` knows of the network (certificates,
  * consensus, microdescriptors) to `to`, unless that has a newer consensus. On any thread. 1 when
