@@ -63,7 +63,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                        .tries = 20,
                                        .banner = banner,
                                        .owner = &seen};
-    ssh_kit_init(&sink);
+    ssh_sink_init(&sink);
     if (ssh_auth_new(&conf, &sink.sink, &a, &diag) < 0) {
         abort();
     }
@@ -76,6 +76,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rc = rc < 0 ? rc : answer(a, blob, &diag);
     }
     ssh_auth_free(a);
-    ssh_kit_clear(&sink);
+    ssh_sink_clear(&sink);
     return 0;
 }

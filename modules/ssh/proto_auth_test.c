@@ -46,7 +46,7 @@ static void open_it(struct fixture *f, const char *methods, bool skip_none)
                                    .skip_none = skip_none,
                                    .banner = on_banner,
                                    .owner = f}};
-    ssh_kit_init(&f->sink);
+    ssh_sink_init(&f->sink);
     nk_buf_init(&f->in, BYTES);
     nk_buf_init(&f->out, BYTES);
     nk_buf_init(&f->banner, BYTES);
@@ -63,7 +63,7 @@ static void open_it(struct fixture *f, const char *methods, bool skip_none)
 static void close_it(struct fixture *f)
 {
     ssh_auth_free(f->a);
-    ssh_kit_clear(&f->sink);
+    ssh_sink_clear(&f->sink);
     nk_buf_clear(&f->in);
     nk_buf_clear(&f->out);
     nk_buf_clear(&f->banner);

@@ -125,7 +125,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct nk_diag diag = {0};
     struct nk_cur c;
     const struct ssh_channels_conf conf = {.owner = &w, .on_incoming = on_incoming};
-    ssh_kit_init(&w.sink);
+    ssh_sink_init(&w.sink);
     if (ssh_channels_new(&conf, &w.sink.sink, &w.c) < 0) {
         abort();
     }
@@ -148,6 +148,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         }
     }
     ssh_channels_free(w.c);
-    ssh_kit_clear(&w.sink);
+    ssh_sink_clear(&w.sink);
     return 0;
 }

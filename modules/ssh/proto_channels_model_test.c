@@ -251,7 +251,7 @@ static void random_traffic(void **state)
     for (uint32_t seed = 1; seed <= SEEDS; seed++) {
         struct model m = {.seed = seed, .now = 1};
         const struct ssh_channels_conf conf = {.owner = &m, .room = room};
-        ssh_kit_init(&m.sink);
+        ssh_sink_init(&m.sink);
         nk_buf_init(&m.in, BYTES);
         nk_buf_init(&m.out, BYTES);
         assert_int_equal(ssh_channels_new(&conf, &m.sink.sink, &m.c), 0);
@@ -263,7 +263,7 @@ static void random_traffic(void **state)
         }
         assert_int_equal(ssh_channels_count(m.c), CHANNELS);
         ssh_channels_free(m.c);
-        ssh_kit_clear(&m.sink);
+        ssh_sink_clear(&m.sink);
         nk_buf_clear(&m.in);
         nk_buf_clear(&m.out);
     }

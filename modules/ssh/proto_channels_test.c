@@ -139,7 +139,7 @@ static void open_it(struct fixture *f)
                                            .on_incoming = on_incoming,
                                            .on_global = on_global,
                                            .keepalive_ms = 15000};
-    ssh_kit_init(&f->sink);
+    ssh_sink_init(&f->sink);
     nk_buf_init(&f->in, BYTES);
     nk_buf_init(&f->out, BYTES);
     for (int i = 0; i < 3; i++) {
@@ -153,7 +153,7 @@ static void open_it(struct fixture *f)
 static void close_it(struct fixture *f)
 {
     ssh_channels_free(f->c);
-    ssh_kit_clear(&f->sink);
+    ssh_sink_clear(&f->sink);
     nk_buf_clear(&f->in);
     nk_buf_clear(&f->out);
     for (int i = 0; i < 3; i++) {

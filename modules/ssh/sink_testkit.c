@@ -28,14 +28,14 @@ static void end(struct ssh_sink *s, uint8_t *payload, size_t n)
 
 static const struct ssh_sink_ops ops = {begin, end};
 
-void ssh_kit_init(struct ssh_kit_sink *k)
+void ssh_sink_init(struct ssh_kit_sink *k)
 {
     *k = (struct ssh_kit_sink){.sink = {.ops = &ops}};
     nk_buf_init(&k->out, OUT_MAX);
     nk_buf_init(&k->room, OUT_MAX);
 }
 
-void ssh_kit_clear(struct ssh_kit_sink *k)
+void ssh_sink_clear(struct ssh_kit_sink *k)
 {
     nk_buf_clear(&k->out);
     nk_buf_clear(&k->room);

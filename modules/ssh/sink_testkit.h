@@ -15,9 +15,9 @@ struct ssh_kit_sink {
     size_t packets;
 };
 
-/* ssh_kit_init, ssh_kit_clear - a sink without payloads. */
-void ssh_kit_init(struct ssh_kit_sink *k);
-void ssh_kit_clear(struct ssh_kit_sink *k);
+/* ssh_sink_init, ssh_sink_clear - a sink without payloads. */
+void ssh_sink_init(struct ssh_kit_sink *k);
+void ssh_sink_clear(struct ssh_kit_sink *k);
 
 /* ssh_kit_take - the oldest payload that was not taken yet, valid until the next call; n = 0 when
  * there is none. */
