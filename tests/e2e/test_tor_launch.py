@@ -3,6 +3,7 @@
 
 import json
 import os
+import pathlib
 import pwd
 import re
 import signal
@@ -140,6 +141,26 @@ def test_netkit_killed(place, seed, programs):
         assert place.tors() and place.left()
         running.proc.kill()
         place.empty()
+
+
+def test_netkit_and_its_launcher_killed(place, seed, programs):
+    """Then nobody is left to remove the temporary directory: the next start does, but not one that is in use."""
+    dead, used = (programs([support.NETKIT, "tor", "launch", "--progress", "json", *seed], env=place.env())
+                  for _ in range(2))
+    dead.wait_line('"tag":"done"', timeout=60)
+    used.wait_line('"tag":"done"', timeout=60)
+    both = place.left()
+    assert len(both) == 2
+    launcher = int(pathlib.Path(f"/proc/{dead.pid}/task/{dead.pid}/children").read_text(encoding="ascii"))
+    os.kill(dead.pid, signal.SIGSTOP)  # it would end in order when it hears that the launcher is gone
+    os.kill(launcher, signal.SIGKILL)
+    dead.proc.kill()
+    support.wait_until(lambda: len(place.tors()) == 1)
+    assert place.left() == both
+    assert place.run("tor", "launch", *seed, "--", "true").returncode == 0
+    (rest,) = place.left()
+    assert used.stop() == 0 and rest in both
+    place.empty()
 
 
 def test_what_cannot_be_started(place, work, tor_network):
