@@ -14,7 +14,6 @@
 
 #define HS_PASSWORD_MIN 8u /* characters of one that is newly chosen */
 #define HS_PASSWORD_MAX 1024u
-#define HS_PASSWORD_TRIES 3
 
 struct hs_password_conf {
     char *file;
@@ -40,9 +39,7 @@ struct hs_password_conf {
  * characters, and the terminal asks for it twice. NK_EUSAGE without a source (no terminal, or
  * no_input), for an empty or short one, and after three tries; -ECANCELED when the terminal gives
  * an end of file; other errors as nk_file_read_secret.
- *
- * INT, TERM, HUP, QUIT and TSTP that come while the terminal has no echo are held back until it is
- * as it was. The program must have no other thread then that would take them.
+ * For the terminal see nk_ask_secret.
  */
 int hs_password_get(const struct hs_password_conf *c, bool is_new, bool no_input,
                     struct nk_secret *out, struct nk_diag *diag);

@@ -9,6 +9,7 @@
 #include "ssh/proto_agent.h"
 
 struct nk_app;
+struct nk_stream;
 struct ssh_agent;
 struct ssh_agent_request;
 
@@ -29,7 +30,9 @@ typedef void ssh_agent_fn(void *owner, const struct ssh_agent_answer *answer);
 const char *ssh_agent_path(const char *setting);
 
 /* ssh_agent_open - connect to the socket at path; requests may be made at once, and fail when the
- * connection does. 0, -ENAMETOOLONG, -ENOMEM, -errno. */
+ * connection does. 0, -ENAMETOOLONG, -ENOMEM, -errno. ssh_agent_over - the same over a stream,
+ * which it takes, also on failure (-ENOMEM). */
+int ssh_agent_over(struct nk_app *app, struct nk_stream *take_stream, struct ssh_agent **out);
 int ssh_agent_open(struct nk_app *app, const char *path, struct ssh_agent **out,
                    struct nk_diag *diag);
 
@@ -38,8 +41,8 @@ void ssh_agent_close(struct ssh_agent *a);
 
 /*
  * ssh_agent_list, _sign, _bind - ask; fn is called once, not from inside, unless the request is
- * cancelled or the agent closed. What is given is copied. After the connection failed every request
- * fails. 0, NK_ETOOBIG, -ENOMEM.
+ * cancelled or the agent closed. What is given is copied. 0, NK_ETOOBIG, -ENOMEM, or why the
+ * connection is over.
  */
 int ssh_agent_list(struct ssh_agent *a, ssh_agent_fn *fn, void *owner,
                    struct ssh_agent_request **out);

@@ -23,15 +23,15 @@ struct ssh_pubfile;
 int ssh_keyfile_public(const char *path, struct ssh_pubfile *out, struct nk_diag *diag);
 
 /* ssh_keyfile_certificate - put the certificate in PATH-cert.pub to the key, where there is such a
- * file (NK_ENONAME is never returned: no file is 0). Errors as ssh_private_certify. */
+ * file (none is 0). Errors as ssh_private_certify. */
 int ssh_keyfile_certificate(const char *path, struct ssh_private *k, struct nk_diag *diag);
 
 /*
  * ssh_keyfile_open - all of it, for commands: read, ask for the passphrase on the terminal where
- * one is needed (three tries; never with no_input), open, put the certificate to it. passphrase:
- * one that is known already, or NULL. Blocks.
+ * one is needed (three tries; never with no_input), open, put the certificate to it. passphrase
+ * (may be NULL): when it is not empty it is used, else it gets the one that was asked for. Blocks.
  */
-int ssh_keyfile_open(const char *name, const struct nk_secret *passphrase, bool no_input,
+int ssh_keyfile_open(const char *name, struct nk_secret *passphrase, bool no_input,
                      unsigned min_rsa, struct ssh_private **out, struct nk_diag *diag);
 
 #endif
