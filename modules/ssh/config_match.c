@@ -14,9 +14,9 @@ bool ssh_config_hosts(const struct ssh_config_reading *r, char **words, size_t n
 {
     bool found = false;
     for (size_t i = 0; i < n; i++) {
-        bool not = words[i][0] == '!';
-        if (ssh_pattern_match(str(words[i] + not ), r->host, false)) {
-            if (not ) {
+        bool negated = words[i][0] == '!';
+        if (ssh_pattern_match(str(words[i] + negated), r->host, false)) {
+            if (negated) {
                 return false;
             }
             found = true;
@@ -91,11 +91,11 @@ int ssh_config_match(struct ssh_config_reading *r, char **words, size_t n)
     bool result = true;
     for (size_t i = 0; i < n; i++) {
         char *word = words[i];
-        bool not = *word == '!';
-        word += not ;
+        bool negated = *word == '!';
+        word += negated;
         int rc;
         if (strcasecmp(word, "all") == 0) {
-            if (n > i + 1 || i > 1 || not ) {
+            if (n > i + 1 || i > 1 || negated) {
                 return ssh_config_wrong(r, "'all' stands alone in Match");
             }
             continue;
@@ -122,7 +122,7 @@ int ssh_config_match(struct ssh_config_reading *r, char **words, size_t n)
         if (rc < 0) {
             return rc;
         }
-        result = result && (rc > 0) != not ;
+        result = result && (rc > 0) != negated;
     }
     return n == 0 ? ssh_config_wrong(r, "Match needs a condition") : result;
 }

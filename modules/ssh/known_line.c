@@ -173,11 +173,11 @@ int ssh_pattern_list(struct ssh_str patterns, const char *text, bool fold)
     struct ssh_str one;
     int found = 0;
     while (ssh_names_next(&patterns, &one)) {
-        bool not = one.p[0] == '!';
-        one.p += not ;
-        one.n -= not ;
+        bool negated = one.p[0] == '!';
+        one.p += negated;
+        one.n -= negated;
         if (ssh_pattern_match(one, text, fold)) {
-            if (not ) {
+            if (negated) {
                 return -1;
             }
             found = 1;
