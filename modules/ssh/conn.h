@@ -83,14 +83,14 @@ struct ssh_conn_ops {
     bool (*global)(void *owner, struct ssh_str type, struct ssh_str data);
 };
 
-/* Strings are borrowed until the connection is closed. */
+/* Strings and the proposal are borrowed until the connection is closed, the key is shared. */
 struct ssh_conn_conf {
     struct nk_app *app;
     const struct ssh_conn_ops *ops;
     void *owner;
     const char *user;
     struct ssh_private *key;             /* tried at once, before any question; may be NULL */
-    const struct ssh_proposal *proposal; /* copied; NULL: everything */
+    const struct ssh_proposal *proposal; /* NULL: everything */
     enum ssh_strict_kex strict;
     unsigned min_rsa;                                 /* RequiredRSASize; 0: SSH_RSA_MIN */
     uint64_t rekey_bytes;                             /* RekeyLimit; 0: what the cipher allows */
@@ -105,8 +105,8 @@ struct ssh_conn_conf {
     uint32_t window_start, window_max, windows_total; /* 0: as in proto_channels.h */
 };
 
-/* ssh_conn_new - over take_stream, which may still be connecting (closed on failure, too). 0,
- * NK_EUSAGE for a user name that cannot be, -ENOMEM. */
+/* ssh_conn_new - over take_stream, which may still be connecting (closed on failure, too). 0 or
+ * -ENOMEM. */
 int ssh_conn_new(struct ssh_conn **out, const struct ssh_conn_conf *conf,
                  struct nk_stream *take_stream, struct nk_diag *diag);
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""The worked example of modules/ssh/README.md, tests/peers/ssh_guide.c, against real servers: a host key known by its
+fingerprint, login with a key, a session channel, exec cat, data, end of data, the same back, close."""
+
+import base64
+import fcntl
+import hashlib
+import subprocess
+
+import pytest
+import ssh_servers as real_servers
+import support
+
+TEXT = "to be, or not to be\n" * 5000  # more than a packet, fewer bytes than an argument may have
+ORDER = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")  # of host keys, as netkit asks for them
+
+
+@pytest.fixture(scope="session")
+def guide():
+    out = support.ROOT / "build" / "e2e" / "ssh_guide"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out.with_suffix(".lock"), "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["./build.sh", "program", "release", "tests/peers/ssh_guide.c", out], cwd=support.ROOT, check=True)
+    return out
+
+
+def fingerprints(servers, server):
+    """(MD5, SHA256) of the host key that netkit will ask for."""
+    keys = {}
+    for line in servers.known_hosts.read_text(encoding="ascii").splitlines():
+        host, kind, blob = line.split()[:3]
+        if host == f"[{server.host}]:{server.port}":
+            keys[kind] = base64.b64decode(blob)
+    blob = next(keys[kind] for kind in ORDER if kind in keys)
+    md5 = hashlib.md5(blob).hexdigest()
+    sha256 = base64.b64encode(hashlib.sha256(blob).digest()).decode("ascii").rstrip("=")
+    return ":".join(md5[i:i + 2] for i in range(0, len(md5), 2)), "SHA256:" + sha256
+
+
+def run(guide, servers, server, fingerprint, *text, key="ed25519", user=None):
+    argv = [guide, f"tcp:{server.host}:{server.port}", user or server.user, servers.identity[key], fingerprint, *text]
+    return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          timeout=support.PATIENCE, check=False)
+
+
+@pytest.mark.parametrize("name", real_servers.NAMES)
+def test_guide(ssh_servers, guide, name):
+    server = ssh_servers.get(name)
+    md5, sha256 = fingerprints(ssh_servers, server)
+    for fingerprint in (md5, "MD5:" + md5, sha256):
+        done = run(guide, ssh_servers, server, fingerprint, TEXT)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == TEXT
+
+
+@pytest.mark.parametrize("key", ["ecdsa", "rsa"])
+def test_other_keys(ssh_servers, guide, key):
+    server = ssh_servers.get("openssh")
+    done = run(guide, ssh_servers, server, fingerprints(ssh_servers, server)[1], "x", key=key)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "x", "")
+
+
+def test_refusals(ssh_servers, guide):
+    server = ssh_servers.get("openssh")
+    md5, sha256 = fingerprints(ssh_servers, server)
+    for wrong in (md5[:-2] + ("00" if md5[-2:] != "00" else "01"), sha256[:-2] + ("AA" if sha256[-2:] != "AA" else "AE")):
+        done = run(guide, ssh_servers, server, wrong)
+        assert done.returncode == 77 and "host key was refused" in done.stderr and not done.stdout
+    done = run(guide, ssh_servers, server, sha256, user="nobody-of-that-name")
+    assert done.returncode == 77 and "permission denied" in done.stderr and not done.stdout
