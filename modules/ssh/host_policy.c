@@ -183,8 +183,7 @@ int ssh_host_policy_algorithms(const struct ssh_host_policy *p, const char *list
 
 /* --- judging ---------------------------------------------------------------------------------- */
 
-/* The blob of the key that a certificate is for, or of the key itself. */
-static int put_plain(const struct ssh_public *k, struct nk_buf *out)
+int ssh_plain_put(const struct ssh_public *k, struct nk_buf *out)
 {
     int rc = ssh_put_text(out, k->type->name);
     if (k->type->kind == SSH_KEY_RSA) {
@@ -430,7 +429,7 @@ int ssh_host_policy_check(struct ssh_host_policy *p, struct ssh_str blob, uint64
     if (rc < 0) {
         return rc;
     }
-    rc = put_plain(&k, &p->plain);
+    rc = ssh_plain_put(&k, &p->plain);
     if (rc < 0) {
         return nk_fail_sys(diag, rc, "the key of %s", shown(p));
     }

@@ -78,6 +78,10 @@ int ssh_pin_check(const char *pin, struct nk_diag *diag);
 /* ssh_pin_matches - has the plain key this fingerprint? */
 bool ssh_pin_matches(const char *pin, struct ssh_str blob);
 
+/* ssh_plain_put - append the blob of the key itself, without a certificate. 0, -ENOMEM, NK_ETOOBIG.
+ */
+int ssh_plain_put(const struct ssh_public *k, struct nk_buf *out);
+
 /* ssh_host_policy_new - read the files. Errors of ssh_known_hosts_load, NK_EUSAGE for a pin,
  * -ENOMEM. ssh_host_policy_free - NULL is fine. */
 int ssh_host_policy_new(struct ssh_host_policy **out, const struct ssh_host_conf *conf,

@@ -31,27 +31,35 @@ int ssh_known_cli_file(struct nk_cmd_ctx *ctx, char out[NK_PATH_MAX])
     return n < NK_PATH_MAX ? 0 : nk_fail(&ctx->diag, NK_ETOOBIG, "the file's path is too long");
 }
 
+bool ssh_known_cli_host(const char *arg, uint16_t port, char host[SSH_KNOWN_HOST_MAX + 1],
+                        uint16_t *out)
+{
+    uint64_t given = port;
+    size_t n = strlen(arg);
+    const char *end = *arg == '[' ? strchr(arg, ']') : NULL;
+    if (end) {
+        if (end[1] && (end[1] != ':' || nk_parse_u64(end + 2, &given) < 0)) {
+            return false;
+        }
+        arg++;
+        n = (size_t)(end - arg);
+    }
+    if (given < 1 || given > UINT16_MAX || n > SSH_KNOWN_HOST_MAX) {
+        return false;
+    }
+    memcpy(host, arg, n);
+    host[n] = '\0';
+    *out = (uint16_t)given;
+    return true;
+}
+
 int ssh_known_cli_name(struct nk_cmd_ctx *ctx, const char *arg, char out[SSH_KNOWN_NAME_SIZE])
 {
     const struct ssh_known_conf *c = ctx->conf;
     char host[SSH_KNOWN_HOST_MAX + 1];
-    uint64_t port = (uint64_t)c->port;
-    size_t n = strlen(arg);
-    const char *end = *arg == '[' ? strchr(arg, ']') : NULL;
-    bool fine = true;
-    if (end) {
-        fine = !end[1] || (end[1] == ':' && nk_parse_u64(end + 2, &port) == 0 && port > 0 &&
-                           port <= UINT16_MAX);
-        arg++;
-        n = (size_t)(end - arg);
-    }
-    if (fine && n < sizeof(host)) {
-        memcpy(host, arg, n);
-        host[n] = '\0';
-        fine = ssh_known_name(out, host, (uint16_t)port);
-    } else {
-        fine = false;
-    }
+    uint16_t port;
+    bool fine =
+        ssh_known_cli_host(arg, (uint16_t)c->port, host, &port) && ssh_known_name(out, host, port);
     return fine ? 0 : nk_fail(&ctx->diag, NK_EUSAGE, "'%s' cannot be the name of a host", arg);
 }
 

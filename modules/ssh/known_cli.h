@@ -29,6 +29,11 @@ struct ssh_known_conf {
 /* ssh_known_cli_file - the file's path. */
 int ssh_known_cli_file(struct nk_cmd_ctx *ctx, char out[NK_PATH_MAX]);
 
+/* ssh_known_cli_host - an argument HOST or [HOST]:PORT in its parts; port: where it says none.
+ * false: neither. */
+bool ssh_known_cli_host(const char *arg, uint16_t port, char host[SSH_KNOWN_HOST_MAX + 1],
+                        uint16_t *out);
+
 /* ssh_known_cli_name - what the argument HOST or [HOST]:PORT is called in files. */
 int ssh_known_cli_name(struct nk_cmd_ctx *ctx, const char *arg, char out[SSH_KNOWN_NAME_SIZE]);
 
