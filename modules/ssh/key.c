@@ -226,6 +226,17 @@ int ssh_private_generate(const struct ssh_key_type *type, unsigned bits, const c
     return rc;
 }
 
+int ssh_private_rename(struct ssh_private *k, const char *comment)
+{
+    char *copy = strndup(comment, SSH_COMMENT_MAX);
+    if (!copy) {
+        return -ENOMEM;
+    }
+    free(k->comment);
+    k->comment = copy;
+    return 0;
+}
+
 /* --- certificates ----------------------------------------------------------------------------- */
 
 static bool same(struct ssh_str a, struct ssh_str b)

@@ -67,6 +67,10 @@ int ssh_private_generate(const struct ssh_key_type *type, unsigned bits, const c
  * another key, NK_EFORMAT when it is none. */
 int ssh_private_certify(struct ssh_private *k, struct ssh_str cert, struct nk_diag *diag);
 
+/* ssh_private_rename - another comment, of which at most SSH_COMMENT_MAX bytes are kept. 0 or
+ * -ENOMEM. */
+int ssh_private_rename(struct ssh_private *k, const char *comment);
+
 /*
  * ssh_private_write - append the armoured file of the key to out (a secret buffer): plain, or with
  * a passphrase (not empty) encrypted by aes256-ctr with bcrypt of `rounds`, which takes its time.

@@ -122,8 +122,8 @@ static int try_passphrase(void *arg, const struct nk_secret *s, struct nk_diag *
     return ssh_sealed_unlock(t->sealed, s, 1, &t->key, diag);
 }
 
-static int unlock(const char *name, const struct ssh_sealed *sealed, struct nk_secret *passphrase,
-                  bool no_input, unsigned min_rsa, struct ssh_private **out, struct nk_diag *diag)
+int ssh_sealed_ask(const struct ssh_sealed *sealed, const char *name, struct nk_secret *passphrase,
+                   bool no_input, unsigned min_rsa, struct ssh_private **out, struct nk_diag *diag)
 {
     struct trial t = {.sealed = sealed};
     struct ssh_public pub;
@@ -164,7 +164,7 @@ int ssh_keyfile_open(const char *name, struct nk_secret *passphrase, bool no_inp
     if (rc < 0) {
         return rc;
     }
-    rc = unlock(name, sealed, passphrase, no_input, min_rsa, &k, &why);
+    rc = ssh_sealed_ask(sealed, name, passphrase, no_input, min_rsa, &k, &why);
     ssh_sealed_unref(sealed);
     if (rc < 0) {
         nk_fail_context(&why, "%s", name);

@@ -27,10 +27,16 @@ int ssh_keyfile_public(const char *path, struct ssh_pubfile *out, struct nk_diag
 int ssh_keyfile_certificate(const char *path, struct ssh_private *k, struct nk_diag *diag);
 
 /*
- * ssh_keyfile_open - all of it, for commands: read, ask for the passphrase on the terminal where
- * one is needed (three tries; never with no_input), open, put the certificate to it. passphrase
- * (may be NULL): when it is not empty it is used, else it gets the one that was asked for. Blocks.
+ * ssh_sealed_ask - open a key, with the passphrase where one is needed: what `passphrase` (may be
+ * NULL) has, else the one that is asked for on the terminal and kept there; three tries, never with
+ * no_input (NK_EUSAGE). name: of the file, for the question. Errors as ssh_sealed_open and
+ * nk_ask_secret. Blocks.
  */
+int ssh_sealed_ask(const struct ssh_sealed *sealed, const char *name, struct nk_secret *passphrase,
+                   bool no_input, unsigned min_rsa, struct ssh_private **out, struct nk_diag *diag);
+
+/* ssh_keyfile_open - all of it, for commands: read, open as ssh_sealed_ask, and put the certificate
+ * to it. */
 int ssh_keyfile_open(const char *name, struct nk_secret *passphrase, bool no_input,
                      unsigned min_rsa, struct ssh_private **out, struct nk_diag *diag);
 
