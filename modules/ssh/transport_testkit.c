@@ -372,6 +372,9 @@ static bool on_packet(struct ssh_kit *k, const uint8_t *p, size_t n)
     default:
         k->pongs += *p == SSH_MSG_PONG;
         k->unimplemented += *p == SSH_MSG_UNIMPLEMENTED;
+        if (k->above) {
+            return k->above(k, p, n);
+        }
         return *p < SSH_MSG_USERAUTH_REQUEST || nk_buf_put(&k->got, p, n) == 0;
     }
 }

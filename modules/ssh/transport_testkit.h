@@ -22,6 +22,9 @@ struct ssh_kit;
  * others first. false: it is not sent. */
 typedef bool ssh_kit_tamper_fn(struct ssh_kit *k, struct nk_buf *payload);
 
+/* What came that is not for the transport, 5 and 50 and above; false: the server cannot go on. */
+typedef bool ssh_kit_above_fn(struct ssh_kit *k, const uint8_t *p, size_t n);
+
 struct ssh_kit {
     /* set before ssh_kit_start */
     const char *ident;                         /* "SSH-2.0-kit" and its end of line */
@@ -30,6 +33,7 @@ struct ssh_kit {
     bool wait_for_client; /* KEXINIT only after the client's */
     bool ext_info;        /* after the first NEWKEYS */
     ssh_kit_tamper_fn *tamper;
+    ssh_kit_above_fn *above; /* may be NULL */
     void *arg;
     struct ssh_transport_conf conf; /* ops and owner are the kit's own */
     bool slow_answer;               /* to the question whose key it is: only ssh_kit_answer */
