@@ -61,6 +61,14 @@ def test_other_keys(ssh_servers, guide, key):
     assert (done.returncode, done.stdout, done.stderr) == (0, "x", "")
 
 
+def test_rekey(ssh_servers, guide):
+    """A server that wants new keys every 16 KiB, in the middle of data in both directions."""
+    server = ssh_servers.start("openssh", ["RekeyLimit 16K", "LogLevel DEBUG1"])
+    done = run(guide, ssh_servers, server, fingerprints(ssh_servers, server)[1], TEXT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, TEXT, "")
+    support.wait_until(lambda: server.log().count("SSH2_MSG_NEWKEYS received") > 4)
+
+
 def test_refusals(ssh_servers, guide):
     server = ssh_servers.get("openssh")
     md5, sha256 = fingerprints(ssh_servers, server)
