@@ -10,6 +10,7 @@
 #include "base/secret.h"
 #include "core/app.h"
 #include "core/clock.h"
+#include "core/timer.h"
 #include "tor/act.h"
 #include "tor/build.h"
 #include "tor/event.h"
@@ -22,7 +23,9 @@ enum {
     REASON_SIZE = 64,
     RANDOM_BYTES = 16,
     LAST_MS = 2000, /* at the end of the app, for tor's last answers */
-    LAST_TURN_MS = 50
+    LAST_TURN_MS = 50,
+    BUSY_MS = 100,  /* another one attaches: between two looks */
+    BUSY_LOOKS = 20 /* so often; a stream of its own is made in less, as a rule */
 };
 
 enum state { DOWN, ASKING, SETTING, ON, RESETTING, SWEEPING };
@@ -44,6 +47,8 @@ struct attacher {
     struct tor_control_watch watch; /* its control is NULL once that is closed */
     struct tor_subscription streams;
     struct tor_request option, sweep;
+    struct nk_timer busy; /* the option was 1: until it is asked for again */
+    unsigned looks;
     enum state state;
     bool mine;  /* the option is 1 because we have set it */
     bool again; /* after a loss: streams may wait that came meanwhile */
@@ -55,13 +60,15 @@ struct attacher {
 struct attachers {
     struct nk_app *app;
     struct attacher *first;
+    struct tor_attach *leaving; /* ended, while their circuits are still being closed */
 };
 
 struct tor_attach {
     struct tor_attach_conf conf;
     char user[TOR_ATTACH_USER], circuit[ID_SIZE];
     struct tor_build *build;
-    struct attacher *t; /* NULL: not (any more) among its streams */
+    struct attacher *t;    /* NULL: not (any more) among its streams */
+    struct attachers *all; /* while it is among those that leave */
     struct tor_attach *next, *prev;
     struct tor_request request;
     struct nk_defer tell; /* ready */
@@ -130,6 +137,7 @@ static void end_errands(struct attacher *t)
 static void free_attacher(struct attacher *t)
 {
     end_errands(t);
+    nk_timer_stop(&t->busy);
     tor_request_cancel(&t->option);
     tor_request_cancel(&t->sweep);
     tor_control_unsubscribe(&t->streams);
@@ -253,7 +261,12 @@ static void on_asked(struct attacher *t, const struct tor_reply *reply)
         t->again = t->mine;
         t->mine = true; /* whether or not the answer will get here */
         t->state = SETTING;
+        t->looks = 0;
         step(t);
+        return;
+    }
+    if (t->first && t->looks++ < BUSY_LOOKS) {
+        nk_timer_start(&t->busy, BUSY_MS);
         return;
     }
     nk_fail(&why, -EBUSY, "another controller attaches the streams of this tor (" OPTION " is 1)");
@@ -273,6 +286,11 @@ static void on_set(struct attacher *t)
         sweep(t);
     if (!t->first)
         step(t);
+}
+
+static void on_busy(void *owner)
+{
+    step(owner);
 }
 
 static void on_option(void *owner, int err, const struct tor_reply *reply,
@@ -343,7 +361,8 @@ static void step(struct attacher *t)
         return;
     if (t->state == ON && !t->first)
         t->state = RESETTING;
-    if (!t->first && (!t->watch.control || (t->state == DOWN && !t->mine))) {
+    bool idle = t->state == DOWN || (t->state == ASKING && !t->option.conn);
+    if (!t->first && (!t->watch.control || (idle && !t->mine))) {
         end_attacher(t->all, t);
     } else if (lines[t->state] && !t->option.conn && is_ready(t)) {
         t->option = (struct tor_request){.fn = on_option, .owner = t};
@@ -360,6 +379,7 @@ static void on_state(void *owner, enum tor_control_state state, int err, const s
         fail_all(t, err, why);
     } else if (state == TOR_CONTROL_LOST) {
         t->state = DOWN;
+        nk_timer_stop(&t->busy);
         end_errands(t);
         for (struct tor_attach *a = t->first; a; a = a->next)
             a->sent = false;
@@ -454,7 +474,8 @@ static void handle(struct attacher *t, const struct tor_event *e)
     bool waits = tor_value_is(status, "CONTROLLER_WAIT") ||
                  (tor_event_is(e, "stream-status") &&
                   (tor_value_is(status, "NEW") || tor_value_is(status, "NEWRESOLVE")));
-    if (waits)
+    /* another netkit's are its own to attach, if both have found the option unset */
+    if (waits && strncmp(user, USER, strlen(USER)) != 0)
         send_errand(t, "ATTACHSTREAM", id, " 0");
 }
 
@@ -469,6 +490,19 @@ static void on_stream(void *owner, const struct tor_reply *event)
 
 /* --- one attacher for each control ------------------------------------------------------------ */
 
+/* Its circuit is closed, or cannot be any more. */
+static void end_leaving(void *owner)
+{
+    struct tor_attach *a = owner;
+    if (a->all->leaving == a)
+        a->all->leaving = a->next;
+    else
+        a->prev->next = a->next;
+    if (a->next)
+        a->next->prev = a->prev;
+    free(a);
+}
+
 /* What tor has not been told yet is told now. */
 static void release_all(void *value)
 {
@@ -476,7 +510,7 @@ static void release_all(void *value)
     uint64_t until = nk_now_ms(all->app) + LAST_MS;
     bool busy = true;
     while (busy && nk_now_ms(all->app) < until) {
-        busy = false;
+        busy = all->leaving;
         for (const struct attacher *t = all->first; t; t = t->next)
             busy = busy || (t->watch.control && t->state != DOWN);
         if (busy)
@@ -488,6 +522,11 @@ static void release_all(void *value)
         while (t->first)
             unlink_stream(t->first);
         free_attacher(t);
+    }
+    while (all->leaving) {
+        struct tor_attach *a = all->leaving;
+        tor_build_cancel(a->build);
+        end_leaving(a);
     }
     free(all);
 }
@@ -507,6 +546,23 @@ static struct attachers *all_of(struct nk_app *app)
     return all;
 }
 
+/* It stays until the circuit that is being built for it is closed. false: there is none. */
+static bool begin_leaving(struct tor_attach *a)
+{
+    struct attachers *all = all_of(a->conf.app);
+    if (!all)
+        tor_build_cancel(a->build);
+    if (!all || !tor_build_close(a->build, end_leaving, a))
+        return false;
+    a->all = all;
+    a->prev = NULL;
+    a->next = all->leaving;
+    if (a->next)
+        a->next->prev = a;
+    all->leaving = a;
+    return true;
+}
+
 static struct attacher *attacher_of(struct nk_app *app, struct tor_control *c)
 {
     struct attachers *all = all_of(app);
@@ -520,6 +576,7 @@ static struct attacher *attacher_of(struct nk_app *app, struct tor_control *c)
         return t;
     t->all = all;
     t->app = app;
+    nk_timer_init(&t->busy, app, on_busy, t);
     t->streams = (struct tor_subscription){.event = "STREAM", .fn = on_stream, .owner = t};
     t->watch = (struct tor_control_watch){.fn = on_state, .owner = t};
     t->next = all->first;
@@ -607,7 +664,7 @@ void tor_attach_end(struct tor_attach *a)
 {
     if (!a)
         return;
-    tor_build_cancel(a->build);
     leave(a, false);
-    free(a);
+    if (!a->build || !begin_leaving(a))
+        free(a);
 }

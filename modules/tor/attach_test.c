@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "core/app.h"
+#include "core/clock.h"
 #include "tor/control_testkit.h"
 
 #define ASK "GETCONF __LeaveStreamsUnattached"
@@ -21,7 +22,7 @@
 #define ONE "250 __LeaveStreamsUnattached=1\r\n"
 #define STATUS "GETINFO stream-status"
 
-enum { STREAMS = 2 };
+enum { STREAMS = 2, LOOKS = 20, LOOK_MS = 100 };
 
 struct one {
     struct tor_kit kit;
@@ -241,11 +242,82 @@ static void somebody_else_attaches(void **state)
     start(&o, 1, "8");
     answer(&o, "SETEVENTS STREAM", OK);
     answer(&o, ASK, ONE);
+    for (int i = 0; i < LOOKS; i++) { /* it may be another one that is done in a moment */
+        tor_kit_idle(&o.kit);
+        assert_false(o.s[0].failed);
+        nk_clock_skip(o.kit.app, LOOK_MS);
+        answer(&o, ASK, ONE);
+    }
     tor_kit_turn(&o.kit, &o.s[0].failed);
     assert_true(o.s[1].failed);
     assert_int_equal(o.s[1].err, -EBUSY);
     assert_non_null(strstr(o.s[0].why.text, "another controller"));
     answer(&o, "SETEVENTS", OK); /* and the option stays as it is */
+    finish(&o);
+}
+
+static void another_netkit_is_waited_for(void **state)
+{
+    struct one o;
+    (void)state;
+    begin(&o, false);
+    start(&o, 0, "7");
+    answer(&o, "SETEVENTS STREAM", OK);
+    answer(&o, ASK, ONE);
+    tor_kit_idle(&o.kit);
+    nk_clock_skip(o.kit.app, LOOK_MS);
+    answer(&o, ASK, ZERO);
+    answer(&o, SET, OK);
+    tor_kit_turn(&o.kit, &o.s[0].ready);
+    /* should both have set it, each leaves the other's streams alone */
+    tor_kit_say(&o.kit, "650 STREAM 4 CONTROLLER_WAIT 0 a.test:80 "
+                        "SOCKS_USERNAME=\"netkit-circuit-00112233445566778899aabbccddeeff\"\r\n"
+                        "650 STREAM 5 CONTROLLER_WAIT 0 a.test:80 SOCKS_USERNAME=\"me\"\r\n");
+    answer(&o, "ATTACHSTREAM 5 0", OK);
+    /* one that gives up while it waits leaves nothing behind */
+    tor_attach_end(o.s[0].a);
+    o.s[0].a = NULL;
+    give_back(&o);
+    start(&o, 1, "8");
+    answer(&o, "SETEVENTS STREAM", OK);
+    answer(&o, ASK, ONE);
+    tor_kit_idle(&o.kit);
+    tor_attach_end(o.s[1].a);
+    o.s[1].a = NULL;
+    answer(&o, "SETEVENTS", OK);
+    finish(&o);
+}
+
+/* Nobody wants the circuit any more before it is built. */
+static void a_circuit_that_is_being_built_is_closed(void **state)
+{
+    struct one o;
+    (void)state;
+    begin(&o, false);
+    start(&o, 0, "r1,r2"); /* tor has named it */
+    answer(&o, "SETEVENTS CIRC", OK);
+    answer(&o, "EXTENDCIRCUIT 0 r1,r2 purpose=controller", "250 EXTENDED 12\r\n");
+    tor_kit_idle(&o.kit);
+    tor_attach_end(o.s[0].a);
+    o.s[0].a = NULL;
+    answer(&o, "SETEVENTS", OK);
+    answer(&o, "CLOSECIRCUIT 12", OK);
+    tor_kit_idle(&o.kit);
+    start(&o, 0, "r1,r2"); /* tor has not answered */
+    answer(&o, "SETEVENTS CIRC", OK);
+    tor_kit_expect(&o.kit, "EXTENDCIRCUIT 0 r1,r2 purpose=controller");
+    tor_attach_end(o.s[0].a);
+    o.s[0].a = NULL;
+    tor_kit_expect(&o.kit, "SETEVENTS");
+    tor_kit_say(&o.kit, "250 EXTENDED 13\r\n" OK);
+    answer(&o, "CLOSECIRCUIT 13", OK);
+    start(&o, 1, "r1,r2"); /* the same, and tor refuses it */
+    answer(&o, "SETEVENTS CIRC", OK);
+    tor_kit_expect(&o.kit, "EXTENDCIRCUIT 0 r1,r2 purpose=controller");
+    tor_attach_end(o.s[1].a);
+    o.s[1].a = NULL;
+    tor_kit_expect(&o.kit, "SETEVENTS");
+    tor_kit_say(&o.kit, "552 No such router \"r1\"\r\n" OK);
     finish(&o);
 }
 
@@ -336,6 +408,8 @@ int nk_test_tor_attach(void)
         cmocka_unit_test(several_share_one_attacher),
         cmocka_unit_test(failures),
         cmocka_unit_test(somebody_else_attaches),
+        cmocka_unit_test(another_netkit_is_waited_for),
+        cmocka_unit_test(a_circuit_that_is_being_built_is_closed),
         cmocka_unit_test(a_circuit_is_built_and_closed_when_it_is_for_nothing),
         cmocka_unit_test(a_connection_that_comes_back),
         cmocka_unit_test(the_end_of_the_program),

@@ -16,6 +16,9 @@ struct tor_build {
     struct tor_subscription events;
     char id[ID_SIZE]; /* once tor has said it */
     char *path, *purpose, *old;
+    char *tail;                /* what `old` is to be extended by, as tor was told */
+    bool extends;              /* the request is EXTENDCIRCUIT */
+    void (*gone)(void *owner); /* of tor_build_close; then there is no other end */
 };
 
 static void free_build(struct tor_build *b)
@@ -25,6 +28,7 @@ static void free_build(struct tor_build *b)
     free(b->path);
     free(b->purpose);
     free(b->old);
+    free(b->tail);
     free(b);
 }
 
@@ -32,6 +36,39 @@ void tor_build_cancel(struct tor_build *b)
 {
     if (b)
         free_build(b);
+}
+
+static void on_gone(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)
+{
+    struct tor_build *b = owner;
+    void (*gone)(void *owner) = b->gone;
+    owner = b->conf.owner;
+    (void)err; /* refused: it has ended by itself */
+    (void)reply;
+    (void)why;
+    free_build(b);
+    gone(owner);
+}
+
+/* false: it cannot be told to tor. */
+static bool close_circuit(struct tor_build *b)
+{
+    b->request = (struct tor_request){.fn = on_gone, .owner = b};
+    return tor_control_sendf(b->conf.control, &b->request, NULL, "CLOSECIRCUIT %s", b->id) == 0;
+}
+
+bool tor_build_close(struct tor_build *b, void (*gone)(void *owner), void *owner)
+{
+    bool begun = b && !b->old && (b->id[0] || (b->extends && b->request.conn));
+    if (begun) {
+        b->gone = gone;
+        b->conf.owner = owner;
+        tor_control_unsubscribe(&b->events);
+        begun = !b->id[0] || close_circuit(b);
+    }
+    if (!begun)
+        tor_build_cancel(b);
+    return begun;
 }
 
 static void finish(struct tor_build *b, int err, const struct tor_event *circuit,
@@ -70,13 +107,30 @@ static void on_event(void *owner, const struct tor_reply *event)
         !tor_value_is(tor_event_get(&e, "id"), b->id))
         return;
     const struct tor_value *status = tor_event_get(&e, "status");
-    if (tor_value_is(status, "BUILT"))
+    const struct tor_value *path = tor_event_get(&e, "path");
+    /* of a circuit that is extended, tor may still tell that it was built before */
+    bool whole = !b->tail || (path && tor_path_ends(path->text, path->len, b->tail));
+    if (tor_value_is(status, "BUILT") && whole)
         finish(b, 0, &e, NULL);
     else if (tor_value_is(status, "FAILED") || tor_value_is(status, "CLOSED"))
         failed(b, &e);
 }
 
 /* "EXTENDED id" */
+static int read_id(struct tor_build *b, const struct tor_reply *reply, struct nk_diag *diag)
+{
+    const struct tor_line *l = &reply->lines[reply->n - 1];
+    struct tor_words words;
+    struct tor_word w;
+    tor_words_init(&words, l->text, l->len);
+    if (!tor_words_next(&words, &w) || !tor_word_is(&w, "EXTENDED") ||
+        !tor_words_next(&words, &w) || w.value_len >= sizeof b->id)
+        return nk_fail(diag, NK_EPROTO, "tor does not say which circuit it makes");
+    memcpy(b->id, w.value, w.value_len);
+    b->id[w.value_len] = '\0';
+    return 0;
+}
+
 static void on_extended(void *owner, int err, const struct tor_reply *reply,
                         const struct nk_diag *why)
 {
@@ -86,26 +140,20 @@ static void on_extended(void *owner, int err, const struct tor_reply *reply,
         tor_act_explain(reply, &diag);
         why = &diag;
     }
-    if (err < 0) {
+    if (err == 0 && (err = read_id(b, reply, &diag)) < 0)
+        why = &diag;
+    if (b->gone && (err < 0 || !close_circuit(b)))
+        on_gone(b, err, NULL, NULL);
+    else if (!b->gone && err < 0)
         finish(b, err, NULL, why);
-        return;
-    }
-    const struct tor_line *l = &reply->lines[reply->n - 1];
-    struct tor_words words;
-    struct tor_word w;
-    tor_words_init(&words, l->text, l->len);
-    if (!tor_words_next(&words, &w) || !tor_word_is(&w, "EXTENDED") ||
-        !tor_words_next(&words, &w) || w.value_len >= sizeof b->id) {
-        err = nk_fail(&diag, NK_EPROTO, "tor does not say which circuit it makes");
-        finish(b, err, NULL, &diag);
-        return;
-    }
-    memcpy(b->id, w.value, w.value_len);
-    b->id[w.value_len] = '\0';
 }
 
 static int extend(struct tor_build *b, const char *path, struct nk_diag *diag)
 {
+    b->tail = b->old && path ? strdup(path) : NULL;
+    if (b->old && path && !b->tail)
+        return nk_fail_sys(diag, -ENOMEM, "the path");
+    b->extends = true;
     b->request = (struct tor_request){.fn = on_extended, .owner = b};
     return tor_control_sendf(b->conf.control, &b->request, diag, "EXTENDCIRCUIT %s%s%s%s%s",
                              b->old ? b->old : "0", path ? " " : "", path ? path : "",

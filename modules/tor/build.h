@@ -38,6 +38,10 @@ int tor_path_check(const char *path, struct nk_diag *diag);
 int tor_path_choose(struct nk_buf *out, const char *path, bool new, const char *ns, size_t n,
                     struct nk_diag *diag);
 
+/* tor_path_ends - are the last relays of the path in an event (len bytes) those of tail, a path as
+ * tor_path_choose makes it? */
+bool tor_path_ends(const char *path, size_t len, const char *tail);
+
 /* tor_build_start - begin. Nothing is called before this returns. 0, NK_EUSAGE, or what
  * tor_control_send returns. The texts of conf are copied. */
 int tor_build_start(struct tor_build **out, const struct tor_build_conf *conf,
@@ -45,5 +49,12 @@ int tor_build_start(struct tor_build **out, const struct tor_build_conf *conf,
 
 /* tor_build_cancel - forget it; what tor has begun goes on there. NULL is fine. */
 void tor_build_cancel(struct tor_build *b);
+
+/*
+ * tor_build_close - nobody wants it any more: a new circuit that tor has begun is closed. True: b
+ * is freed, and gone(owner) called, once tor has answered, or its connection is lost; until then
+ * tor_build_cancel ends it at once. False: there was nothing to close, and b is freed.
+ */
+bool tor_build_close(struct tor_build *b, void (*gone)(void *owner), void *owner);
 
 #endif

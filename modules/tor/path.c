@@ -28,6 +28,36 @@ static bool hop_read(struct tor_relay_name *out, const char *word, size_t len)
     return tor_relay_name_read(out, word, len);
 }
 
+static bool same_relay(const struct tor_split *a, const struct tor_split *b)
+{
+    struct tor_relay_name x, y;
+    if (!hop_read(&x, a->word, a->word_len) || !hop_read(&y, b->word, b->word_len))
+        return false;
+    if (x.fingerprint && y.fingerprint)
+        return strncasecmp(x.fingerprint, y.fingerprint, TOR_FINGERPRINT) == 0;
+    return x.nickname && y.nickname && x.nickname_len == y.nickname_len &&
+           strncasecmp(x.nickname, y.nickname, x.nickname_len) == 0;
+}
+
+bool tor_path_ends(const char *path, size_t len, const char *tail)
+{
+    struct tor_split all = {.text = path, .len = len};
+    struct tor_split end = {.text = tail, .len = strlen(tail)}, count = all;
+    size_t before = 0, hops = 1;
+    while (tor_split_next(&count, ','))
+        before++;
+    for (const char *c = tail; *c; c++)
+        hops += *c == ',';
+    if (before < hops)
+        return false;
+    for (before -= hops; before > 0; before--)
+        (void)tor_split_next(&all, ',');
+    while (tor_split_next(&all, ',') && tor_split_next(&end, ','))
+        if (!same_relay(&all, &end))
+            return false;
+    return true;
+}
+
 static bool is_any(const struct tor_split *hop)
 {
     return hop->word_len == 1 && hop->word[0] == '*';

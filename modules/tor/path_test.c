@@ -65,9 +65,30 @@ static void test_places(void **state)
     nk_buf_clear(&out);
 }
 
+static bool ends(const char *path, const char *tail)
+{
+    return tor_path_ends(path, strlen(path), tail);
+}
+
+static void test_ends(void **state)
+{
+    static const char path[] = "$" FP_ENTRY "~entry,$" FP_LEAVE "~leave";
+    (void)state;
+    assert_true(ends(path, "leave"));
+    assert_true(ends(path, "LEAVE"));
+    assert_true(ends(path, "$" FP_LEAVE));
+    assert_true(ends(path, "entry,$" FP_LEAVE "~other")); /* the fingerprint counts */
+    assert_false(ends(path, "entry"));
+    assert_false(ends(path, "leave,leave"));
+    assert_false(ends(path, "mid,entry,leave"));
+    assert_false(ends("", "leave"));
+    assert_false(ends("$" FP_ENTRY, "leave")); /* tor knows no name for it */
+}
+
 int nk_test_tor_path(void);
 int nk_test_tor_path(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_check), cmocka_unit_test(test_places)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_check), cmocka_unit_test(test_places),
+                                       cmocka_unit_test(test_ends)};
     return cmocka_run_group_tests_name("tor/path", tests, NULL, NULL);
 }

@@ -4,6 +4,7 @@ meanwhile; and that tor's option is what it was afterwards."""
 
 import contextlib
 import re
+import signal
 import socket
 import subprocess
 import threading
@@ -11,7 +12,8 @@ import threading
 import pytest
 
 from support import NETKIT, PATIENCE, run, wait_until
-from test_tor_socks import Greeter
+from test_tor_instance import place  # noqa: F401  (a fixture)
+from test_tor_socks import NOBODY, Greeter
 
 TOR_PATIENCE = 60.0  # for what needs circuits, on a busy machine
 OPTION = "__LeaveStreamsUnattached"
@@ -39,12 +41,12 @@ def option(control):
     return re.search(rf"{OPTION}=(\d)", "\n".join(control.command(f"GETCONF {OPTION}")))[1]
 
 
-def bound(client, circuit, echo, command=None):
+def bound(client, circuit, echo, command=None, **kw):
     """Until the exit, which may have joined only now, takes the stream."""
     def attempt():
         words = command or ("tor", "connect", "--linger", "2s", "--control", client.control, "--circuit", circuit,
                             "--allow-private", f"127.0.0.1:{echo.port}")
-        outcome.append(run(*words, input="there", timeout=TOR_PATIENCE))
+        outcome.append(run(*words, input="there", timeout=TOR_PATIENCE, **kw))
         return not re.search("the exit's reason: |was not built|SOCKS reply 0", outcome[-1].stderr)
 
     outcome = []
@@ -118,6 +120,40 @@ def test_a_circuit_that_is_there(client, control, tor_network, echo):
     assert option(control) == "0"
 
 
+@pytest.mark.parametrize("way", ["command", "endpoint"])
+@pytest.mark.parametrize("which", ["private", "global"])
+def test_tors_of_our_own(place, tor_network, echo, which, way):
+    path = exits(tor_network)
+    where = f"127.0.0.1:{echo.port}"
+    if way == "command":
+        words = ("tor", "connect", "--tor", which, "--circuit", ",".join(path), "--allow-private", "--linger", "2s", where)
+    else:
+        words = ("forward", "stdio:", f"tor:{where},tor={which},allow_private=yes,linger=2s,circuit={'%2C'.join(path)}")
+    r = bound(None, None, echo, ("-c", place.ini, *words), env=place.env())
+    assert (r.returncode, r.stdout) == (0, "hi there"), r.stderr
+    if which == "private":
+        wait_until(lambda: not place.left())  # by the launcher, a moment later
+
+
+def test_a_circuit_that_nobody_waits_for_is_closed(client, tor_network, programs):
+    """netkit ends while tor builds it, since a relay does not answer."""
+    path = exits(tor_network)
+    seen = Seen(client)
+    silent = next(node for node in tor_network.nodes if node.name == path[2])
+    silent.signal(signal.SIGSTOP)
+    try:
+        p = programs([NETKIT, "tor", "connect", "--control", client.control, "--circuit", ",".join(path), "a.test:80"],
+                     stdin=subprocess.PIPE)
+        pattern = rf"CIRC (\d+) EXTENDED \$\w+~{path[0]},\$\w+~{path[1]} .*PURPOSE=CONTROLLER"
+        wait_until(lambda: seen.find(pattern), TOR_PATIENCE)
+        circuit = seen.find(pattern)[-1][1]
+        p.proc.terminate()
+        assert p.wait(TOR_PATIENCE) == 128 + 15
+        wait_until(lambda: seen.find(rf"CIRC {circuit} (FAILED|CLOSED) .*REASON=REQUESTED"))
+    finally:
+        silent.signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("way", ["TERM", "INT", "other end"])
 def test_others_are_served_and_the_option_is_back(client, control, tor_network, echo, programs, way):
     """While the exit waits for a server that does not answer."""
@@ -169,3 +205,12 @@ def test_others_are_served_and_the_option_is_back(client, control, tor_network, 
 def test_refused(words, rc, text):
     r = run("tor", "connect", *words, "a.test:80", timeout=PATIENCE)
     assert r.returncode == rc and text in r.stderr, r.stderr
+
+
+@pytest.mark.parametrize("words, rc", [
+    (("tor", "connect", "--circuit", "1", f"{NOBODY}:80"), 2),
+    (("forward", "stdio:", f"tor:{NOBODY}:80,circuit=r0%2Cr1"), 78),
+])
+def test_onion_services_have_circuits_of_tors_own(words, rc):
+    r = run(*words, timeout=PATIENCE)
+    assert r.returncode == rc and "tor makes the circuits to onion services itself" in r.stderr, r.stderr
