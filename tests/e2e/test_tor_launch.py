@@ -184,6 +184,18 @@ def test_program_that_is_not_there(place, seed):
     assert place.left() == [] and place.tors() == []
 
 
+def test_over_a_bridge(place, seed, tor_network):
+    """Lines about bridges (and transports) get to tor as they are: every circuit begins at the bridge."""
+    with tor_network.bridge() as bridge:
+        lines = ["--torrc", "UseBridges 1", "--torrc", bridge.line]
+        script = f"'{support.NETKIT}' tor circuits --json --control \"$NETKIT_TOR_CONTROL\""
+        done = place.run("tor", "launch", *seed, *lines, "--", "sh", "-c", script)
+        assert done.returncode == 0, done.stderr
+        built = [c["path"] for c in json.loads(done.stdout)["circuits"] if c["status"] == "BUILT"]
+        assert built and {path[0]["fingerprint"] for path in built} == {bridge.fingerprint}
+    assert place.left() == []
+
+
 def test_busy_data_directory(place, work, seed, programs):
     first = programs([support.NETKIT, "tor", "launch", "--data-dir", work / "mine", *seed], env=place.env(),
                      stdout=subprocess.PIPE)

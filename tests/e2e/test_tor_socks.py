@@ -133,11 +133,17 @@ class Page(http.server.BaseHTTPRequestHandler):
         """Quiet."""
 
 
-def test_curl_through_a_listener(client, programs):
-    curl = need_command("curl")
-    web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
-    threading.Thread(target=web.serve_forever, daemon=True).start()
-    port = web.server_address[1]
+@pytest.fixture
+def web():
+    """The port of a web server."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_curl_through_a_listener(client, programs, web):
+    curl, port = need_command("curl"), web
     p = programs([NETKIT, "forward", "socks5:127.0.0.1:0", f"tor:,socks={client.socks}"])
     proxy = int(p.wait_line(LISTENING)[1])
 
@@ -153,9 +159,43 @@ def test_curl_through_a_listener(client, programs):
                       ("http://abc.onion/", 1), ("http://nx.test/", 4)):
         rc, text = fetch(url)
         assert rc == 97 and text.rstrip().endswith(f"({code})"), (url, text)
-    web.shutdown()
-    web.server_close()
     assert p.stop() == 0
+
+
+def test_curl_through_tors_own_and_netkits_unix_socket(client, programs, work, web):
+    curl = need_command("curl")
+    p = programs([NETKIT, "forward", f"socks5+unix:{work}/s", f"tor:,socks={client.socks_socket}"])
+    p.wait_line("listening on socks5")
+    for way in (["--socks5-hostname", client.socks], ["-x", f"socks5h://localhost{work}/s"]):
+        out = subprocess.run([curl, "-sS", "--max-time", "50", "--noproxy", "", *way, f"http://unix.test:{web}/"],
+                             capture_output=True, timeout=TOR_PATIENCE, check=False)
+        assert (out.returncode, out.stdout.decode()) == (0, f"page of unix.test:{web}"), out.stderr
+    assert p.stop() == 0
+
+
+class SshGreeter(Echo):
+    """The first line of an SSH server, and that of the client, which is kept."""
+
+    def _echo(self, conn):
+        with conn, contextlib.suppress(OSError):
+            conn.sendall(b"SSH-2.0-test\r\n")
+            self.heard = conn.makefile("rb").readline()
+
+
+def test_ssh_through_a_proxy_command(client):
+    """ssh hands HOST and PORT on as two words, unresolved."""
+    ssh = need_command("ssh")
+    with SshGreeter() as server:
+        server.heard = b""
+        command = f"{NETKIT} tor connect --socks {client.socks} %h %p"
+
+        def attempt():
+            subprocess.run([ssh, "-F", "none", "-o", "BatchMode=yes", "-o", f"ProxyCommand={command}", "-o",
+                            "UserKnownHostsFile=/dev/null", "-p", str(server.port), "nobody@ssh.test", "true"],
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=TOR_PATIENCE, check=False)
+            return server.heard.startswith(b"SSH-2.0-OpenSSH")
+
+        wait_until(attempt, TOR_PATIENCE)
 
 
 def test_isolation_gives_circuits_of_their_own(client, echo, programs):

@@ -2,6 +2,7 @@
 """netkit tor events, circuits, streams, guards, map, relays: on the private network, and against control ports that
 send more than anybody reads."""
 
+import contextlib
 import json
 import os
 import socket
@@ -237,6 +238,78 @@ def test_events_are_counted_and_filtered(tor):
     assert done.returncode == 75 and not done.stdout
     support.check_error(tor("events", "nosuch"), 1, 'Unrecognized event "NOSUCH"', "events/names")
     support.check_error(tor("events", "no such"), 2, "is no event")
+
+
+def test_events_survive_a_restart_of_tor(tor_network, programs, work):
+    """The subscriptions are made again on a new connection; both are told on stderr."""
+    with tor_network.tor() as node:
+        with open(work / "out", "wb") as out:
+            watch = programs([support.NETKIT, "tor", "events", "signal", "--json", "--control", node.control_socket],
+                             stdout=out)
+
+        def seen(signal):
+            with contextlib.closing(node.connect()) as control:
+                control.command(f"SIGNAL {signal}")
+            return f'"{signal}"' in (work / "out").read_text()
+
+        support.wait_until(lambda: seen("CLEARDNSCACHE"))
+        node.restart()
+        watch.wait_line("connecting again")
+        watch.wait_line("connected again")
+        support.wait_until(lambda: seen("HEARTBEAT"))
+        assert watch.stop() == 0
+
+
+@pytest.fixture
+def unattached(tor):
+    """A controller that has tor leave new streams to it; what it finds waiting."""
+    control = tor.client.connect()
+    control.command("SETCONF __LeaveStreamsUnattached=1")
+
+    def waits(target):
+        support.wait_until(lambda: listed(tor, "streams", "--filter", f"target={target}"))
+        return listed(tor, "streams", "--filter", f"target={target}")[-1]["id"]
+
+    yield waits
+    control.command("RESETCONF __LeaveStreamsUnattached")
+    control.close()
+
+
+def built(tor):
+    circuit = json.loads(tor("circuits", "build", "r2,r1,r0", "--purpose", "controller", "--json", timeout=60).stdout)
+    assert path_of(circuit) == ["r2", "r1", "r0"]
+    return circuit["id"]
+
+
+def test_a_stream_is_attached(tor, unattached):
+    """To the circuit that was asked for; and one that is gone is refused."""
+    service, circuit = Service(b"hello"), built(tor)
+    s = socks(tor.client, b"attach.test", service.port)
+    stream = unattached(f"attach.test:{service.port}")
+    support.check_error(tor("streams", "attach", stream, "99999"), 1, "Unknown circuit", "circuits list")
+    assert tor("streams", "attach", stream, circuit).returncode == 0
+    reply = s.makefile("rb")
+    assert reply.read(2 + 10 + 5).endswith(b"hello")
+    found, = listed(tor, "streams", "--filter", f"id={stream}")
+    assert (found["status"], found["circuit"]) == ("SUCCEEDED", circuit)
+    s.close()
+    service.close()
+    assert tor("circuits", "close", circuit).returncode == 0
+
+
+def test_a_stream_is_redirected(tor, unattached):
+    """The client gets another service than it asked for, on another port."""
+    wanted, other, circuit = Service(b"wrong"), Service(b"right"), built(tor)
+    s = socks(tor.client, b"redirect.test", wanted.port)
+    stream = unattached(f"redirect.test:{wanted.port}")
+    assert tor("streams", "redirect", stream, "elsewhere.test", str(other.port)).returncode == 0
+    assert unattached(f"elsewhere.test:{other.port}") == stream
+    assert tor("streams", "attach", stream, circuit).returncode == 0
+    assert s.makefile("rb").read(2 + 10 + 5).endswith(b"right")
+    s.close()
+    wanted.close()
+    other.close()
+    assert tor("circuits", "close", circuit).returncode == 0
 
 
 # --- control ports that are none of tor

@@ -11,6 +11,7 @@
         net.relays                           # {nickname: fingerprint}
         net.dns_log()                        # the questions that exits asked, as ["A name", ...]
         with net.tor(["SocksPort auto"]) as tor: tor.restart()     # a further client that a test may end
+        with net.bridge() as bridge: bridge.line             # a bridge, and the line of torrc for its clients
 
 Names that exits resolve: X.test is 127.0.0.1, A-B-C-D.ip.test is A.B.C.D, six.test has also 2001:db8::6,
 192.0.2.N is host-N.test; all others do not exist. Exits reach 127.0.0.0/8.
@@ -284,6 +285,38 @@ class Node:
             self._process.wait()
 
 
+class Bridge(Node):
+    """A relay that no directory tells of, used with `with`; `line` is what its clients have in their torrc."""
+
+    def __init__(self, network, name, port):
+        lines = [*COMMON.split("\n"), *RELAY.replace("Descriptor v3", "Descriptor 0").split("\n"), *network.authorities,
+                 f"Nickname {name}", "BridgeRelay 1", f"ORPort 127.0.0.1:{port} IPv4Only", "ExitRelay 0"]
+        super().__init__(network, name, lines)
+        self._network = network
+        self._port = port
+
+    @property
+    def line(self):
+        return f"Bridge 127.0.0.1:{self._port} {self.fingerprint}"
+
+    @property
+    def fingerprint(self):
+        return (self.dir / "fingerprint").read_text(encoding="ascii").split()[1]
+
+    def __enter__(self):
+        self._network.seed(self.dir)
+        self.start()
+        try:
+            wait_for(lambda: listens(self._port) and self.bootstrapped(), f"{self.name} is not at 100 %", [self])
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
 class Client(Node):
     """A client tor with control port, control socket, cookie and, unless it is for single-hop services only, which
     tor does not allow together with clients, SOCKS on TCP and unix."""
@@ -507,6 +540,11 @@ class TorNetwork:
         """A further client, to be used with `with`; lines are added to its torrc."""
         self._further += 1
         return Client(self, f"t{self._further}", free_ports(2), lines, single_hop=single_hop)
+
+    def bridge(self):
+        """A bridge, to be used with `with`."""
+        self._further += 1
+        return Bridge(self, f"b{self._further}", free_ports(1)[0])
 
     def dns_log(self):
         return read(self.base / "dns.log").splitlines()
