@@ -183,22 +183,44 @@ static int take_line(struct ssh_config_reading *r, char *line)
 /* --- files ------------------------------------------------------------------------------------ */
 
 /* Others could make the user run what they want (ProxyCommand), or trust whom they want. */
-static int check_owner(const struct ssh_config_reading *r, const char *path)
+static int check_owner(const struct ssh_config_reading *r, const char *path, const struct stat *st)
 {
-    struct stat st;
-    if (!r->guarded) {
-        return 0;
-    }
-    if (stat(path, &st) < 0) {
-        return nk_fail_sys(r->diag, -errno, "%s", path);
-    }
-    if ((st.st_uid == 0 || st.st_uid == geteuid()) && !(st.st_mode & OTHERS_WRITE)) {
+    if (!r->guarded ||
+        ((st->st_uid == 0 || st->st_uid == geteuid()) && !(st->st_mode & OTHERS_WRITE))) {
         return 0;
     }
     nk_fail(r->diag, NK_EBADMODE, "%s: owner %u, mode %04o: others could have written it", path,
-            (unsigned)st.st_uid, (unsigned)st.st_mode & 07777u);
+            (unsigned)st->st_uid, (unsigned)st->st_mode & 07777u);
     nk_hint(r->diag, "chmod go-w '%s'", path);
     return NK_EBADMODE;
+}
+
+/* 1: its text is there; 0: there is no such file, or it is none that can be included. */
+static int load_text(const struct ssh_config_reading *r, const char *path, bool must,
+                     struct nk_buf *text)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        int why = -errno;
+        bool absent = why == -ENOENT || why == -ENOTDIR;
+        return absent && !must ? 0
+                               : nk_fail(r->diag, absent ? NK_ECONFIG : why, "cannot open %s: %s",
+                                         path, nk_strerror(why));
+    }
+    int rc = fstat(fd, &st) < 0 ? -errno : 0;
+    if (rc < 0) {
+        nk_fail_sys(r->diag, rc, "%s", path);
+    } else if (must || S_ISREG(st.st_mode)) { /* -F may be a pipe */
+        rc = check_owner(r, path, &st);
+        if (rc == 0) {
+            rc = nk_file_read_fd(fd, text, r->diag);
+            (void)(rc < 0 ? nk_fail_context(r->diag, "%s", path) : 0);
+        }
+        rc = rc < 0 ? rc : 1;
+    }
+    (void)close(fd);
+    return rc;
 }
 
 static int take_text(struct ssh_config_reading *r, char *text)
@@ -238,13 +260,9 @@ static int read_file(struct ssh_config_reading *r, const char *path, bool must)
     if (r->depth >= SSH_CONFIG_DEPTH || r->files++ >= SSH_CONFIG_FILES) {
         return ssh_config_wrong(r, "too many files include each other");
     }
-    if (!must && access(path, F_OK) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
-        return 0;
-    }
     nk_buf_init(&text, SSH_CONFIG_FILE_MAX);
-    int rc = nk_file_read(path, NK_FILE_CONFIG, &text, r->diag);
-    rc = rc < 0 ? rc : check_owner(r, path);
-    if (rc == 0) {
+    int rc = load_text(r, path, must, &text);
+    if (rc > 0) {
         rc = nk_buf_u8(&text, '\0');
         rc = rc < 0 ? no_memory(r) : read_text(r, path, &text);
     }

@@ -143,7 +143,8 @@ void ssh_config_free(struct ssh_config *c);
 /* ssh_config_print - append what `ssh -G` prints: a keyword in lower case and its value, a line
  * each. ssh_config_json - the same as an object of keywords, each with its value and, where
  * something set it, "from": "FILE:LINE" or "command line". ssh_config_origins - the same as text, a
- * line each, with the origin behind it. 0, -ENOMEM, NK_ETOOBIG. */
+ * line each, with the origin behind it: of a list, that of its first line. 0, -ENOMEM, NK_ETOOBIG.
+ */
 int ssh_config_print(const struct ssh_config *c, struct nk_buf *out);
 void ssh_config_json(const struct ssh_config *c, struct nk_json *j);
 int ssh_config_print_origins(const struct ssh_config *c, struct nk_buf *out);

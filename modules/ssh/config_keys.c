@@ -282,6 +282,11 @@ static int set_choice(struct ssh_config_value *v)
 static int set_text(struct ssh_config_value *v, const char *text)
 {
     char **field = ssh_config_field(v->c, v->key);
+    size_t n = strlen(text);
+    if (v->key->offset == offsetof(struct ssh_config, escape_char) && n != 1 &&
+        !(n == 2 && *text == '^') && strcmp(text, "none") != 0) {
+        return wrong_value(v);
+    }
     if (!v->apply) {
         return 0;
     }

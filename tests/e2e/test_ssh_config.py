@@ -124,7 +124,7 @@ BAD = [
     "Host\n", "User \"a\n", "LocalForward 1\n", "LocalForward x a:1\n", "LocalForward 1 a\n", "RemoteForward a:b:c:d:e\n",
     "RekeyLimit 1\n", "RekeyLimit x\n", "ConnectTimeout x\n", "StreamLocalBindMask 9\n", "StreamLocalBindMask 1000\n",
     "AddressFamily ipx\n", "LogLevel loud\n", "Match all host foo\n", "StrictHostKeyChecking what\n", "SetEnv A\n",
-    "ServerAliveInterval 1x\n", "Include\n", "RemoteCommand\n",
+    "ServerAliveInterval 1x\n", "Include\n", "EscapeChar ab\n", "RemoteCommand\n",
 ]
 
 
@@ -264,6 +264,24 @@ def test_hostile_users(user):
 def test_user_of_a_domain(work):
     (work / "config").write_text("User CORP\\\\alice\n")
     assert settings(config("-F", work / "config", "--plain", "foo").stdout)["user"] == ["CORP\\alice"]
+
+
+def test_pipe():
+    """As bash gives it for -F <(..)."""
+    ours, theirs = os.pipe()
+    os.write(theirs, b"Port 7\n")
+    os.close(theirs)
+    done = config("-F", f"/dev/fd/{ours}", "--plain", "foo", pass_fds=[ours])
+    os.close(ours)
+    assert settings(done.stdout)["port"] == ["7"]
+
+
+def test_included_directories(work):
+    (work / "sub").mkdir()
+    (work / "config").write_text(f"Include {work}/*\nPort 7\n")
+    (work / "config").rename(work / "sub" / "config")
+    assert settings(config("-F", work / "sub" / "config", "--plain", "foo").stdout)["port"] == ["7"]
+    assert config("-F", work, "foo").returncode != 0
 
 
 def test_missing_file(work):
