@@ -28,7 +28,8 @@ static const struct ssh_auth_name method_table[SSH_AUTH_METHODS] = {
 
 void ssh_auth_become(struct ssh_auth *a, enum ssh_auth_state to)
 {
-    nk_debug(a->conf.log, MODULE, "userauth: %s -> %s", state_names[a->state], state_names[to]);
+    NK_LOG_(a->conf.log, MODULE, NK_LOG_TRACE, NULL, NULL, "userauth: %s -> %s",
+            state_names[a->state], state_names[to]);
     a->state = to;
 }
 

@@ -122,7 +122,7 @@ def main():
     log.startLogging(sys.stderr, setStdout=False)
     lines = pathlib.Path(args.authorized_keys).read_text(encoding="ascii").splitlines()
     accepted = InMemorySSHKeyDB({args.user.encode(): [keys.Key.fromString(line) for line in lines]})
-    passwords = checkers.InMemoryUsernamePasswordDatabaseDontUse(**{args.user: args.password})
+    passwords = checkers.InMemoryUsernamePasswordDatabaseDontUse(**{args.user: args.password.encode()})
     server = factory.SSHFactory()
     server.portal = portal.Portal(Realm(args.home), [SSHPublicKeyChecker(accepted), passwords])
     host = [keys.Key.fromFile(path) for path in args.host_key]

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+#include "ssh/channel.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "core/stream.h"
+
+enum {
+    PEER_MAX = 300,
+    KEPT = 64 * 1024, /* memory that an empty stream keeps; more is given back */
+    OPEN_DATA_MAX = 4096
+};
+
+struct channel {
+    struct nk_stream s;     /* first */
+    struct ssh_channel *ch; /* NULL: gone */
+    struct nk_buf in;
+    bool opened;   /* NK_CONNECTED is on its way, or was delivered */
+    bool ended;    /* the server sends no more */
+    int error;     /* the connection ended */
+    char *request; /* to be asked once it is open; text behind its NUL */
+    char peer[PEER_MAX];
+};
+
+static struct channel *of(struct nk_stream *s)
+{
+    return (struct channel *)s;
+}
+
+/* --- the stream ------------------------------------------------------------------------------- */
+
+static ssize_t channel_read(struct nk_stream *s, void *p, size_t n)
+{
+    struct channel *c = of(s);
+    size_t have = nk_buf_len(&c->in);
+    if (have == 0) {
+        return c->error ? c->error : c->ended ? 0 : NK_EAGAIN;
+    }
+    n = n < have ? n : have;
+    memcpy(p, nk_buf_ptr(&c->in), n);
+    nk_buf_consume(&c->in, n);
+    if (c->ch) {
+        (void)ssh_channel_consumed(c->ch, n); /* a dead sink ends the connection by itself */
+    }
+    if (nk_buf_len(&c->in) > 0 || c->ended || c->error) {
+        nk_stream_again(s);
+    } else if (c->in.cap > KEPT) {
+        nk_buf_clear(&c->in);
+    }
+    return (ssize_t)n;
+}
+
+static ssize_t channel_writev(struct nk_stream *s, const struct iovec *iov, int n)
+{
+    struct channel *c = of(s);
+    if (!c->ch) {
+        return c->error ? c->error : -EPIPE;
+    }
+    return ssh_channel_writev(c->ch, iov, n);
+}
+
+static int channel_shutdown(struct nk_stream *s)
+{
+    struct channel *c = of(s);
+    return c->ch ? ssh_channel_eof(c->ch) : 0;
+}
+
+static void channel_close(struct nk_stream *s)
+{
+    struct channel *c = of(s);
+    ssh_channel_close(c->ch);
+    nk_buf_clear(&c->in);
+    free(c->request);
+    nk_stream_done(s);
+}
+
+static int channel_query(struct nk_stream *s, enum nk_query what, void *out, size_t *n)
+{
+    int no = 0;
+    const char *text = of(s)->peer;
+    if (what == NK_Q_ENCRYPTED && *n >= sizeof(no)) { /* the server sees everything */
+        memcpy(out, &no, sizeof(no));
+        *n = sizeof(no);
+        return 0;
+    }
+    if (what != NK_Q_PEER || *n == 0) {
+        return -ENOENT;
+    }
+    size_t len = strnlen(text, *n - 1);
+    memcpy(out, text, len);
+    ((char *)out)[len] = '\0';
+    *n = len;
+    return 0;
+}
+
+static void channel_interest(struct nk_stream *s)
+{
+    const struct channel *c = of(s);
+    if (s->interest & NK_READABLE && (nk_buf_len(&c->in) > 0 || c->ended || c->error)) {
+        nk_stream_again(s);
+    }
+}
+
+static const struct nk_stream_ops stream_ops = {.name = "ssh",
+                                                .read = channel_read,
+                                                .writev = channel_writev,
+                                                .shutdown = channel_shutdown,
+                                                .close = channel_close,
+                                                .query = channel_query,
+                                                .interest = channel_interest};
+
+/* --- the channel ------------------------------------------------------------------------------ */
+
+static void connected(struct channel *c)
+{
+    c->opened = true;
+    nk_stream_raise(&c->s, NK_CONNECTED);
+}
+
+static void refused(struct channel *c, int code, const char *text)
+{
+    struct nk_diag why;
+    ssh_channel_close(c->ch);
+    c->ch = NULL;
+    nk_stream_fail(&c->s, code, (nk_fail(&why, code, "%s", text), &why));
+}
+
+static void on_agreed(void *owner, int ok, struct ssh_str data)
+{
+    struct channel *c = owner;
+    (void)data;
+    if (ok > 0) {
+        connected(c);
+    } else if (ok == 0) {
+        refused(c, NK_EUNSUPPORTED, "the server does not do that");
+    } /* else on_closed follows */
+}
+
+static void on_open(void *owner, struct ssh_channel *ch, struct ssh_str data)
+{
+    struct channel *c = owner;
+    (void)data;
+    if (!c->request) {
+        connected(c);
+        return;
+    }
+    const char *text = c->request + strlen(c->request) + 1;
+    struct nk_buf b;
+    nk_buf_init(&b, sizeof(uint32_t) + SSH_DATA_MAX);
+    int rc = ssh_put_text(&b, text);
+    rc = rc < 0
+             ? rc
+             : ssh_channel_request(ch, c->request, (struct ssh_str){nk_buf_ptr(&b), nk_buf_len(&b)},
+                                   on_agreed, c);
+    nk_buf_clear(&b);
+    if (rc < 0) {
+        refused(c, rc, "cannot ask the server");
+    }
+}
+
+static void on_failed(void *owner, struct ssh_channel *ch, uint32_t reason,
+                      const struct nk_diag *why)
+{
+    struct channel *c = owner;
+    (void)ch;
+    (void)reason;
+    c->ch = NULL;
+    nk_stream_fail(&c->s, why ? why->code : NK_ECLOSED, why);
+}
+
+static void on_data(void *owner, struct ssh_channel *ch, uint32_t kind, const uint8_t *p, size_t n)
+{
+    struct channel *c = owner;
+    if (kind != 0) {
+        (void)ssh_channel_consumed(ch, n);
+        return;
+    }
+    int rc = nk_buf_put(&c->in, p, n);
+    if (rc < 0) {
+        c->error = rc; /* nothing may be missing in between */
+        ssh_channel_close(ch);
+        c->ch = NULL;
+    }
+    nk_stream_again(&c->s);
+}
+
+static void on_eof(void *owner, struct ssh_channel *ch)
+{
+    struct channel *c = owner;
+    (void)ch;
+    c->ended = true;
+    nk_stream_again(&c->s);
+}
+
+static void on_writable(void *owner, struct ssh_channel *ch)
+{
+    struct channel *c = owner;
+    (void)ch;
+    nk_stream_raise(&c->s, NK_WRITABLE);
+}
+
+static void on_closed(void *owner, struct ssh_channel *ch, const struct nk_diag *why)
+{
+    struct channel *c = owner;
+    (void)ch;
+    c->ch = NULL;
+    c->ended = true;
+    c->error = why && why->code < 0 ? why->code : 0;
+    if (!c->opened) {
+        nk_stream_fail(&c->s, c->error ? c->error : NK_ECLOSED, why);
+        return;
+    }
+    nk_stream_again(&c->s);
+    nk_stream_raise(&c->s, NK_WRITABLE); /* whoever waits for that learns it */
+}
+
+static const struct ssh_channel_ops channel_ops = {.on_open = on_open,
+                                                   .on_failed = on_failed,
+                                                   .on_data = on_data,
+                                                   .on_eof = on_eof,
+                                                   .on_writable = on_writable,
+                                                   .on_closed = on_closed};
+
+/* --- making ----------------------------------------------------------------------------------- */
+
+static int keep_request(struct channel *c, const struct ssh_channel_conf *conf)
+{
+    if (!conf->request) {
+        return 0;
+    }
+    size_t name = strlen(conf->request) + 1, text = strlen(conf->request_text) + 1;
+    c->request = malloc(name + text);
+    if (!c->request) {
+        return -ENOMEM;
+    }
+    memcpy(c->request, conf->request, name);
+    memcpy(c->request + name, conf->request_text, text);
+    return 0;
+}
+
+int ssh_channel_dial(struct nk_app *app, struct ssh_channels *set,
+                     const struct ssh_channel_conf *conf, struct nk_stream **out,
+                     struct nk_diag *diag)
+{
+    struct channel *c = calloc(1, sizeof(*c));
+    int rc = c ? keep_request(c, conf) : -ENOMEM;
+    if (rc < 0) {
+        free(c);
+        return nk_fail_sys(diag, rc, "cannot open a channel");
+    }
+    nk_stream_init(&c->s, &stream_ops, app);
+    nk_buf_init(&c->in, SSH_WINDOW_MAX);
+    (void)snprintf(c->peer, sizeof(c->peer), "%s", conf->peer);
+    rc = ssh_channel_open(set, conf->type, conf->data, &channel_ops, c, &c->ch, diag);
+    if (rc < 0) {
+        channel_close(&c->s);
+        return rc;
+    }
+    *out = &c->s;
+    return 0;
+}
+
+static int dial(struct nk_app *app, struct ssh_channels *set, const char *type, struct nk_buf *data,
+                int rc, const char *peer, struct nk_stream **out, struct nk_diag *diag)
+{
+    const struct ssh_channel_conf conf = {
+        .type = type, .data = {nk_buf_ptr(data), nk_buf_len(data)}, .peer = peer};
+    rc = rc < 0 ? nk_fail_sys(diag, rc, "cannot open a channel to %s", peer)
+                : ssh_channel_dial(app, set, &conf, out, diag);
+    nk_buf_clear(data);
+    return rc;
+}
+
+int ssh_channel_dial_tcp(struct nk_app *app, struct ssh_channels *set, const char *host,
+                         uint16_t port, struct nk_stream **out, struct nk_diag *diag)
+{
+    struct nk_buf data;
+    char peer[PEER_MAX];
+    nk_buf_init(&data, OPEN_DATA_MAX);
+    (void)snprintf(peer, sizeof(peer), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+    int rc = ssh_put_text(&data, host);
+    rc = rc < 0 ? rc : nk_buf_be32(&data, port);
+    rc = rc < 0 ? rc : ssh_put_text(&data, "127.0.0.1"); /* whoever asks is nobody's business */
+    rc = rc < 0 ? rc : nk_buf_be32(&data, 0);
+    return dial(app, set, "direct-tcpip", &data, rc, peer, out, diag);
+}
+
+int ssh_channel_dial_unix(struct nk_app *app, struct ssh_channels *set, const char *path,
+                          struct nk_stream **out, struct nk_diag *diag)
+{
+    struct nk_buf data;
+    nk_buf_init(&data, OPEN_DATA_MAX);
+    int rc = ssh_put_text(&data, path);
+    rc = rc < 0 ? rc : ssh_put_text(&data, ""); /* reserved */
+    rc = rc < 0 ? rc : nk_buf_be32(&data, 0);
+    return dial(app, set, "direct-streamlocal@openssh.com", &data, rc, path, out, diag);
+}

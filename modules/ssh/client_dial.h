@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* client_dial - inside ssh: the way to a host, and who its jump host is. */
+#ifndef SSH_CLIENT_DIAL_H
+#define SSH_CLIENT_DIAL_H
+
+#include "ssh/config.h"
+
+struct nk_app;
+struct nk_stream;
+
+/*
+ * ssh_client_dial - a stream to config's host: TCP, or its ProxyCommand. The command is split into
+ * words and started without a shell; one that needs a shell is refused (NK_ECONFIG). Whoever gets
+ * the stream sets its owner. Errors of nk_dial.
+ */
+int ssh_client_dial(struct nk_app *app, const struct ssh_config *config, struct nk_stream **out,
+                    struct nk_diag *diag);
+
+/*
+ * ssh_jump_config - the settings of the last host in a list of jump hosts
+ * ("[user@]host[:port],.."), with those before it as its own jump hosts. file: as -F. 0 with *out,
+ * NK_EUSAGE, errors of ssh_config_load.
+ */
+int ssh_jump_config(const char *list, const char *file, struct nk_log *log, struct ssh_config **out,
+                    struct nk_diag *diag);
+
+#endif
