@@ -13,7 +13,7 @@
 enum {
     ROUNDS = 4, /* of waiting channels in one turn, so that the loop stays free */
     FIRST_CHANNEL_MESSAGE = SSH_MSG_GLOBAL_REQUEST,
-    LAST_CHANNEL_MESSAGE = 127, /* RFC 4250 4.1.1 */
+    LAST_CHANNEL_MESSAGE = SSH_MSG_CHANNEL_FAILURE,
     SOFTWARE_MAX = 48
 };
 

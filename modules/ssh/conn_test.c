@@ -548,6 +548,28 @@ static void test_cut_anywhere(void **state)
     assert_int_equal(all, 0);
 }
 
+/* Numbers that RFC 4250 leaves to others are answered, and change nothing. */
+static void test_unknown_messages(void **state)
+{
+    static const uint8_t numbers[] = {101, 127, 128, 200, 255, SSH_MSG_SERVICE_REQUEST};
+    struct world w;
+    (void)state;
+    world_init(&w);
+    assert_int_equal(world_open(&w), 0);
+    for (int i = 0; i < TURNS && w.ch == NULL; i++) {
+        (void)turn(&w);
+    }
+    for (size_t i = 0; i < sizeof(numbers); i++) {
+        assert_true(ssh_kit_send_number(&w.k, numbers[i]));
+    }
+    for (int i = 0; i < TURNS && w.k.unimplemented < sizeof(numbers); i++) {
+        (void)turn(&w);
+    }
+    assert_int_equal(w.k.unimplemented, sizeof(numbers));
+    assert_int_equal(w.closes, 0);
+    world_clear(&w);
+}
+
 /* A server that asks without end and never reads the answers is not read any more. */
 static void test_unread_replies(void **state)
 {
@@ -607,10 +629,15 @@ static void test_torture(void **state)
 int nk_test_ssh_conn(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_echo),         cmocka_unit_test(test_key),
-        cmocka_unit_test(test_refusals),     cmocka_unit_test(test_deadlines),
-        cmocka_unit_test(test_patience),     cmocka_unit_test(test_close_anywhere),
-        cmocka_unit_test(test_cut_anywhere), cmocka_unit_test(test_unread_replies),
+        cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_key),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_deadlines),
+        cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_close_anywhere),
+        cmocka_unit_test(test_cut_anywhere),
+        cmocka_unit_test(test_unread_replies),
+        cmocka_unit_test(test_unknown_messages),
         cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests_name("ssh/conn", tests, NULL, NULL);

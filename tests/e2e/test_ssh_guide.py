@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The worked example of modules/ssh/README.md, tests/peers/ssh_guide.c, against real servers: a host key known by its
-fingerprint, login with a key, a session channel, exec cat, data, end of data, the same back, close."""
+fingerprint, login with a key, a session channel, exec cat, data, end of data, the same back, close. And
+tests/peers/ssh_many.c: the same in many channels of one connection."""
 
 import base64
 import fcntl
@@ -15,14 +16,24 @@ TEXT = "to be, or not to be\n" * 5000  # more than a packet, fewer bytes than an
 ORDER = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")  # of host keys, as netkit asks for them
 
 
+def compiled(name):
+    """A program of tests/peers, linked with netkit's libraries; once for all workers."""
+    out = support.ROOT / "build" / "e2e" / name
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out.parent / "ssh.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(["./build.sh", "program", "release", f"tests/peers/{name}.c", out], cwd=support.ROOT, check=True)
+    return out
+
+
 @pytest.fixture(scope="session")
 def guide():
-    out = support.ROOT / "build" / "e2e" / "ssh_guide"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with open(out.with_suffix(".lock"), "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        subprocess.run(["./build.sh", "program", "release", "tests/peers/ssh_guide.c", out], cwd=support.ROOT, check=True)
-    return out
+    return compiled("ssh_guide")
+
+
+@pytest.fixture(scope="session")
+def many():
+    return compiled("ssh_many")
 
 
 def fingerprints(servers, server):
@@ -38,8 +49,8 @@ def fingerprints(servers, server):
     return ":".join(md5[i:i + 2] for i in range(0, len(md5), 2)), "SHA256:" + sha256
 
 
-def run(guide, servers, server, fingerprint, *text, key="ed25519", user=None):
-    argv = [guide, f"tcp:{server.host}:{server.port}", user or server.user, servers.identity[key], fingerprint, *text]
+def run(program, servers, server, fingerprint, *text, key="ed25519", user=None):
+    argv = [program, f"tcp:{server.host}:{server.port}", user or server.user, servers.identity[key], fingerprint, *text]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                           timeout=support.PATIENCE, check=False)
 
@@ -61,12 +72,18 @@ def test_other_keys(ssh_servers, guide, key):
     assert (done.returncode, done.stdout, done.stderr) == (0, "x", "")
 
 
-def test_rekey(ssh_servers, guide):
-    """A server that wants new keys every 16 KiB, in the middle of data in both directions."""
+def test_rekey(ssh_servers, guide, many):
+    """A server that wants new keys every 16 KiB, in the middle of data in both directions; and a client that wants
+    the same, with 50 channels whose every byte is compared."""
     server = ssh_servers.start("openssh", ["RekeyLimit 16K", "LogLevel DEBUG1"])
-    done = run(guide, ssh_servers, server, fingerprints(ssh_servers, server)[1], TEXT)
+    sha256 = fingerprints(ssh_servers, server)[1]
+    done = run(guide, ssh_servers, server, sha256, TEXT)
     assert (done.returncode, done.stdout, done.stderr) == (0, TEXT, "")
     support.wait_until(lambda: server.log().count("SSH2_MSG_NEWKEYS received") > 4)
+    done = run(many, ssh_servers, server, sha256, "50", "20000", "16384")
+    assert (done.returncode, done.stderr) == (0, "")
+    words = done.stdout.split()
+    assert int(words[words.index("rekeys") + 1]) > 20
 
 
 def test_refusals(ssh_servers, guide):
