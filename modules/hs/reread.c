@@ -65,6 +65,11 @@ static void take_events(struct hs_reread *r)
     }
 }
 
+void hs_reread_skip(struct hs_reread *r, size_t i)
+{
+    r->v[i].seen = true;
+}
+
 static uint64_t now_ms(void)
 {
     struct timespec t;
@@ -92,8 +97,7 @@ int hs_reread_wait(struct hs_reread *r, const struct hs_targets *targets, const 
                                 {.fd = tor->pidfd, .events = POLLIN}};
         uint64_t now = now_ms();
         if (now >= end) {
-            nk_fail(diag, -ETIMEDOUT, "tor %d was told, but did not read %s again", (int)tor->pid,
-                    dir);
+            nk_fail(diag, -ETIMEDOUT, "tor was told, but did not read %s again", dir);
             nk_hint(diag,
                     "is it named in its torrc? With Sandbox 1 tor does not read it at a reload");
             return -ETIMEDOUT;

@@ -20,6 +20,9 @@ struct hs_reread {
 /* hs_reread_open - begin to look; before the reload is asked for. 0 or -errno. */
 int hs_reread_open(struct hs_reread *r, const struct hs_targets *targets, struct nk_diag *diag);
 
+/* hs_reread_skip - target i is none that tor reads. */
+void hs_reread_skip(struct hs_reread *r, size_t i);
+
 /* hs_reread_wait - until all have been read. 0; -ETIMEDOUT after ms milliseconds, with the first
  * one that was not; NK_ECLOSED when tor ended meanwhile. Blocks. */
 int hs_reread_wait(struct hs_reread *r, const struct hs_targets *targets, const struct hs_tor *tor,

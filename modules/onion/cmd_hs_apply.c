@@ -6,6 +6,7 @@
 
 #include "hs/hs.h"
 #include "onion/hs_watch.h"
+#include "onion/live.h"
 #include "tor/tor.h"
 
 enum { ANSWER_MAX = 1 << 20 };
@@ -13,20 +14,23 @@ enum { ANSWER_MAX = 1 << 20 };
 struct apply_conf {
     struct hs_apply_conf tor;
     struct tor_cli_conf control;
+    struct nk_strlist ports;
     uint64_t wait_ms;
 };
 
 static const struct nk_opt opts[] = {
     HS_APPLY_ROWS(struct apply_conf, tor),
     TOR_ROWS(struct apply_conf, control),
+    ONION_LIVE_ROW(struct apply_conf, ports),
     {.name = "wait",
      .type = NK_OPT_DURATION,
      .offset = NK_FIELD(struct apply_conf, wait_ms),
      .arg = "TIME",
-     .def = "10s",
+     .def = "30s",
      .min = 0,
      .max = 3600LL * 1000,
-     .help = "How long to wait until tor has read the directories; 0: do not"},
+     .help = "How long to wait until tor has read the directories, and over the control port until "
+             "it has uploaded what changed; 0: do not"},
     NK_OPT_END};
 
 /* One run. */
@@ -41,7 +45,7 @@ struct job {
     bool done; /* tor was told */
     struct hs_reread reread;
     struct tor_cli *cli; /* with --control */
-    struct tor_request request;
+    struct onion_live told;
 };
 
 static int look(struct job *job)
@@ -82,48 +86,74 @@ static int by_signal(struct job *job)
 
 /* --- over the control port -------------------------------------------------------------------- */
 
-/* tor has answered a command after the reload: it lives, and has read what it reads. */
-static void on_alive(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)
+static int on_applied(void *owner, struct nk_diag *diag)
 {
     struct job *job = owner;
-    if (tor_cli_reply(job->cli, err, reply, why, "GETINFO")) {
-        tor_cli_finish(job->cli, wait_reread(job));
+    job->done = true;
+    for (size_t i = 0; i < job->targets.n; i++) {
+        if (job->told.v[i].way != ONION_LIVE_RELOAD) {
+            hs_reread_skip(&job->reread, i);
+        }
     }
+    int rc = wait_reread(job);
+    if (rc < 0) {
+        *diag = job->ctx->diag;
+    }
+    return rc;
 }
 
-static void on_reload(void *owner, int err, const struct tor_reply *reply,
-                      const struct nk_diag *why)
+static void on_progress(void *owner)
 {
     struct job *job = owner;
-    if (!tor_cli_reply(job->cli, err, reply, why, "SIGNAL RELOAD")) {
-        return;
+    unsigned done, total;
+    char summary[64];
+    onion_live_progress(&job->told, &done, &total);
+    (void)snprintf(summary, sizeof(summary), "%u of %u directories have answered", done, total);
+    tor_progress_step(&job->cli->progress,
+                      &(struct tor_step){.phase = "descriptors",
+                                         .percent = total ? done * 100 / total : 0,
+                                         .tag = "uploading",
+                                         .summary = summary});
+}
+
+static void on_done(void *owner, int err, const struct nk_diag *why)
+{
+    struct job *job = owner;
+    if (err < 0) {
+        job->ctx->diag = *why;
     }
-    job->done = true;
-    nk_audit(job->ctx->log, "hs", NK_LOG_INFO, "reload", NULL, "tor at %s was told to reload",
-             tor_control_place(job->cli->control));
-    job->request.fn = on_alive;
-    int rc = tor_control_send(job->cli->control, &job->request, "GETINFO version", NULL, 0,
-                              &job->ctx->diag);
-    if (rc < 0) {
-        tor_cli_finish(job->cli, rc);
-    }
+    tor_cli_finish(job->cli, err);
 }
 
 static void on_ready(struct tor_cli *cli)
 {
     struct job *job = cli->task->owner;
+    const struct onion_live_conf conf = {.app = cli->app,
+                                         .control = cli->control,
+                                         .targets = &job->targets,
+                                         .sights = job->sights,
+                                         .ports = &job->c->ports,
+                                         .confirm_ms = job->c->wait_ms,
+                                         .on_applied = on_applied,
+                                         .on_progress = on_progress,
+                                         .on_done = on_done,
+                                         .owner = job};
     job->cli = cli;
-    job->request = (struct tor_request){.fn = on_reload, .owner = job};
-    int rc =
-        tor_control_send(cli->control, &job->request, "SIGNAL RELOAD", NULL, 0, &job->ctx->diag);
+    int rc = onion_live_open(&job->told, &conf, &cli->ctx->diag);
     if (rc < 0) {
         tor_cli_finish(cli, rc);
     }
 }
 
+static void on_end(struct tor_cli *cli)
+{
+    struct job *job = cli->task->owner;
+    onion_live_stop(&job->told);
+}
+
 static int by_control(struct job *job)
 {
-    const struct tor_cli_task task = {.ready = on_ready, .owner = job};
+    const struct tor_cli_task task = {.ready = on_ready, .end = on_end, .owner = job};
     return tor_cli_run(job->ctx, &job->c->control, &task);
 }
 
@@ -140,18 +170,35 @@ static int reload(struct job *job)
     return rc;
 }
 
+/* What tor made of it, over the control port. */
+static void print_told(const struct job *job, size_t i)
+{
+    const struct onion_live_target *t = &job->told.v[i];
+    if (!job->targets.v[i].service) {
+        printf(" (%u given to tor)", t->added);
+    } else if (t->expected || t->upload.started > 0) {
+        printf(" (uploaded to %u directories)", (unsigned)t->upload.uploaded);
+    } else {
+        printf(" (nothing new)");
+    }
+}
+
 static void print_text(const struct job *job)
 {
     for (size_t i = 0; i < job->targets.n; i++) {
         const struct hs_sight *s = &job->sights[i];
         const char *path = job->targets.v[i].path;
         if (!job->targets.v[i].service) {
-            printf("%s: keys for %zu services\n", path, s->clients);
+            printf("%s: keys for %zu services", path, s->clients);
         } else if (!s->restricted) {
-            printf("%s: open to everybody\n", path);
+            printf("%s: open to everybody", path);
         } else {
-            printf("%s: %zu client%s authorized\n", path, s->clients, s->clients == 1 ? "" : "s");
+            printf("%s: %zu client%s authorized", path, s->clients, s->clients == 1 ? "" : "s");
         }
+        if (job->told.v) {
+            print_told(job, i);
+        }
+        printf("\n");
     }
 }
 
@@ -173,6 +220,9 @@ static int print_json(struct job *job)
         hs_sight_json(&j, &job->targets.v[i], &job->sights[i]);
     }
     nk_json_close(&j);
+    if (job->told.v) {
+        onion_live_json(&job->told, &j);
+    }
     nk_json_key(&j, "findings");
     hs_findings_json(&job->findings, &j);
     nk_json_close(&j);
@@ -226,6 +276,7 @@ static int run(struct nk_cmd_ctx *ctx)
         rc = nk_fail(&ctx->diag, -ENOMEM, "out of memory");
     }
     rc = rc < 0 ? rc : apply(&job);
+    onion_live_close(&job.told);
     hs_tor_close(&job.tor);
     hs_findings_clear(&job.findings);
     hs_targets_clear(&job.targets);
@@ -235,26 +286,32 @@ static int run(struct nk_cmd_ctx *ctx)
 
 extern const struct nk_cmd nk_cmd_hs_apply;
 const struct nk_cmd nk_cmd_hs_apply = {
-    .synopsis =
-        "DIR.. --pid N|--pid-file FILE|--control ADDR [--restrict|--allow-public] [--wait TIME]",
+    .synopsis = "DIR.. --pid N|--pid-file FILE|--control ADDR [--port PORT[:TARGET]].. "
+                "[--restrict|--allow-public] [--wait TIME]",
     .summary = "Check directories of keys, then let tor read them again",
     .description =
         "DIR are directories that a running tor reads: of services (HiddenServiceDir) and of its "
         "keys as a client (ClientOnionAuthDir). First they are checked for what would end tor, "
         "make it replace a key, or open a service that has or had clients to everybody; with any "
-        "of that nothing happens, and the exit status is 1. Then tor gets SIGHUP. It has to be "
-        "called tor, run as the owner of the directories, and be ready for the signal; or it is "
-        "told "
-        "over its control port (--control, --tor global). Services that only SETCONF has made, and "
-        "keys of "
-        "clients that are not permanent, go at a reload.\n\n"
-        "The command ends when tor has read every directory: with status 75 if it has not in time, "
-        "with 69 if it has ended.\n\n"
+        "of that nothing happens, and the exit status is 1.\n\n"
+        "Then tor gets SIGHUP: it has to be called tor, run as the owner of the directories, and "
+        "be ready for the signal. The command ends when tor has read every directory: with status "
+        "75 if it has not in time, with 69 if it has ended. Services that only SETCONF has made, "
+        "and keys of clients that are not permanent, go at a SIGHUP.\n\n"
+        "Over its control port (--control, --tor global) more is possible. Where a reload would "
+        "drop a service, tor is given the configuration that it has once more. A service that is a "
+        "detached one, of which DIR has the key, is taken away and added again, with the ports "
+        "that --port says and no other options ('onion clients' knows those of services with a "
+        "name). Keys of clients in a directory that tor does not read are given to it one by one. "
+        "In the end tor tells: that it has the keys, and that a directory of the network has taken "
+        "each descriptor that changed; if none has in time, or its network is off, the status is "
+        "75, and tor uploads it when it can.\n\n"
         "A client that was shut out may reach a service until its introduction points change; only "
-        "a restart of the service changes them at once.",
+        "a restart of the service, or of a detached one its new start, changes them at once.",
     .examples = "netkit hs apply /var/lib/tor/web --pid-file /run/tor/tor.pid\n"
                 "netkit hs apply /var/lib/tor/web --pid 4711 --restrict\n"
-                "netkit hs apply /var/lib/tor/web --pid 4711 --dry-run",
+                "netkit hs apply /var/lib/tor/web --pid 4711 --dry-run\n"
+                "netkit hs apply /var/lib/tor/web --control /run/tor/control --json",
     .opts = opts,
     .conf_size = sizeof(struct apply_conf),
     .min_args = 1,

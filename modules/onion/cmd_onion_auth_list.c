@@ -29,39 +29,7 @@ struct list {
     struct tor_request request;
 };
 
-/* One of "CLIENT ADDRESS x25519:KEY [Flags=..] [ClientName=..]" (control-spec 3.32). */
-struct row {
-    uint8_t address[HS_PUBLIC_KEY];
-    struct tor_word key, name;
-    struct hs_client client;
-    bool permanent;
-};
-
-static bool parse_row(struct row *r, const struct tor_line *line)
-{
-    const struct hs_hints hints = {.format = HS_CONTROL, .kind = HS_CLIENT};
-    struct tor_words words;
-    struct tor_word w;
-    struct hs_item item;
-    *r = (struct row){.permanent = false};
-    tor_words_init(&words, line->text, line->len);
-    if (!tor_words_next(&words, &w) || !tor_word_is(&w, "CLIENT") || !tor_words_next(&words, &w) ||
-        !hs_client_dir_address(w.value, w.value_len, r->address) ||
-        !tor_words_next(&words, &r->key) ||
-        hs_format_read_as(r->key.value, r->key.value_len, &hints, &item, NULL) < 0) {
-        return false;
-    }
-    r->client = item.client;
-    hs_item_wipe(&item);
-    while (tor_words_next(&words, &w)) {
-        r->name = tor_word_key(&w, "ClientName") ? w : r->name;
-        r->permanent = r->permanent || (tor_word_key(&w, "Flags") &&
-                                        memmem(w.value, w.value_len, "Permanent", 9) != NULL);
-    }
-    return !words.bad;
-}
-
-static void put(struct list *l, const struct row *r)
+static void put(struct list *l, const struct tor_client_row *r)
 {
     char address[NK_ONION_SIZE], mark[HS_FINGERPRINT_SIZE], key[NK_BASE32_SIZE(HS_PUBLIC_KEY)];
     nk_onion_format(address, r->address);
@@ -94,10 +62,10 @@ static void put(struct list *l, const struct row *r)
 static int show(struct list *l, const struct tor_reply *reply)
 {
     struct nk_diag *diag = &l->cli->ctx->diag;
-    struct row row;
+    struct tor_client_row row;
     int rc = tor_client_auth_error(reply, false, diag);
     for (size_t i = 1; rc == 0 && i + 1 < reply->n; i++) {
-        if (!parse_row(&row, &reply->lines[i])) {
+        if (!tor_client_row_read(&row, &reply->lines[i])) {
             rc = nk_fail(diag, NK_EPROTO, "tor's answer has a line that is no client's key");
         } else if (!l->one || memcmp(row.address, l->wanted, HS_PUBLIC_KEY) == 0) {
             put(l, &row);

@@ -15,9 +15,11 @@
 #include "base/cli.h"
 #include "core/app.h"
 #include "core/watch.h"
+#include "onion/live.h"
 
 enum {
-    LINE_MAX = 1 << 20 /* bytes of one event in JSON */
+    LINE_MAX = 1 << 20,    /* bytes of one event in JSON */
+    CONFIRM_MS = 60 * 1000 /* for the upload of what changed */
 };
 
 struct nk_service {
@@ -32,11 +34,13 @@ struct nk_service {
     struct nk_defer ready, end;
     /* over a control port */
     bool live, away, missed; /* missed: something changed while it was away */
+    bool given;              /* it has keys that it forgets when it ends */
     struct tor_instance_wait *wait;
     struct tor_instance *instance; /* NULL until it is found */
     struct tor_control_watch watch;
-    struct tor_request request;
-    struct hs_sight *told; /* what the reload is about that tor has not answered yet */
+    struct onion_live told;          /* open while tor is told, and then until it has uploaded */
+    struct hs_sight *telling;        /* what that is about */
+    struct onion_client_keys *known; /* of each directory */
 };
 
 static struct nk_log *log_of(const struct nk_service *s)
@@ -51,6 +55,7 @@ struct event {
     const struct hs_sight *sights;      /* one for each directory, or NULL */
     const struct hs_findings *findings; /* or NULL */
     const char *message;                /* or NULL */
+    const struct onion_live *told;      /* what tor made of it, or NULL */
     pid_t pid;                          /* or 0 */
 };
 
@@ -71,6 +76,9 @@ static void put_event(const struct nk_service *s, struct nk_json *j, const struc
             hs_sight_json(j, &s->targets.v[i], &e->sights[i]);
         }
         nk_json_close(j);
+    }
+    if (e->told) {
+        onion_live_json(e->told, j);
     }
     if (e->findings) {
         nk_json_key(j, "findings");
@@ -225,65 +233,76 @@ static struct tor_control *control_of(const struct nk_service *s)
     return tor_instance_control(s->instance);
 }
 
-/* True when tor did what it was told. */
-static bool is_done(struct nk_service *s, int err, const struct tor_reply *reply,
-                    const struct nk_diag *why, const char *what)
+static int on_applied(void *owner, struct nk_diag *diag)
 {
-    struct nk_diag diag;
-    if (err < 0) {
-        s->missed = true; /* the loss is told by on_control, and then it is looked at again */
+    struct nk_service *s = owner;
+    (void)diag;
+    s->applied++;
+    take(s, s->telling);
+    for (size_t i = 0; i < s->targets.n; i++) {
+        s->given = s->given || s->told.v[i].way == ONION_LIVE_KEYS;
+    }
+    tell(s, &(struct event){.name = "applied", .sights = s->telling, .told = &s->told});
+    return 0;
+}
+
+static void on_done(void *owner, int err, const struct nk_diag *why)
+{
+    struct nk_service *s = owner;
+    if (err == 0) {
+        tell(s, &(struct event){.name = "confirmed", .told = &s->told});
+    } else if (s->told.applied) {
         nk_log_diag(log_of(s), "hs", NK_LOG_WARN, why);
-    } else if (tor_reply_error(reply, what, &diag) < 0) {
-        fail(s, &diag);
+        tell(s, &(struct event){.name = "unconfirmed", .message = why->text});
     } else {
-        return true;
+        fail(s, why);
     }
-    return false;
-}
-
-/* tor has answered after the reload: it lives, and has read what it reads. */
-static void on_alive(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)
-{
-    struct nk_service *s = owner;
-    if (is_done(s, err, reply, why, "GETINFO")) {
-        s->applied++;
-        take(s, s->told);
-        tell(s, &(struct event){.name = "applied", .sights = s->told});
-    }
-}
-
-static void send_next(struct nk_service *s, const char *line, tor_reply_fn *fn)
-{
-    struct nk_diag diag;
-    s->request = (struct tor_request){.fn = fn, .owner = s};
-    if (tor_control_send(control_of(s), &s->request, line, NULL, 0, &diag) < 0) {
-        fail(s, &diag);
-    }
-}
-
-static void on_reload(void *owner, int err, const struct tor_reply *reply,
-                      const struct nk_diag *why)
-{
-    struct nk_service *s = owner;
-    if (is_done(s, err, reply, why, "SIGNAL RELOAD")) {
-        nk_audit(log_of(s), "hs", NK_LOG_INFO, "reload", NULL, "tor at %s was told to reload",
-                 tor_control_place(control_of(s)));
-        send_next(s, "GETINFO version", on_alive);
-    }
+    onion_live_close(&s->told);
 }
 
 static void apply_live(struct nk_service *s, const struct hs_sight *sights)
 {
+    struct nk_diag diag;
     if (!s->instance || tor_control_state(control_of(s)) != TOR_CONTROL_READY) {
         s->missed = true;
         nk_info(log_of(s), "hs", "tor is not there; it is told when it comes back");
         tell(s, &(struct event){.name = "absent", .message = "no connection to tor"});
-    } else if (s->request.conn) { /* one at a time */
-        hs_changes_soon(&s->changes, s->conf->debounce_ms);
-    } else {
-        memcpy(s->told, sights, s->targets.n * sizeof(*sights));
-        send_next(s, "SIGNAL RELOAD", on_reload);
+        return;
     }
+    if (s->told.v && !s->told.applied) { /* one at a time */
+        hs_changes_soon(&s->changes, s->conf->debounce_ms);
+        return;
+    }
+    onion_live_close(&s->told); /* of what is superseded the upload does not matter any more */
+    memcpy(s->telling, sights, s->targets.n * sizeof(*sights));
+    const struct onion_live_conf conf = {.app = s->args.app,
+                                         .control = control_of(s),
+                                         .targets = &s->targets,
+                                         .sights = s->telling,
+                                         .seen = s->seen,
+                                         .ports = &s->conf->ports,
+                                         .known = s->known,
+                                         .confirm_ms = CONFIRM_MS,
+                                         .on_applied = on_applied,
+                                         .on_done = on_done,
+                                         .owner = s};
+    if (onion_live_open(&s->told, &conf, &diag) < 0) {
+        fail(s, &diag);
+        onion_live_close(&s->told);
+    }
+}
+
+/* The next tor is told of keys again that this one was given. */
+static void forget_given(struct nk_service *s)
+{
+    for (size_t i = 0; s->given && i < s->targets.n; i++) {
+        if (!s->targets.v[i].service) {
+            memset(s->seen[i].digest, 0, sizeof(s->seen[i].digest));
+        }
+    }
+    s->missed = s->missed || s->given || (s->told.v && !s->told.applied);
+    s->given = false;
+    onion_live_close(&s->told);
 }
 
 static void on_control(void *owner, enum tor_control_state state, int err,
@@ -298,6 +317,7 @@ static void on_control(void *owner, enum tor_control_state state, int err,
         }
     } else if (state == TOR_CONTROL_LOST && !s->away) { /* not each attempt that fails */
         s->away = true;
+        forget_given(s);
         nk_log_diag(log_of(s), "hs", NK_LOG_WARN, why);
         tell(s, &(struct event){.name = "ended", .message = why->text});
     } else if (state == TOR_CONTROL_CLOSED) {
@@ -325,20 +345,30 @@ static int find_instance(struct nk_service *s, struct nk_diag *diag)
     const struct tor_instance_conf which = {.kind = (enum tor_kind)s->conf->control.kind,
                                             .needs = TOR_NEEDS_CONTROL,
                                             .access = s->conf->control.access};
-    s->told = calloc(s->targets.n, sizeof(*s->told));
-    return s->told ? tor_instance_get(s->args.app, &which, on_instance, s, &s->wait, diag)
-                   : nk_fail(diag, -ENOMEM, "out of memory");
+    s->telling = calloc(s->targets.n, sizeof(*s->telling));
+    s->known = calloc(s->targets.n, sizeof(*s->known));
+    int rc = s->telling && s->known ? 0 : nk_fail(diag, -ENOMEM, "out of memory");
+    for (size_t i = 0; rc == 0 && i < s->targets.n; i++) {
+        if (!s->targets.v[i].service) {
+            rc = onion_client_keys_dir(&s->known[i], s->targets.v[i].path, diag);
+        }
+    }
+    return rc == 0 ? tor_instance_get(s->args.app, &which, on_instance, s, &s->wait, diag) : rc;
 }
 
 static void leave_instance(struct nk_service *s)
 {
     tor_instance_cancel(s->wait);
-    tor_request_cancel(&s->request);
+    onion_live_close(&s->told);
     if (s->instance) {
         tor_control_unwatch(&s->watch);
         tor_instance_release(s->instance);
     }
-    free(s->told);
+    for (size_t i = 0; s->known && i < s->targets.n; i++) {
+        onion_client_keys_clear(&s->known[i]);
+    }
+    free(s->known);
+    free(s->telling);
 }
 
 /* --- looking again ---------------------------------------------------------------------------- */

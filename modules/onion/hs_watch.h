@@ -11,9 +11,18 @@
 #include "hs/hs.h"
 #include "tor/tor.h"
 
+/* ONION_LIVE_ROW - the ports of detached services, a row of `conf` whose `member` is a list. */
+#define ONION_LIVE_ROW(conf, member)                                                               \
+    {                                                                                              \
+        .name = "port", .type = NK_OPT_STRING, .offset = NK_FIELD(conf, member),                   \
+        .arg = "PORT[:TARGET]", .flags = NK_OPT_REPEAT,                                            \
+        .help = "A port of a detached service, which tor does not tell: all that it is to have"    \
+    }
+
 struct hs_watch_conf {
     struct hs_apply_conf tor;
     struct tor_cli_conf control; /* when onion_hs_live says so */
+    struct nk_strlist ports;
     uint64_t debounce_ms;
     /* not rows: what the command line has besides */
     char *const *dirs;

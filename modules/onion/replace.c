@@ -46,7 +46,8 @@ static void tell_done(void *owner)
 static void on_change(void *owner)
 {
     struct onion_replace *r = owner;
-    if (r->service && onion_service_reached(r->service, r->wait)) {
+    if (r->service && !r->told && onion_service_reached(r->service, r->wait)) {
+        r->told = true;
         nk_app_defer(r->app, &r->done);
     }
 }
@@ -54,8 +55,10 @@ static void on_change(void *owner)
 static void on_end(void *owner, int err, const struct nk_diag *why)
 {
     struct onion_replace *r = owner;
-    nk_app_defer_cancel(r->app, &r->done);
-    r->fn(r->owner, err < 0 ? err : NK_ECLOSED, why);
+    if (!r->told) {
+        r->told = true;
+        r->fn(r->owner, err < 0 ? err : NK_ECLOSED, why);
+    }
 }
 
 int onion_replace_begin(struct onion_replace *r, enum onion_upload_wait wait, onion_replace_fn *fn,

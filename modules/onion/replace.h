@@ -25,6 +25,7 @@ struct onion_replace {
     void *owner;
     struct tor_request request;
     struct nk_defer done;
+    bool told; /* that it has begun, or that it cannot */
 };
 
 /* onion_replace_open - ask tor whether it has the service of plan (which has its key, and

@@ -26,6 +26,7 @@ struct scene {
     struct onion_plan plan;
     struct onion_replace replace;
     bool there, done; /* steps that were told */
+    unsigned steps;
     int error;
     struct nk_diag why;
 };
@@ -33,6 +34,7 @@ struct scene {
 static void on_step(void *owner, int err, const struct nk_diag *why)
 {
     struct scene *o = owner;
+    o->steps++;
     o->done = o->there;
     o->there = true;
     o->error = err;
@@ -123,7 +125,11 @@ static void check_replaced(void **state)
     say(&o, "650 HS_DESC UPLOADED ", " UNKNOWN " HSDIR "\r\n");
     tor_kit_turn(&o.kit, &o.done);
     assert_int_equal(o.error, 0);
-    finish(&o); /* and tor keeps it */
+    say(&o, "650 HS_DESC UPLOAD ", " UNKNOWN " HSDIR " D2\r\n");
+    say(&o, "650 HS_DESC UPLOADED ", " UNKNOWN " HSDIR "\r\n");
+    tor_kit_idle(&o.kit);
+    assert_int_equal(o.steps, 2); /* once each */
+    finish(&o);                   /* and tor keeps it */
 }
 
 /* What tor does not have, or cannot tell of, is not added. */

@@ -62,6 +62,30 @@ int tor_client_auth_error(const struct tor_reply *reply, bool permanent, struct 
     return NK_EFORMAT;
 }
 
+bool tor_client_row_read(struct tor_client_row *r, const struct tor_line *line)
+{
+    const struct hs_hints hints = {.format = HS_CONTROL, .kind = HS_CLIENT};
+    struct tor_words words;
+    struct tor_word w;
+    struct hs_item item;
+    *r = (struct tor_client_row){.permanent = false};
+    tor_words_init(&words, line->text, line->len);
+    if (!tor_words_next(&words, &w) || !tor_word_is(&w, "CLIENT") || !tor_words_next(&words, &w) ||
+        !hs_client_dir_address(w.value, w.value_len, r->address) ||
+        !tor_words_next(&words, &r->key) ||
+        hs_format_read_as(r->key.value, r->key.value_len, &hints, &item, NULL) < 0) {
+        return false;
+    }
+    r->client = item.client;
+    hs_item_wipe(&item);
+    while (tor_words_next(&words, &w)) {
+        r->name = tor_word_key(&w, "ClientName") ? w : r->name;
+        r->permanent = r->permanent || (tor_word_key(&w, "Flags") &&
+                                        memmem(w.value, w.value_len, "Permanent", 9) != NULL);
+    }
+    return !words.bad;
+}
+
 /* --- looking for a key ------------------------------------------------------------------------ */
 
 int tor_client_key_in(const struct hs_where *where, const uint8_t address[HS_PUBLIC_KEY],

@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "hs/hs.h"
 #include "tor/conn.h"
+#include "tor/wire.h"
 
 struct nk_app;
 struct nk_conf;
@@ -39,6 +40,18 @@ int tor_client_auth_add(struct tor_control *c, struct tor_request *r,
  * else NK_EUSAGE or NK_EFORMAT with what it means and what helps.
  */
 int tor_client_auth_error(const struct tor_reply *reply, bool permanent, struct nk_diag *diag);
+
+/* One key of tor's answer to ONION_CLIENT_AUTH_VIEW: "CLIENT ADDRESS x25519:KEY [Flags=..]
+ * [ClientName=..]" (control-spec 3.32). */
+struct tor_client_row {
+    uint8_t address[HS_PUBLIC_KEY];
+    struct tor_word key, name; /* of the line; name.value is NULL without one */
+    struct hs_client client;   /* with its secret half: wiped by the caller */
+    bool permanent;
+};
+
+/* tor_client_row_read - false for a line that is none. */
+bool tor_client_row_read(struct tor_client_row *r, const struct tor_line *line);
 
 /* A connection that waits for its key; the memory is the caller's. */
 struct tor_client_load {

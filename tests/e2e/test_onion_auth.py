@@ -174,12 +174,13 @@ def test_watch_over_the_control_port(tor_network, tmp_path, programs):
         assert event(watch) == "ready"
         new_key(ADDRESS)
         assert event(watch) == "applied" and watched() == set(made)
+        assert event(watch) == "confirmed"
         tor.stop()
         assert event(watch) == "ended"
         new_key("2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid")
         assert event(watch) == "absent"
         tor.start()
-        assert event(watch) == "applied"
+        assert event(watch) == "applied" and event(watch) == "confirmed"
         tor.wait()
         assert watched() == set(made)
         assert watch.stop() == 0
