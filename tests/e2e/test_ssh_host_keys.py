@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: MIT
+"""netkit ssh and the keys of hosts: what is believed, asked about, remembered and refused."""
+
+import re
+import subprocess
+
+import pytest
+import ssh_hostile
+
+import support
+from terminal_support import Terminal
+
+FAILED = 255  # as ssh ends when there is no connection
+ALARM = "REMOTE HOST IDENTIFICATION HAS CHANGED"
+
+
+@pytest.fixture(scope="module", name="sshd")
+def _sshd(ssh_servers):
+    return ssh_servers.get("openssh")
+
+
+def public(key):
+    return " ".join(open(f"{key}.pub", encoding="ascii").read().split()[:2])
+
+
+def fingerprint(key, kind="sha256"):
+    done = subprocess.run(["ssh-keygen", "-l", "-E", kind, "-f", f"{key}.pub"], capture_output=True, text=True,
+                          check=True)
+    return done.stdout.split()[1]
+
+
+def words(servers, server, known, *options):
+    settings = {"UserKnownHostsFile": known, "GlobalKnownHostsFile": "none", "IdentitiesOnly": "yes",
+                "IdentityFile": servers.identity["ed25519"]}
+    out = ["ssh", "-F", "none", "-p", str(server.port), "-l", getattr(server, "user", "nkuser")]
+    for option in options:
+        out += [option] if option.startswith("--") else ["-o", option]
+    for key, value in settings.items():
+        out += ["-o", f"{key}={value}"]
+    return [*out, "127.0.0.1", "true"]
+
+
+def connect(servers, server, known, *options):
+    argv = words(servers, server, known, "BatchMode=yes", *options)
+    return support.run(*argv, env=support.clean_env(SSH_AUTH_SOCK=""))
+
+
+def refused(done, *texts):
+    assert done.returncode == FAILED, (done.returncode, done.stderr)
+    for text in texts:
+        assert text in done.stderr, done.stderr
+
+
+def test_accept_new(ssh_servers, sshd, work):
+    known = work / "ssh" / "known_hosts"
+    done = connect(ssh_servers, sshd, known, "StrictHostKeyChecking=accept-new")
+    assert done.returncode == 0, done.stderr
+    assert "Permanently added" in done.stderr
+    first = known.read_text().splitlines()[0].split()
+    assert first[0] == f"[127.0.0.1]:{sshd.port}"
+    assert known.stat().st_mode & 0o777 == 0o600
+    done = connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    known.unlink()
+    done = connect(ssh_servers, sshd, known, "StrictHostKeyChecking=accept-new", "HashKnownHosts=yes")
+    assert done.returncode == 0 and known.read_text().startswith("|1|")
+    found = subprocess.run(["ssh-keygen", "-F", f"[127.0.0.1]:{sshd.port}", "-f", known], capture_output=True,
+                           text=True, check=True)
+    assert "found" in found.stdout
+
+
+def test_unknown_hosts_are_refused(ssh_servers, sshd, work):
+    known = work / "known"
+    for option in ("StrictHostKeyChecking=yes", "StrictHostKeyChecking=ask"):
+        refused(connect(ssh_servers, sshd, known, option), "SHA256:", "is not known")
+        assert not known.exists()
+
+
+@pytest.mark.parametrize("mode", ["yes", "ask", "accept-new"])
+def test_changed_keys_are_refused(ssh_servers, sshd, work, mode):
+    known = work / "known"
+    text = f"# first\n[127.0.0.1]:{sshd.port} {public(ssh_servers.stranger)}\n"
+    known.write_text(text)
+    before = sshd.log().count("Accepted")
+    done = connect(ssh_servers, sshd, known, f"StrictHostKeyChecking={mode}")
+    refused(done, ALARM, f"{known}, line 2", "ssh-key known-hosts remove", fingerprint(ssh_servers.host_key["ed25519"]))
+    assert known.read_text() == text
+    assert sshd.log().count("Accepted") == before
+
+
+def test_revoked(ssh_servers, sshd, work):
+    known = work / "known"
+    key = public(ssh_servers.host_key["ed25519"])
+    known.write_text(f"* {key}\n@revoked * {key}\n")
+    refused(connect(ssh_servers, sshd, known, "StrictHostKeyChecking=no"), "revoked", f"{known}:2")
+    known.write_text(f"* {key}\n")
+    (work / "list").write_text(f"{key} lost\n")
+    refused(connect(ssh_servers, sshd, known, f"RevokedHostKeys={work}/list"), "revoked")
+    refused(connect(ssh_servers, sshd, known, f"RevokedHostKeys={work}/absent"), "absent")
+
+
+def test_pins(ssh_servers, sshd, work):
+    known = work / "known"
+    good = ssh_servers.host_key["ed25519"]
+    for pin in (fingerprint(good), fingerprint(good, "md5"), fingerprint(good, "md5")[4:]):
+        done = connect(ssh_servers, sshd, known, f"--fingerprint={pin}", "HostKeyAlgorithms=ssh-ed25519")
+        assert done.returncode == 0, done.stderr
+        assert not known.exists()
+    known.write_text(f"* {public(good)}\n")
+    done = connect(ssh_servers, sshd, known, f"--fingerprint={fingerprint(ssh_servers.stranger)}")
+    refused(done, "another fingerprint", fingerprint(good))
+    done = connect(ssh_servers, sshd, known, "--fingerprint=SHA256:abc")
+    assert done.returncode != 0 and "not the fingerprint" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["rsa", "ecdsa", "ed25519"])
+def test_the_known_type_is_asked_for(ssh_servers, sshd, work, kind):
+    """A server with several keys shows the one that is known, so that nothing is asked."""
+    known = work / "known"
+    text = f"[127.0.0.1]:{sshd.port} {public(ssh_servers.host_key[kind])}\n"
+    known.write_text(text)
+    done = connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "UpdateHostKeys=no")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert known.read_text() == text
+
+
+def test_name_without_port(ssh_servers, sshd, work):
+    known = work / "known"
+    known.write_text(f"127.0.0.1 {public(ssh_servers.host_key['ed25519'])}\n")
+    assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes").returncode == 0
+    known.write_text(f"alias {public(ssh_servers.host_key['ed25519'])}\n")
+    assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "HostKeyAlias=Alias").returncode == 0
+
+
+# --- authorities ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="certified")
+def _certified(ssh_servers, work):
+    """certified(principals, words..) -> a running server whose key has such a certificate."""
+    running = []
+
+    def start(principals, *how):
+        key = ssh_servers.make_key(work / f"host{len(running)}")
+        ca = work / "ca"
+        if not ca.exists():
+            ssh_servers.make_key(ca)
+        certificate = ssh_servers.certify(ca, key, "id", principals, "-h", *how)
+        server = ssh_hostile.HostileServer("honest", host_key=key, certificate=certificate)
+        server.key = key
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.close()
+
+
+def test_authorities(ssh_servers, certified, work):
+    known = work / "known"
+    good, other, old = certified("a,127.0.0.1"), certified("a.example"), certified("127.0.0.1", "-V", "-2d:-1d")
+    critical = certified("127.0.0.1", "-O", "critical:x@example=1")
+    ca = f"@cert-authority 127.0.0.1,[127.0.0.1]:* {public(work / 'ca')}\n"
+    known.write_text(ca)
+    ask = "StrictHostKeyChecking=no"  # whatever is asked: a bad certificate is refused
+    assert connect(ssh_servers, good, known, "StrictHostKeyChecking=yes").returncode == 0
+    refused(connect(ssh_servers, other, known, ask), "not for that name")
+    refused(connect(ssh_servers, old, known, ask), "not valid any more")
+    refused(connect(ssh_servers, critical, known, ask), "x@example")
+    refused(connect(ssh_servers, good, known, ask, "CASignatureAlgorithms=rsa-sha2-512"), "CASignatureAlgorithms")
+    known.write_text(ca + f"@revoked * {public(work / 'ca')}\n")
+    refused(connect(ssh_servers, good, known, ask), "revoked")
+    known.write_text("")  # nobody knows the authority: the key counts
+    refused(connect(ssh_servers, good, known, "StrictHostKeyChecking=yes"), "not known", fingerprint(good.key))
+    known.write_text(f"[127.0.0.1]:{old.port} {public(old.key)}\n" + ca)
+    assert connect(ssh_servers, old, known, "StrictHostKeyChecking=yes").returncode == 0
+
+
+# --- questions --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer, status", [("yes", 0), ("no", FAILED), ("fingerprint", 0), ("another", FAILED)])
+def test_asking(ssh_servers, sshd, work, answer, status):
+    known = work / "known"
+    key = ssh_servers.host_key["ed25519"]
+    typed = {"fingerprint": fingerprint(key), "another": fingerprint(ssh_servers.stranger)}.get(answer, answer)
+    argv = words(ssh_servers, sshd, known, "HostKeyAlgorithms=ssh-ed25519")
+    with Terminal(*argv, SSH_AUTH_SOCK="") as t:
+        t.wait(re.escape(fingerprint(key)))
+        t.press("y\n")  # that is no answer
+        t.wait("'yes', 'no'")
+        t.press(typed + "\n")
+        assert int(t.wait(r"status (\d+)\.")[1]) == status
+    assert known.exists() == (status == 0)
+
+
+# --- keys that change -------------------------------------------------------------------------------------------
+
+
+def test_update(ssh_servers, sshd, work):
+    """After a login with a known key the others are learnt, and those that are gone are forgotten."""
+    known = work / "known"
+    name = f"[127.0.0.1]:{sshd.port}"
+    keys = {kind: public(key) for kind, key in ssh_servers.host_key.items()}
+    known.write_text(f"{name} {keys['ed25519']}\n{name} {public(ssh_servers.stranger)}\nother {keys['rsa']}\n")
+    done = connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "UpdateHostKeys=yes")
+    assert done.returncode == 0, done.stderr
+    assert sorted(known.read_text().splitlines()) == sorted(
+        [f"other {keys['rsa']}"] + [f"{name} {key}" for key in keys.values()])
+    text = f"{name},other {keys['ed25519']}\n"  # also another's line: it stays as it is
+    known.write_text(text)
+    assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "UpdateHostKeys=yes").returncode == 0
+    assert known.read_text() == text
