@@ -292,15 +292,7 @@ static int open_jump(struct ssh_client *c, struct nk_diag *diag)
 static int propose(struct ssh_client *c, struct nk_diag *diag)
 {
     const struct ssh_config *f = c->conf.config;
-    const char *const lists[SSH_LISTS] = {[SSH_LIST_KEX] = f->kex,
-                                          [SSH_LIST_HOST_KEY] = f->host_key_algorithms,
-                                          [SSH_LIST_CIPHER] = f->ciphers,
-                                          [SSH_LIST_MAC] = f->macs};
-    int rc = 0;
-    ssh_proposal_init(&c->proposal);
-    for (size_t i = 0; i < SSH_LISTS && rc == 0; i++) {
-        rc = lists[i] ? ssh_proposal_set(&c->proposal, (enum ssh_list)i, lists[i], diag) : 0;
-    }
+    int rc = ssh_config_proposal(f, &c->proposal, c->conf.log, diag);
     if (rc == 0 && !f->host_key_algorithms) {
         struct nk_buf list;
         nk_buf_init(&list, SSH_LIST_MAX);

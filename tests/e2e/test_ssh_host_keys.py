@@ -211,3 +211,15 @@ def test_update(ssh_servers, sshd, work):
     known.write_text(text)
     assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "UpdateHostKeys=yes").returncode == 0
     assert known.read_text() == text
+
+
+def test_algorithms_that_netkit_does_not_have(ssh_servers, sshd, work):
+    """Lists for OpenSSH are taken as far as they go."""
+    known = work / "known"
+    known.write_text(f"* {public(ssh_servers.host_key['ed25519'])}\n")
+    done = connect(ssh_servers, sshd, known, "Ciphers=blowfish-cbc,aes256-ctr", "KexAlgorithms=+sntrup4591761x25519",
+                   "HostKeyAlgorithms=+ssh-dss", "UpdateHostKeys=no")
+    assert done.returncode == 0, done.stderr
+    for name in ("blowfish-cbc", "sntrup4591761x25519", "ssh-dss"):
+        assert f"no algorithm {name} in netkit" in done.stderr
+    refused(connect(ssh_servers, sshd, known, "Ciphers=blowfish-cbc"), "netkit has none of them")
