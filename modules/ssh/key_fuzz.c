@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct ssh_sealed *sealed;
     struct ssh_private *k;
     struct nk_secret key = {0};
-    if (ssh_sealed_parse(data, size, &sealed, &diag) < 0) {
+    if (nk_crypto_init() < 0 || ssh_sealed_parse(data, size, &sealed, &diag) < 0) {
         return 0;
     }
     if (!ssh_sealed_is(data, size) || nk_secret_alloc(&key, SSH_KDF_KEY_MAX) < 0) {
