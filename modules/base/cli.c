@@ -372,7 +372,7 @@ static int run_command(struct run *r)
     }
     /* after the launcher's birth: programs that it starts keep the limits and umask we were given
      */
-    nk_process_harden();
+    r->globals.umask = nk_process_harden();
     if (rc == 0) {
         rc = load_conf(r);
     }

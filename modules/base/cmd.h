@@ -54,6 +54,7 @@ struct nk_globals {
     int progress; /* 0 auto, 1 bar, 2 plain, 3 json, 4 none */
     int64_t progress_fd;
     int log_format;      /* enum nk_log_format */
+    unsigned umask;      /* that netkit was started with; its own is 077 */
     uint64_t timeout_ms; /* 0 = none */
 };
 

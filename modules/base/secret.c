@@ -16,14 +16,14 @@ int nk_crypto_init(void)
     return sodium_init() < 0 ? NK_EINTERNAL : 0; /* 1 means: was initialised already */
 }
 
-void nk_process_harden(void)
+unsigned nk_process_harden(void)
 {
     const struct rlimit none = {0, 0};
     /* Best effort: both fail only where they are forbidden from outside, and then nothing is lost
      * that we could restore. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     (void)setrlimit(RLIMIT_CORE, &none);
-    umask(077);
+    return (unsigned)umask(077);
 }
 
 /* New guarded memory in *out; NULL for n = 0. */

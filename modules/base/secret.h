@@ -24,8 +24,9 @@ struct nk_secret {
 /* nk_crypto_init - initialise libsodium; call once before anything else. 0 or NK_EINTERNAL. */
 int nk_crypto_init(void);
 
-/* nk_process_harden - no core dumps (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), umask 077. Best effort. */
-void nk_process_harden(void);
+/* nk_process_harden - no core dumps (PR_SET_DUMPABLE 0, RLIMIT_CORE 0), umask 077. Best effort.
+ * Returns the umask that was in force, for files that are not ours but the user's. */
+unsigned nk_process_harden(void);
 
 /* nk_secret_set - copy n bytes (0..NK_SECRET_MAX) from p to new guarded memory; the old contents
  * are wiped and freed. Returns 0, NK_ETOOBIG or -ENOMEM (then s is unchanged). The caller wipes p.

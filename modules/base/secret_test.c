@@ -115,9 +115,10 @@ static void hardening(void **state)
     assert_true(pid >= 0);
     if (pid == 0) {
         struct rlimit lim;
-        nk_process_harden();
-        int ok = prctl(PR_GET_DUMPABLE) == 0 && getrlimit(RLIMIT_CORE, &lim) == 0 &&
-                 lim.rlim_cur == 0 && lim.rlim_max == 0 && umask(0) == 077;
+        umask(027);
+        int ok = nk_process_harden() == 027 && prctl(PR_GET_DUMPABLE) == 0 &&
+                 getrlimit(RLIMIT_CORE, &lim) == 0 && lim.rlim_cur == 0 && lim.rlim_max == 0 &&
+                 umask(0) == 077;
         _exit(ok ? 0 : 1);
     }
     int status;

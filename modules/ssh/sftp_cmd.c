@@ -9,7 +9,6 @@
 
 #include "core/app.h"
 #include "core/clock.h"
-#include "core/registry.h"
 #include "core/signal.h"
 #include "core/timer.h"
 #include "ssh/transfer.h"
@@ -36,10 +35,7 @@ const struct nk_opt sftp_cmd_rows[] = {
     {.name = "sync", .type = NK_OPT_FLAG,
      .offset = NK_FIELD(struct sftp_cmd_conf, sync), .flags = NK_OPT_CLI_ONLY,
      .help = "Have each file on the disk before it gets its name"},
-    {.name = "connect", .type = NK_OPT_CONNECT, .arg = "CONNECT",
-     .offset = NK_FIELD(struct sftp_cmd_conf, connect),
-     .flags = NK_OPT_CLI_ONLY | NK_OPT_REQUIRED,
-     .help = "Where an SFTP server is; HOST may be empty then"},
+    SFTP_LINK_ROWS(struct sftp_cmd_conf, link),
     NK_OPT_END};
 /* clang-format on */
 
@@ -48,6 +44,8 @@ struct work {
     struct nk_app *app;
     struct ssh_transfer *transfer;
     struct ssh_transfer_conf conf;
+    struct sftp_link link;
+    char *host; /* of the words, without their paths */
     struct nk_timer tick, timeout;
     uint64_t started_ms, total_ms;
     unsigned failed;
@@ -118,7 +116,6 @@ static void start_progress(struct work *w)
     if (w->mode == MODE_AUTO) {
         w->mode = isatty(w->fd) && !g->quiet ? MODE_BAR : MODE_NONE;
     }
-    nk_timer_init(&w->tick, w->app, on_tick, w);
     if (w->mode != MODE_NONE) {
         nk_timer_start(&w->tick, JSON_MS);
     }
@@ -147,6 +144,9 @@ static void stop(struct work *w, int rc)
 static void on_done(void *owner, int rc, const struct nk_diag *why)
 {
     struct work *w = owner;
+    if (w->ended) {
+        return; /* on_lost has said why */
+    }
     if (rc < 0) {
         w->ctx->diag = *why;
     }
@@ -159,15 +159,27 @@ static void on_timeout(void *owner)
     stop(w, nk_fail(&w->ctx->diag, -ETIMEDOUT, "not done within the time allowed"));
 }
 
-static int dial(struct work *w, const char *text, struct nk_stream **out)
+static void on_ready(void *owner, struct nk_stream *take_stream)
 {
-    struct nk_endpoint *ep;
-    int rc = nk_endpoint_parse(text, NK_EP_CONNECT, &ep, &w->ctx->diag);
-    if (rc == 0) {
-        rc = nk_dial(w->app, ep, NULL, NULL, out, &w->ctx->diag);
-        nk_endpoint_free(ep);
+    struct work *w = owner;
+    int rc = ssh_transfer_start(&w->transfer, &w->conf, take_stream);
+    if (rc < 0) {
+        stop(w, nk_fail_sys(&w->ctx->diag, rc, "cannot begin"));
+    } else {
+        start_progress(w);
     }
-    return rc;
+}
+
+/* It knows better than the stream above it why that ended. */
+static void on_lost(void *owner, int rc, const struct nk_diag *why)
+{
+    struct work *w = owner;
+    if (rc < 0) {
+        w->ctx->diag = *why;
+        stop(w, rc);
+    } else {
+        stop(w, nk_fail(&w->ctx->diag, NK_ECLOSED, "the connection has ended"));
+    }
 }
 
 static int go(struct work *w)
@@ -178,32 +190,32 @@ static int go(struct work *w)
                                          .launcher = ctx->launcher,
                                          .state_dir = ctx->globals->state_dir,
                                          .ini = ctx->ini};
-    struct nk_stream *stream;
     int rc = nk_app_new(&w->app, &app_conf, &w->ctx->diag);
     if (rc < 0) {
         return rc;
     }
     w->started_ms = nk_now_ms(w->app);
     w->conf.app = w->app;
-    rc = nk_signal_oneshot_guard(w->app);
-    rc = rc < 0 ? nk_fail_sys(&w->ctx->diag, rc, "signals") : dial(w, c->connect, &stream);
-    rc = rc < 0 ? rc : ssh_transfer_start(&w->transfer, &w->conf, stream);
-    if (rc < 0) {
-        return rc;
-    }
+    w->link = (struct sftp_link){
+        .ctx = ctx, .app = w->app, .ready = on_ready, .failed = on_lost, .owner = w};
+    nk_timer_init(&w->tick, w->app, on_tick, w);
     nk_timer_init(&w->timeout, w->app, on_timeout, w);
     if (ctx->globals->timeout_ms > 0) {
         nk_timer_start(&w->timeout, ctx->globals->timeout_ms);
     }
-    start_progress(w);
-    return nk_app_run(w->app);
+    rc = nk_signal_oneshot_guard(w->app);
+    rc = rc < 0 ? nk_fail_sys(&w->ctx->diag, rc, "signals")
+                : sftp_link_open(&w->link, &c->link, w->host, &w->ctx->diag);
+    return rc < 0 ? rc : nk_app_run(w->app);
 }
 
 static int report(struct work *w, int rc)
 {
-    struct ssh_transfer_state s;
+    struct ssh_transfer_state s = {0};
     char text[256];
-    ssh_transfer_state(w->transfer, &s);
+    if (w->transfer) {
+        ssh_transfer_state(w->transfer, &s);
+    }
     (void)(w->ctx->globals->json ? put_json : put_text)(text, sizeof(text), &s, w->total_ms);
     if ((w->ctx->globals->json || (rc == 0 && !w->ctx->globals->quiet)) &&
         (puts(text) < 0 || fflush(stdout) != 0)) {
@@ -224,7 +236,7 @@ static char *path_of(char *word)
 }
 
 /* The paths of the server without their host, which must be the same for all. */
-static int read_words(struct work *w, char **paths)
+static int read_words(struct work *w, const struct sftp_link_conf *conf, char **paths)
 {
     const struct nk_cmd_ctx *ctx = w->ctx;
     const int n = ctx->argc - 1;
@@ -240,6 +252,13 @@ static int read_words(struct work *w, char **paths)
                                ctx->argv[i]);
             }
         }
+    }
+    const size_t length = (size_t)(paths[first] - ctx->argv[first]) - 1;
+    w->host = strndup(ctx->argv[first], length);
+    if (!w->host || (length == 0 && !conf->connect)) {
+        return !w->host ? -ENOMEM
+                        : nk_fail(&w->ctx->diag, NK_EUSAGE, "%s names no host (HOST:PATH)",
+                                  ctx->argv[first]);
     }
     w->conf.from = paths;
     w->conf.from_n = (size_t)n;
@@ -257,10 +276,11 @@ int sftp_cmd_run(struct nk_cmd_ctx *ctx, bool put)
                                         .resume = c->resume,
                                         .preserve = c->preserve,
                                         .sync = c->sync,
+                                        .umask = ctx->globals->umask,
                                         .note = on_note,
                                         .done = on_done,
                                         .owner = &w};
-    int rc = paths ? read_words(&w, paths) : -ENOMEM;
+    int rc = paths ? read_words(&w, &c->link, paths) : -ENOMEM;
     rc = rc < 0 ? rc : go(&w);
     clean(&w);
     if (w.ended) {
@@ -270,8 +290,10 @@ int sftp_cmd_run(struct nk_cmd_ctx *ctx, bool put)
         nk_timer_stop(&w.tick);
         nk_timer_stop(&w.timeout);
         ssh_transfer_free(w.transfer);
+        sftp_link_close(&w.link);
         nk_app_free(w.app);
     }
+    free(w.host);
     free(paths);
     return rc;
 }

@@ -5,11 +5,11 @@
 
 #include <stdbool.h>
 
-#include "base/cmd.h"
+#include "ssh/sftp_link.h"
 
 struct sftp_cmd_conf {
     bool recursive, resume, preserve, sync;
-    char *connect;
+    struct sftp_link_conf link;
 };
 
 extern const struct nk_opt sftp_cmd_rows[];

@@ -449,8 +449,6 @@ int ssh_transfer_start(struct ssh_transfer **out, const struct ssh_transfer_conf
     t->later = (struct nk_defer){.fn = go_on, .owner = t};
     t->flight_max = FLIGHT_MIN;
     t->to_fd = -1;
-    t->umask = umask(0);
-    (void)umask(t->umask);
     nk_stream_own(take_stream, on_event, t);
     *out = t;
     return 0;

@@ -45,6 +45,7 @@ struct ssh_transfer_conf {
     bool resume;    /* what is there already, in full or in part, is not transferred again: judged
                      * by its size and its last 32 KiB, with preserve by its time, too */
     bool preserve;  /* modes and times */
+    unsigned umask; /* what modes of new files here do not have, unless preserved */
     bool sync;      /* files are on the disk before they get their names, where the server can */
     char *const *from; /* from_n names; borrowed to the end, as `to` */
     size_t from_n;

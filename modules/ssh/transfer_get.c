@@ -83,7 +83,7 @@ static int sync_start(struct transfer_file *f)
 static mode_t mode_of(const struct ssh_transfer *t, const struct ssh_sftp_attrs *a, mode_t usual)
 {
     const mode_t mode = a->has & SSH_SFTP_HAS_MODE ? (mode_t)a->mode & MODE_BITS : usual;
-    return t->conf.preserve ? mode : mode & ~t->umask;
+    return t->conf.preserve ? mode : mode & ~(mode_t)t->conf.umask;
 }
 
 static int set_attrs(const struct ssh_transfer *t, int fd, const struct ssh_sftp_attrs *a,

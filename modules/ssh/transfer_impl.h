@@ -98,7 +98,6 @@ struct ssh_transfer {
     uint64_t moved;                    /* bytes that were answered */
     const struct transfer_file *probe; /* the round trip that is being measured */
     uint64_t probe_offset, probe_ns, probe_moved, round_trip_ns;
-    mode_t umask;
 };
 
 /* --- transfer.c --- */

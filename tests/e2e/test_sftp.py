@@ -109,6 +109,12 @@ def test_where_things_go(work, sftp):
     assert sftp("put", "a", f":{work}/dir/c").returncode == 0
     assert sftp("get", f":{work}/a", f":{work}/b", "dir").returncode == 0
     assert sorted(p.name for p in (work / "dir").iterdir()) == ["a", "b", "c"]
+    old = os.umask(0o027)  # modes that are not preserved are what the user's umask leaves
+    try:
+        assert sftp("get", f":{work}/a", "dir/d").returncode == 0
+    finally:
+        os.umask(old)
+    assert (work / "dir" / "d").stat().st_mode & 0o777 == (work / "a").stat().st_mode & 0o750
     # a name that exists is replaced, and a link is not followed
     (work / "dir" / "c").unlink()
     (work / "dir" / "c").symlink_to(work / "b")

@@ -327,6 +327,7 @@ class Session:
         if self.fault in broken:
             self.send(KEX_REPLY, string(blob), string(broken[self.fault]), string(string("ssh-ed25519") + string(bytes(64))))
             self.receive()
+            raise Gone("the client went on")
         shared = mpint(mine.exchange(X25519PublicKey.from_public_bytes(client_point)))
         digest = hashlib.sha256(string(self.client_ident) + string(IDENT) + string(self.client_kexinit) + string(self.kexinit)
                                 + string(blob) + string(client_point) + string(point) + shared).digest()
@@ -623,6 +624,17 @@ class HostileServer:
                 self.reached.append("end")
             except (Gone, OSError) as e:
                 self.errors.append(str(e))
+                self.linger(sock)
+
+    @staticmethod
+    def linger(sock):
+        """What was said last arrives: closed with something unread, the connection would be reset."""
+        try:
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65536):
+                pass
+        except OSError:
+            pass
 
     def known_hosts_line(self):
         return f"[127.0.0.1]:{self.port} {self.host_public}\n"
