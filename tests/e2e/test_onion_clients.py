@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Who may find an onion service, seen from a client of the private network that is let in or kept out."""
 
+import contextlib
 import itertools
 import json
 import stat
@@ -111,16 +112,40 @@ class Section:
         return run("onion", "clients", "web", *words, *self.words)
 
 
+def answered(status):
+    """Every directory has answered to the uploads since it was added last."""
+    counts = status["descriptors"]
+    return status["state"] == "published" and 6 <= counts["started"] <= counts["uploaded"] + counts["failed"]
+
+
+def everywhere(count):
+    return lambda s: s["restricted"] and len(s["clients"]) == count and answered(s)
+
+
 def published(count):
     return lambda s: s["restricted"] and len(s["clients"]) == count and s["state"] == "published"
 
 
-def test_live_service(tor_network, client, auth, programs, work):
+@pytest.fixture(name="fresh")
+def fixture_fresh(tor_network):
+    """fresh() -> a further client that has seen no descriptor yet: others would have to forget theirs by NEWNYM, which
+    tor does once in ten seconds."""
+    with contextlib.ExitStack() as stack:
+        yield lambda: stack.enter_context(tor_network.tor())
+
+
+def give(tor, address, state):
+    """A client's key, from a keystore, to its tor."""
+    done = run("onion", "auth", "add", address, "--control", f"unix:{tor.control_socket}", "--state-dir", state)
+    assert done.returncode == 0, done.stderr
+
+
+def test_live_service(tor_network, fresh, programs, work):
     """onion clients, and the directory that they are kept in, change a service that runs."""
     with Server() as web:
         section = Section(work, tor_network.client, web.target, programs)
         address = section.status()["address"]
-        assert fetch(client, address, 80) == HELLO  # open to everybody
+        assert fetch(tor_network.client, address, 80) == HELLO  # open to everybody
         assert section.clients().stdout == "open to everybody\n"
 
         done = run("hsc", "generate-key", "stealth", "--hsid", address, "--nickname", "alice", "--state-dir",
@@ -131,33 +156,32 @@ def test_live_service(tor_network, client, auth, programs, work):
         listed = json.loads(section.clients("list", "--json").stdout)
         assert listed["restricted"] and [c["name"] for c in listed["clients"]] == ["alice"]
         assert (section.folder / "authorized_clients" / "alice.auth").exists()
-        section.wait(published(1))
-        newnym(client)
-        denied(client, address)
-
-        def load():
-            auth("add", address, "--state-dir", work / "mine")
-
-        assert fetch_anew(client, address, load) == HELLO
+        section.wait(everywhere(1))
+        client = fresh()
+        give(client, address, work / "mine")
+        assert fetch(client, address, 80) == HELLO
+        denied(fresh(), address)
         assert section.status()["address"] == address
 
         check_error(section.clients("add", "alice", work / "alice.auth"), 73, "already")
         check_error(section.clients("remove", "bob"), 1, "bob")
         assert section.clients("remove", "alice").returncode == 0
         assert section.clients().stdout == "nobody is authorized\n"
-        section.wait(published(0))
-        newnym(client)
+        section.wait(everywhere(0))
+        client = fresh()
+        give(client, address, work / "mine")
         denied(client, address)
 
         (section.folder / "authorized_clients" / "again.auth").write_bytes((work / "alice.auth").read_bytes())
-        section.wait(published(1))
-        assert fetch_anew(client, address, load) == HELLO
+        section.wait(everywhere(1))
+        client = fresh()
+        give(client, address, work / "mine")
+        assert fetch(client, address, 80) == HELLO
 
         section.write("authorized_clients.enabled = no")  # said by somebody, so it is done
         assert run("reload", *section.words).returncode == 0
-        section.wait(lambda s: not s["restricted"] and s["state"] == "published")
-        auth("remove", address)
-        assert fetch_anew(client, address, lambda: None) == HELLO
+        section.wait(lambda s: not s["restricted"] and answered(s))
+        assert fetch(fresh(), address, 80) == HELLO
         check_error(section.clients("add", "bob", work / "alice.auth"), 2, "authorized_clients.enabled")
 
 
@@ -319,3 +343,32 @@ def test_detached_service_with_a_name(tor_network, work):
         assert named.named() == [None]
         record.write_text("[onion other]\nport = 80\n", encoding="utf-8")
         check_error(named.clients(), 78, "another service")
+
+
+def test_tls_for_clients_alone(tor_network, fresh, programs, work):
+    """forward tls+onion: with client=: who has no key does not find it, and who has one still checks who it is."""
+    tor, alice = tor_network.client, fresh()
+    with Server() as web:
+        assert run("cert", "new", "-o", work / "cert").returncode == 0
+        assert run("hs", "new", "--dir", work / "hs").returncode == 0
+        address = (work / "hs" / "hostname").read_text(encoding="ascii").strip()
+        done = run("hsc", "generate-key", "stealth", "--hsid", address, "--state-dir", work / "mine", "--output",
+                   work / "alice.auth")
+        assert done.returncode == 0, done.stderr
+        program = programs([NETKIT, "forward", f"tls+onion:443,onion.key={work}/hs,control=unix:{tor.control_socket},"
+                            f"client={work}/alice.auth,cert={work}/cert/certificate.pem,tls.key={work}/cert/key.pem",
+                            f"tcp:{web.target}"])
+        program.wait_line("is published", timeout=PUBLISH)
+
+        def connect(state, name):
+            return run("forward", "stdio:", f"tls+tor:{address}:443,control=unix:{alice.control_socket},"
+                       f"ca={work}/cert/certificate.pem,name={name}", "--state-dir", work / state, timeout=PUBLISH,
+                       input="")
+
+        done = connect("none", "localhost")
+        assert done.returncode and not done.stdout
+        done = connect("mine", "example.com")  # it is let in, and finds somebody else
+        assert done.returncode and not done.stdout and "certificate" in done.stderr, done.stderr
+        done = connect("mine", "localhost")
+        assert done.stdout == HELLO.decode(), done.stderr
+        assert program.stop() == 0

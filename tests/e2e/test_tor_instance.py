@@ -136,3 +136,20 @@ def test_endpoints_start_their_tor(place, programs, which):
             assert len(tors(place)) == 1
     assert running.stop() in (0, 143)
     support.wait_until(lambda: not place.tors() and not place.left())
+
+
+NOBODY = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid.onion"  # valid; nobody serves it
+
+
+@pytest.mark.parametrize("which", ["global", "private"])
+def test_onion_addresses_are_refused_with_a_reason(place, which):
+    """A tor of netkit's own says why, and a circuit cannot be chosen: that is seen before a tor is started."""
+    def connect(*args):
+        return place.run("-c", place.ini, "tor", "connect", *args, "--tor", which, input="")
+
+    support.check_error(connect(f"{NOBODY}:80", "--circuit", "*,*,*"), 2, "makes the circuits to onion services")
+    support.check_error(connect("expyuzz4wqqyqhjn.onion:80"), 1, "version 2")
+    assert not place.tors()
+    done = connect(f"{NOBODY}:80")
+    assert done.returncode and "descriptor not found (SOCKS reply F0)" in done.stderr, done.stderr
+    support.wait_until(lambda: not place.tors() and not place.left())
