@@ -109,6 +109,12 @@ int ssh_host_policy_new(struct ssh_host_policy **out, const struct ssh_host_conf
     nk_buf_init(&p->revoked, REVOKED_MAX);
     for (size_t i = 0; rc == 0 && i < conf->npins; i++) {
         rc = ssh_pin_check(conf->pins[i], diag);
+        if (rc == 0 && md5_part(conf->pins[i])) {
+            nk_warn(conf->log, "ssh",
+                    "%s is an MD5 fingerprint, which can be forged; "
+                    "give the SHA256 one",
+                    conf->pins[i]);
+        }
     }
     rc = rc < 0 ? rc : load_revoked(p, diag);
     rc = rc < 0 ? rc

@@ -105,6 +105,7 @@ def test_pins(ssh_servers, sshd, work):
     for pin in (fingerprint(good), fingerprint(good, "md5"), fingerprint(good, "md5")[4:]):
         done = connect(ssh_servers, sshd, known, f"--fingerprint={pin}", "HostKeyAlgorithms=ssh-ed25519")
         assert done.returncode == 0, done.stderr
+        assert ("can be forged" in done.stderr) == (not pin.startswith("SHA256:"))
         assert not known.exists()
     known.write_text(f"* {public(good)}\n")
     done = connect(ssh_servers, sshd, known, f"--fingerprint={fingerprint(ssh_servers.stranger)}")
