@@ -46,8 +46,8 @@ static int has(const struct addition *a, struct ssh_str raw)
         }
         nk_buf_init(&blob, SSH_BLOB_MAX);
         rc = ssh_known_key(&l, &blob);
-        found =
-            rc == 0 && nk_buf_len(&blob) == raw.n && memcmp(nk_buf_ptr(&blob), raw.p, raw.n) == 0;
+        found = rc == 0 && raw.p && nk_buf_len(&blob) == raw.n &&
+                memcmp(nk_buf_ptr(&blob), raw.p, raw.n) == 0;
         rc = rc == -ENOMEM ? rc : 0;
         nk_buf_clear(&blob);
     }

@@ -12,7 +12,7 @@
 static void lower(char out[40], const char *name)
 {
     size_t n = 0;
-    for (; name[n] && n < 39; n++) {
+    for (; n < 39 && name[n]; n++) {
         out[n] = (char)tolower((unsigned char)name[n]);
     }
     out[n] = '\0';

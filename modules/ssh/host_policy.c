@@ -27,7 +27,7 @@ struct ssh_host_policy {
 
 static bool same(struct ssh_str a, const void *p, size_t n)
 {
-    return a.n == n && memcmp(a.p, p, n) == 0;
+    return a.p && p && a.n == n && memcmp(a.p, p, n) == 0;
 }
 
 static struct ssh_str plain_of(const struct ssh_host_policy *p)

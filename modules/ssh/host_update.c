@@ -47,7 +47,7 @@ void ssh_host_update_free(struct ssh_host_update *u)
 
 static bool same(struct ssh_str a, const void *p, size_t n)
 {
-    return a.n == n && memcmp(a.p, p, n) == 0;
+    return a.p && p && a.n == n && memcmp(a.p, p, n) == 0;
 }
 
 static bool is_offered(const struct ssh_host_update *u, const void *p, size_t n)

@@ -69,7 +69,8 @@ static const char *const markers[] = {NULL, "cert-authority", "revoked"};
 
 struct show {
     struct nk_buf *out;
-    struct nk_json *json; /* NULL: text */
+    struct nk_json json;
+    bool is_json;
     const char *file;
     unsigned found, broken;
 };
@@ -130,8 +131,8 @@ static int show_line(struct show *s, const struct ssh_known_line *l)
     } else if (rc == 0) {
         ssh_fingerprint_sha256((struct ssh_str){nk_buf_ptr(&blob), nk_buf_len(&blob)}, print);
         s->found++;
-        if (s->json) {
-            put_json(s->json, l, print);
+        if (s->is_json) {
+            put_json(&s->json, l, print);
         } else {
             rc = put_text(s, l, print);
         }
@@ -156,17 +157,17 @@ static int show_all(struct show *s, const struct nk_buf *text, const char *name)
 
 static int show_json(struct show *s, const struct nk_buf *text, const char *name)
 {
-    struct nk_json j;
-    nk_json_init(&j, s->out, true);
-    s->json = &j;
-    nk_json_object(&j);
-    nk_json_kv_str(&j, "file", s->file);
-    nk_json_key(&j, "entries");
-    nk_json_array(&j);
+    struct nk_json *j = &s->json;
+    nk_json_init(j, s->out, true);
+    s->is_json = true;
+    nk_json_object(j);
+    nk_json_kv_str(j, "file", s->file);
+    nk_json_key(j, "entries");
+    nk_json_array(j);
     int rc = show_all(s, text, name);
-    nk_json_close(&j);
-    nk_json_close(&j);
-    rc = rc < 0 ? rc : nk_json_end(&j);
+    nk_json_close(j);
+    nk_json_close(j);
+    rc = rc < 0 ? rc : nk_json_end(j);
     return rc < 0 ? rc : nk_buf_puts(s->out, "\n");
 }
 

@@ -28,7 +28,8 @@ static void again(const struct ssh_known_line *l, const struct nk_buf *blob)
         ssh_known_read(&r, nk_buf_ptr(&line), nk_buf_len(&line));
         need(ssh_known_next(&r, &other));
         if (other.entry && ssh_known_key(&other, &second) == 0) {
-            need(nk_buf_len(&second) == raw.n && memcmp(nk_buf_ptr(&second), raw.p, raw.n) == 0);
+            need(raw.p && nk_buf_len(&second) == raw.n &&
+                 memcmp(nk_buf_ptr(&second), raw.p, raw.n) == 0);
         }
     }
     nk_buf_clear(&line);
