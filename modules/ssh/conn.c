@@ -113,7 +113,9 @@ void ssh_conn_fail(struct ssh_conn *c, int rc, const struct nk_diag *why)
                                  rc == NK_EAUTH    ? SSH_REASON_NO_AUTH
                                  : rc == NK_EPROTO ? SSH_REASON_PROTOCOL_ERROR
                                                    : SSH_REASON_BY_APPLICATION,
-                                 rc == NK_EPROTO ? "protocol error" : "closed");
+                                 rc == NK_EAUTH    ? "no more authentication methods"
+                                 : rc == NK_EPROTO ? "protocol error"
+                                                   : "closed");
     }
     ssh_conn_later(c);
 }

@@ -168,6 +168,9 @@ static int fail(struct ssh_transport *t, int rc, struct nk_diag *diag)
     if (rc == NK_EVERIFY) {
         reason = SSH_REASON_HOST_KEY;
         text = "host key not verifiable";
+    } else if (rc == NK_EAUTH) {
+        reason = SSH_REASON_NO_AUTH;
+        text = "no more authentication methods";
     } else if (rc != NK_EPROTO) {
         reason = SSH_REASON_BY_APPLICATION;
         text = rc == -ETIMEDOUT ? "timeout" : "closed";
