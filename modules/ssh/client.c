@@ -312,6 +312,7 @@ static int set_up(struct ssh_client *c, struct nk_diag *diag)
                                          .log = c->conf.log,
                                          .config = f,
                                          .password = c->conf.password,
+                                         .answers = c->conf.answers,
                                          .no_input = c->conf.no_input};
     if (!f->user) {
         return nk_fail(diag, NK_EUSAGE, "as which user? Say -l USER");

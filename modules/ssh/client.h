@@ -35,6 +35,7 @@ struct ssh_client_conf {
     const char *const *pins;         /* fingerprints of the destination's key; see host_policy.h */
     size_t npins;
     const struct nk_secret *password; /* of the destination; as in login.h */
+    const struct nk_strlist *answers; /* of the destination; as in login.h */
     bool no_input;                    /* nobody can be asked */
     bool quiet;                       /* no banners */
     const struct ssh_client_ops *ops;

@@ -196,6 +196,7 @@ static int connect_and_run(struct work *w)
                                          .pins = (const char *const *)w->words.pins.v,
                                          .npins = w->words.pins.n,
                                          .password = w->password.data ? &w->password : NULL,
+                                         .answers = &w->words.answers,
                                          .no_input = ctx->globals->no_input,
                                          .quiet = w->config->log_level <= SSH_LOG_ERROR,
                                          .ops = &client_ops,
@@ -437,7 +438,7 @@ const struct nk_cmd nk_cmd_ssh = {
     .synopsis = "[-46AaCfGgNnqsTtVvx] [-b ADDRESS] [-c CIPHERS] [-E LOG] [-e CHAR] [-F FILE] "
                 "[-i KEY] [-J HOSTS] [-l USER] [-m MACS] [-o OPTION] [-p PORT] [-Q WHAT] "
                 "[-W HOST:PORT] [--fingerprint FINGERPRINT] [--password-file FILE] "
-                "[USER@]HOST [COMMAND..]",
+                "[--answer PATTERN=FILE].. [USER@]HOST [COMMAND..]",
     .summary = "Run programs on another machine over SSH",
     .description =
         "Takes the words of OpenSSH's ssh(1) and its configuration (see 'netkit ssh-key config'). "
@@ -446,7 +447,8 @@ const struct nk_cmd nk_cmd_ssh = {
         "the connection.\n\n"
         "--fingerprint SHA256:..|MD5:.. is the one key that the host may have; known_hosts does "
         "not "
-        "count then. --password-file answers where a password is asked for.\n\n"
+        "count then. --password-file answers where a password is asked for, --answer '*code*=FILE' "
+        "the server's questions that match.\n\n"
         "With a terminal, ~. at the beginning of a line ends the session.",
     .examples = "netkit ssh alice@example.com uname -a  # a command\n"
                 "tar c site | netkit ssh web tar xC /srv  # with its input\n"

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/login.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
+#include "base/file.h"
 #include "ssh/agent.h"
 #include "ssh/keyfile.h"
 #include "ssh/pubfile.h"
@@ -397,19 +399,47 @@ static void give_password(struct ssh_login *l, struct ssh_conn *c)
 
 static void give_interactive(struct ssh_login *l, struct ssh_conn *c)
 {
-    bool able = l->conf.password ? !l->password_given
-                                 : can_ask(l) && l->prompts++ < l->conf.config->password_prompts;
+    bool rules = l->conf.answers && l->conf.answers->n > 0;
+    bool able = l->conf.password
+                    ? !l->password_given
+                    : (rules || can_ask(l)) && l->prompts++ < l->conf.config->password_prompts;
     give(l, c,
          &(struct ssh_gift){.kind =
                                 able && !l->distrusted ? SSH_GIVE_INTERACTIVE : SSH_GIVE_NOTHING});
 }
 
-/* One answer: the password that was given for hidden ones, else the user's. */
+/* The file of a question that was foreseen, or NULL. */
+static const char *foreseen(const struct ssh_login *l, const char *question)
+{
+    const struct nk_strlist *rules = l->conf.answers;
+    for (size_t i = 0; rules && i < rules->n; i++) {
+        const char *equal = strrchr(rules->v[i], '=');
+        char pattern[SSH_AUTH_PROMPT_MAX];
+        if (equal && (size_t)(equal - rules->v[i]) < sizeof(pattern)) {
+            (void)snprintf(pattern, sizeof(pattern), "%.*s", (int)(equal - rules->v[i]),
+                           rules->v[i]);
+            if (fnmatch(pattern, question, FNM_CASEFOLD) == 0) {
+                return equal + 1;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* One answer: of the rules, the password that was given for hidden ones, or the user's. */
 static int answer_one(struct ssh_login *l, const struct ssh_auth_prompts *p, size_t i,
                       struct nk_secret *out)
 {
     struct nk_diag diag;
     char prompt[PROMPT_MAX];
+    const char *file = foreseen(l, p->text[i]);
+    if (file) {
+        int rc = nk_file_read_secret(file, true, out, &diag);
+        if (rc < 0) {
+            nk_warn(l->conf.log, MODULE, "%s", diag.text);
+        }
+        return rc;
+    }
     if (l->conf.password) {
         l->password_given = true;
         return p->echo[i] || p->n > 1

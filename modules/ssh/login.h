@@ -19,7 +19,10 @@ struct ssh_login_conf {
     const struct ssh_config *config;  /* borrowed; its user is set */
     const struct nk_secret *password; /* instead of asking: for the password, and for questions that
                                        * are answered without echo. NULL: none. Borrowed */
-    bool no_input;                    /* nobody can be asked */
+    /* "PATTERN=FILE": questions of the server that the pattern (of a shell, in any case) matches
+     * are answered with the secret in the file. May be NULL. Borrowed */
+    const struct nk_strlist *answers;
+    bool no_input; /* nobody can be asked */
 };
 
 /* ssh_login_new - reads the keys' files and connects to the agent. Files that are not there, or no

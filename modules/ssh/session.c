@@ -249,7 +249,7 @@ static void on_started(void *owner, int ok, struct ssh_str data)
     }
 }
 
-static void send_size(struct ssh_program *s, struct nk_buf *b, const char *type)
+static int put_size(struct nk_buf *b)
 {
     uint32_t size[4];
     int rc = 0;
@@ -257,9 +257,7 @@ static void send_size(struct ssh_program *s, struct nk_buf *b, const char *type)
     for (int i = 0; i < 4 && rc == 0; i++) {
         rc = nk_buf_be32(b, size[i]);
     }
-    if (type) {
-        ask(s, type, b, rc, NULL);
-    }
+    return rc;
 }
 
 static void on_winch(void *owner, int signum)
@@ -269,7 +267,8 @@ static void on_winch(void *owner, int signum)
     (void)signum;
     nk_buf_init(&b, REQUEST_MAX);
     if (s->ch) {
-        send_size(s, &b, "window-change");
+        int rc = put_size(&b);
+        ask(s, "window-change", &b, rc, NULL);
     }
     nk_buf_clear(&b);
 }
@@ -281,9 +280,7 @@ static void ask_terminal(struct ssh_program *s, struct nk_buf *b)
     nk_buf_init(&modes, REQUEST_MAX);
     int rc = ssh_tty_put_modes(STDIN_FILENO, &modes);
     rc = rc < 0 ? rc : ssh_put_text(b, term ? term : "dumb");
-    if (rc == 0) {
-        send_size(s, b, NULL);
-    }
+    rc = rc < 0 ? rc : put_size(b);
     rc = rc < 0 ? rc : ssh_put_string(b, nk_buf_ptr(&modes), nk_buf_len(&modes));
     nk_buf_clear(&modes);
     ask(s, "pty-req", b, rc, on_pty);

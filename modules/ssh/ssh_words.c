@@ -159,8 +159,8 @@ static int one_word(struct ssh_words *w, int argc, char *const *argv, int *i, st
 
 static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, struct nk_diag *diag)
 {
-    static const char *const names[] = {"--fingerprint", "--password-file"};
-    for (size_t k = 0; k < 2; k++) {
+    static const char *const names[] = {"--fingerprint", "--answer", "--password-file"};
+    for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
         size_t n = strlen(names[k]);
         if (strncmp(argv[*i], names[k], n) != 0 || (argv[*i][n] && argv[*i][n] != '=')) {
             continue;
@@ -169,8 +169,8 @@ static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, s
         if (*i >= argc) {
             return nk_fail(diag, NK_EUSAGE, "option %s needs a value", names[k]);
         }
-        if (k == 0) {
-            return add(&w->pins, "", value, diag);
+        if (k < 2) {
+            return add(k ? &w->answers : &w->pins, "", value, diag);
         }
         w->password_file = value;
         return 0;
@@ -250,5 +250,6 @@ void ssh_words_clear(struct ssh_words *w)
     free(w->user);
     nk_strlist_clear(&w->options);
     nk_strlist_clear(&w->pins);
+    nk_strlist_clear(&w->answers);
     *w = (struct ssh_words){0};
 }

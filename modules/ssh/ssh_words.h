@@ -19,6 +19,7 @@ struct ssh_words {
     const char *query;                    /* -Q */
     const char *password_file;            /* --password-file */
     struct nk_strlist pins;               /* --fingerprint */
+    struct nk_strlist answers;            /* --answer: "PATTERN=FILE" */
     bool version, print_config, forwards; /* -V, -G; one of -L, -R, -D is among them */
     char *const *command;                 /* the words after HOST */
     int ncommand;

@@ -9,6 +9,7 @@ import signal
 import subprocess
 
 import pytest
+import ssh_hostile
 import ssh_servers as real_servers
 import support
 from support import NETKIT, Program, clean_env, run
@@ -144,6 +145,20 @@ def test_host_keys(ssh_servers, sshd, tmp_path):
                    HostKeyAlgorithms="ssh-ed25519"), "CHANGED")
 
 
+def test_host_keys_are_learnt(ssh_servers, sshd, tmp_path):
+    """UpdateHostKeys: a server that is known proves that it has more keys."""
+    known = tmp_path / "known_hosts"
+    key = pathlib.Path(f"{ssh_servers.host_key['ed25519']}.pub").read_text(encoding="ascii")
+    known.write_text(f"[{sshd.host}]:{sshd.port} {key}", encoding="ascii")
+    p = Program([NETKIT, "ssh", *options(sshd, UserKnownHostsFile=known, UpdateHostKeys="yes"), sshd.host, "cat"],
+                stdin=subprocess.PIPE, env=clean_env(SSH_AUTH_SOCK=""))
+    try:
+        support.wait_until(lambda: len(known.read_text(encoding="ascii").splitlines()) == 3)
+    finally:
+        p.kill()
+    check(ssh(sshd, "true", UserKnownHostsFile=known, HostKeyAlgorithms="rsa-sha2-512"))
+
+
 @pytest.mark.parametrize("kind", ["sha256", "md5"])
 def test_fingerprints(ssh_servers, sshd, kind):
     """They count instead of known_hosts."""
@@ -185,6 +200,24 @@ def test_passwords(ssh_servers, tmp_path, name):
             check(done, b"in\n")
         else:
             denied(done, "permission denied")
+
+
+def test_answers(tmp_path):
+    """Questions of a server are answered by rules, or not at all; what it says does no harm."""
+    known, code = tmp_path / "known_hosts", tmp_path / "code"
+    code.write_text("123456\n", encoding="ascii")
+    code.chmod(0o600)
+    for rule, good in ((f"*WHAT*={code}", True), (f"other={code}", False), (f"*={tmp_path}/nothing", False)):
+        with ssh_hostile.HostileServer("honest") as server:
+            known.write_text(f"[127.0.0.1]:{server.port} {server.host_public}\n", encoding="ascii")
+            done = run("ssh", "--answer", rule, "-F", "none", "-p", server.port, "-l", "alice", "-o", "BatchMode=yes", "-o",
+                       f"UserKnownHostsFile={known}", "-o", "PreferredAuthentications=keyboard-interactive", "127.0.0.1",
+                       "cat", input=b"hello", text=False, env=clean_env(SSH_AUTH_SOCK=""))
+            if good:
+                check(done, b"hello")
+            else:
+                denied(done, "permission denied")
+            assert b"\x1b" not in done.stderr
 
 
 def test_agent(ssh_servers, sshd, tmp_path):
