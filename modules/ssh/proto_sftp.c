@@ -153,24 +153,12 @@ int ssh_sftp_open(struct ssh_sftp *s, const char *path, uint32_t flags,
     return request(s, &r, whom);
 }
 
-static int set(struct ssh_sftp *s, enum ssh_fxp what, struct ssh_str of,
-               const struct ssh_sftp_attrs *a, struct ssh_sftp_for whom)
-{
-    struct request r = {.type = what, .answer = SSH_FXP_STATUS, .string = {of}};
-    r.tail_n = ssh_sftp_put_attrs(r.tail, a);
-    return request(s, &r, whom);
-}
-
 int ssh_sftp_set(struct ssh_sftp *s, enum ssh_fxp what, const char *path,
                  const struct ssh_sftp_attrs *a, struct ssh_sftp_for whom)
 {
-    return set(s, what, text(path), a, whom);
-}
-
-int ssh_sftp_fset(struct ssh_sftp *s, const struct ssh_sftp_handle *h,
-                  const struct ssh_sftp_attrs *a, struct ssh_sftp_for whom)
-{
-    return set(s, SSH_FXP_FSETSTAT, handle_str(h), a, whom);
+    struct request r = {.type = what, .answer = SSH_FXP_STATUS, .string = {text(path)}};
+    r.tail_n = ssh_sftp_put_attrs(r.tail, a);
+    return request(s, &r, whom);
 }
 
 int ssh_sftp_rename(struct ssh_sftp *s, const char *from, const char *to, struct ssh_sftp_for whom)

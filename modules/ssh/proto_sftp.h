@@ -119,10 +119,6 @@ int ssh_sftp_open(struct ssh_sftp *s, const char *path, uint32_t flags,
 int ssh_sftp_set(struct ssh_sftp *s, enum ssh_fxp what, const char *path,
                  const struct ssh_sftp_attrs *a, struct ssh_sftp_for whom);
 
-/* ssh_sftp_fset - FSETSTAT. */
-int ssh_sftp_fset(struct ssh_sftp *s, const struct ssh_sftp_handle *h,
-                  const struct ssh_sftp_attrs *a, struct ssh_sftp_for whom);
-
 /* ssh_sftp_rename - what has the name `to` is replaced at once where the server has posix-rename;
  * elsewhere it usually refuses (status 4) when there is something. */
 int ssh_sftp_rename(struct ssh_sftp *s, const char *from, const char *to, struct ssh_sftp_for whom);

@@ -47,6 +47,7 @@ enum transfer_step {
     STEP_OPEN,
     STEP_DATA,
     STEP_CLOSE,
+    STEP_SET, /* put: mode and times */
     STEP_RENAME,
     STEP_REPLACE, /* put: the name is taken, and the server cannot replace at once */
     STEP_SYNC,    /* get: to the disk */

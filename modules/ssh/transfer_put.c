@@ -144,10 +144,7 @@ static void ask_close(struct transfer_file *f)
 {
     struct ssh_sftp *s = &f->t->sftp;
     f->step = STEP_CLOSE;
-    if (f->t->conf.preserve) {
-        transfer_asked(f, ssh_sftp_fset(s, &f->handle, &f->attrs, by(f)));
-    }
-    if (f->step == STEP_CLOSE && f->t->conf.sync && s->fsync) {
+    if (f->t->conf.sync && s->fsync) {
         transfer_asked(f, ssh_sftp_of(s, SSH_FXP_EXTENDED, &f->handle, by(f)));
     }
     if (f->step == STEP_CLOSE) {
@@ -182,10 +179,31 @@ void transfer_put_data(struct transfer_file *f)
     }
 }
 
-static void on_closed(struct transfer_file *f)
+static void ask_rename(struct transfer_file *f)
 {
     f->step = STEP_RENAME;
     transfer_asked(f, ssh_sftp_rename(&f->t->sftp, f->part, f->remote, by(f)));
+}
+
+/* Only now: servers that answer out of order may write after they have set the time. By its name:
+ * Conch cannot do it to an open file. */
+static void on_closed(struct transfer_file *f)
+{
+    if (!f->t->conf.preserve) {
+        ask_rename(f);
+        return;
+    }
+    f->step = STEP_SET;
+    transfer_asked(f, ssh_sftp_set(&f->t->sftp, SSH_FXP_SETSTAT, f->part, &f->attrs, by(f)));
+}
+
+static void on_set(struct transfer_file *f, const struct ssh_sftp_reply *r)
+{
+    if (transfer_reply_failed(f->t, r, "cannot set mode and times of", f->remote)) {
+        transfer_file_stop(f);
+    } else {
+        ask_rename(f);
+    }
 }
 
 static void on_renamed(struct transfer_file *f, const struct ssh_sftp_reply *r)
@@ -241,11 +259,14 @@ static void on_reply(void *owner, const struct ssh_sftp_reply *r)
     case STEP_CLOSE:
         on_data(f, r);
         break;
+    case STEP_SET:
+        on_set(f, r);
+        break;
     case STEP_RENAME:
         on_renamed(f, r);
         break;
     case STEP_REPLACE:
-        on_closed(f);
+        ask_rename(f);
         break;
     default:
         transfer_file_clean(f);
