@@ -145,8 +145,8 @@ static int add_defaults(struct tor_conf_names *o, const char *p, const char *end
     const char *name, *value;
     size_t name_len, value_len;
     while (next_line(&p, end, &name, &name_len, &value, &value_len)) {
-        if (!is_name(name, name_len)) {
-            return NK_EPROTO;
+        if (!is_name(name, name_len) || memchr(value, 0, value_len)) {
+            return NK_EPROTO; /* a NUL would end a string before its end */
         }
         int rc = nk_buf_put(&o->text, name, name_len);
         rc = rc < 0 ? rc : nk_buf_u8(&o->text, 0);

@@ -86,6 +86,7 @@ static void test_names(void **state)
     assert_int_equal(tor_conf_names_read(&n, "", 0, NULL, 0, &f->diag), NK_EPROTO);
     assert_int_equal(tor_conf_names_read(&n, "A\"b String\n", 11, NULL, 0, &f->diag), NK_EPROTO);
     assert_int_equal(tor_conf_names_read(&n, "A\r\n", 3, "A \"x", 4, &f->diag), NK_EPROTO);
+    assert_int_equal(tor_conf_names_read(&n, "A\n", 2, "A x\0y\n", 6, &f->diag), NK_EPROTO);
     assert_null(n.v);
 }
 
