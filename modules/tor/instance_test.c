@@ -3,6 +3,7 @@
  * tests/e2e/test_tor_instance.py. */
 #include "tor/instance.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +16,9 @@
 #include "core/app.h"
 #include "tor/control.h"
 #include "tor/control_testkit.h"
+#include "torture.h"
+
+enum { TURNS = 400, TURN_MS = 50 };
 
 struct one {
     struct tor_instance_wait *wait;
@@ -187,12 +191,53 @@ static void contradictions(void **state)
     tor_kit_close(&k);
 }
 
+/* Nothing listens where it is said to be, or SOCKS is given; the app is not under test. */
+static int get_once(void *arg)
+{
+    static char nowhere[] = "unix:/nonexistent/control";
+    const bool given = *(const bool *)arg;
+    const struct nk_app_conf app_conf = {0};
+    const struct tor_instance_conf conf = {.needs = given ? TOR_NEEDS_SOCKS : TOR_NEEDS_CONTROL,
+                                           .access = {.control = given ? NULL : nowhere},
+                                           .socks = given ? "9050" : NULL};
+    struct one o = {.err = 1};
+    struct nk_app *app;
+    nk_torture_pause();
+    int rc = nk_app_new(&app, &app_conf, NULL);
+    nk_torture_resume();
+    if (rc < 0) {
+        return 1;
+    }
+    rc = tor_instance_get(app, &conf, on_instance, &o, &o.wait, NULL);
+    for (int i = 0; rc == 0 && !o.done && i < TURNS; i++) {
+        nk_app_turn(app, TURN_MS);
+    }
+    if (rc == 0) {
+        rc = o.err == (given ? 0 : -ECONNREFUSED) ? 0 : o.err;
+    }
+    tor_instance_release(o.instance);
+    nk_torture_pause();
+    nk_app_free(app);
+    nk_torture_resume();
+    return rc;
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    for (int given = 0; given < 2; given++) {
+        bool arg = given;
+        assert_true(nk_torture(get_once, &arg) >= 2);
+    }
+}
+
 int nk_test_tor_instance(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_for_all), cmocka_unit_test(after_a_restart),
-        cmocka_unit_test(cancelled),   cmocka_unit_test(failures),
-        cmocka_unit_test(given_socks), cmocka_unit_test(contradictions),
+        cmocka_unit_test(one_for_all),    cmocka_unit_test(after_a_restart),
+        cmocka_unit_test(cancelled),      cmocka_unit_test(failures),
+        cmocka_unit_test(given_socks),    cmocka_unit_test(contradictions),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests_name("tor/instance", tests, NULL, NULL);
 }

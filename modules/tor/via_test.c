@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Requests to a SOCKS port that plays tor: what it is sent, what is made of its answers. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include "core/registry.h"
 #include "tor/resolve.h"
 #include "tor/target.h"
+#include "torture.h"
 
 enum { PATIENCE_MS = 5000 };
 
@@ -340,6 +342,55 @@ static void wrong_settings_are_refused(void **state)
     assert_int_equal(tor_via_check(&conf, NULL), 0);
 }
 
+static void on_lost(void *owner, struct nk_stream *s, unsigned events)
+{
+    int *err = owner;
+    if (events & NK_CLOSED) {
+        *err = nk_stream_error(s, NULL);
+    }
+}
+
+/* To a SOCKS port that is not there, with a login of our own. */
+static int open_once(void *arg)
+{
+    const struct nk_app_conf app_conf = {0};
+    struct tor_via_conf conf = *(const struct tor_via_conf *)arg;
+    struct nk_stream *s = NULL;
+    struct nk_app *app;
+    int err = 1;
+    nk_torture_pause();
+    int rc = nk_app_new(&app, &app_conf, NULL);
+    nk_torture_resume();
+    if (rc < 0) {
+        return 1;
+    }
+    rc = tor_via_open(app, &conf, &s, NULL);
+    if (rc == 0) {
+        nk_stream_own(s, on_lost, &err);
+        for (long until = now_ms() + PATIENCE_MS; err == 1 && now_ms() < until;) {
+            nk_app_turn(app, 50);
+        }
+        nk_stream_close(s);
+        rc = err == -ENOENT ? 0 : err;
+    }
+    nk_torture_pause();
+    nk_app_turn(app, 0);
+    nk_app_free(app);
+    nk_torture_resume();
+    return rc;
+}
+
+static void without_memory(void **state)
+{
+    struct tor_via_conf conf = {.socks = "unix:/nonexistent/socks",
+                                .command = SOCKS_CONNECT,
+                                .isolate = "me",
+                                .timeout_ms = 60000};
+    (void)state;
+    assert_int_equal(tor_target_set(&conf.to, "example.com", 80, false, &conf.onion, NULL), 0);
+    assert_true(nk_torture(open_once, &conf) >= 4);
+}
+
 int nk_test_tor_via(void);
 int nk_test_tor_via(void)
 {
@@ -352,6 +403,7 @@ int nk_test_tor_via(void)
         cmocka_unit_test(no_isolation_no_connection),
         cmocka_unit_test(the_end_of_our_side_waits_for_the_other),
         cmocka_unit_test(wrong_settings_are_refused),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests_name("tor/via", tests, NULL, NULL);
 }
