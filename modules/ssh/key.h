@@ -52,7 +52,8 @@ void ssh_private_unref(struct ssh_private *k);
  * ssh_private_new - a key of its fields: type is in ssh_key_types and no token's; fields (n bytes)
  * as above, which the caller wipes. The halves are checked to belong together, an RSA key to have
  * at least min_rsa bits (0: SSH_RSA_MIN) and to be right. comment: comment_n bytes, at most
- * SSH_COMMENT_MAX are kept. 0, NK_EFORMAT, NK_EAUTH (too few bits), -ENOMEM.
+ * SSH_COMMENT_MAX are kept. 0, NK_EFORMAT, NK_EAUTH (too few bits), NK_EUNSUPPORTED (more than 8192
+ * bits), -ENOMEM.
  */
 int ssh_private_new(const struct ssh_key_type *type, const void *fields, size_t n,
                     const void *comment, size_t comment_n, unsigned min_rsa,
