@@ -392,7 +392,7 @@ int tor_conf_put_torrc(struct nk_buf *out, const char *name, size_t name_len,
 static void put_commas(struct nk_json *j, const char *p, size_t n)
 {
     nk_json_array(j);
-    for (const char *end = p + n; n > 0 && p <= end;) {
+    for (const char *end = n > 0 ? p + n : p; n > 0 && p <= end;) {
         const char *comma = memchr(p, ',', (size_t)(end - p));
         const char *stop = comma ? comma : end;
         nk_json_strn(j, p, (size_t)(stop - p));
