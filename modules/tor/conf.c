@@ -200,7 +200,8 @@ const struct tor_conf_option *tor_conf_find(const struct tor_conf_names *n, cons
     while (lo < hi) {
         size_t mid = lo + (hi - lo) / 2;
         int c = strncasecmp(name, n->v[mid].name, len);
-        if (c == 0 && n->v[mid].name[len] == 0) {
+        /* strlen: a NUL within name ends the comparison before len */
+        if (c == 0 && strlen(n->v[mid].name) == len) {
             return &n->v[mid];
         }
         if (c > 0) {
