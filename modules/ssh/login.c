@@ -470,18 +470,19 @@ static void give_answers(struct ssh_login *l, struct ssh_conn *c, const struct s
 {
     struct nk_secret secrets[SSH_AUTH_PROMPTS_MAX] = {{0}};
     struct ssh_str answers[SSH_AUTH_PROMPTS_MAX];
+    size_t n = p->n; /* the questions are gone once they are answered */
     int rc = 0;
     if (can_ask(l) && !l->conf.password) {
         say_texts(p);
     }
-    for (size_t i = 0; i < p->n && rc == 0; i++) {
+    for (size_t i = 0; i < n && rc == 0; i++) {
         rc = answer_one(l, p, i, &secrets[i]);
         answers[i] = (struct ssh_str){secrets[i].data, secrets[i].len};
     }
     give(l, c,
          &(struct ssh_gift){.kind = rc == 0 ? SSH_GIVE_ANSWERS : SSH_GIVE_NOTHING,
                             .answers = answers});
-    for (size_t i = 0; i < p->n; i++) {
+    for (size_t i = 0; i < n; i++) {
         nk_secret_clear(&secrets[i]);
     }
 }
