@@ -91,6 +91,16 @@ static int put_text(char *text, size_t max, const struct ssh_transfer_state *s, 
                     (double)s->total / MIB, ms > 0 ? mib * 1000.0 / (double)ms : 0.0);
 }
 
+static void put_state(bool json, char *text, size_t max, const struct ssh_transfer_state *s,
+                      uint64_t ms)
+{
+    if (json) {
+        (void)put_json(text, max, s, ms);
+    } else {
+        (void)put_text(text, max, s, ms);
+    }
+}
+
 static void on_tick(void *owner)
 {
     struct work *w = owner;
@@ -99,7 +109,7 @@ static void on_tick(void *owner)
     const uint64_t ms = nk_now_ms(w->app) - w->started_ms;
     ssh_transfer_state(w->transfer, &s);
     const bool bar = w->mode == MODE_BAR;
-    (void)(w->mode == MODE_JSON ? put_json : put_text)(text, sizeof(text), &s, ms);
+    put_state(w->mode == MODE_JSON, text, sizeof(text), &s, ms);
     int n = snprintf(line, sizeof(line), "%s%s%s", bar ? "\r" : "", text, bar ? "\033[K" : "\n");
     tell(w, line, n, sizeof(line));
     w->shown = bar;
@@ -216,7 +226,7 @@ static int report(struct work *w, int rc)
     if (w->transfer) {
         ssh_transfer_state(w->transfer, &s);
     }
-    (void)(w->ctx->globals->json ? put_json : put_text)(text, sizeof(text), &s, w->total_ms);
+    put_state(w->ctx->globals->json, text, sizeof(text), &s, w->total_ms);
     if ((w->ctx->globals->json || (rc == 0 && !w->ctx->globals->quiet)) &&
         (puts(text) < 0 || fflush(stdout) != 0)) {
         return rc < 0 ? rc : nk_fail(&w->ctx->diag, NK_EOUTPUT, "%s", nk_strerror(NK_EOUTPUT));
