@@ -325,7 +325,7 @@ static int ask(const struct ssh_agent *a, enum kind kind, const char *alg, ssh_a
                void *owner, struct ssh_agent_request **out)
 {
     if (!a->stream) {
-        return a->rc;
+        return a->rc < 0 ? a->rc : NK_ECLOSED;
     }
     struct ssh_agent_request *r = calloc(1, sizeof(*r));
     if (!r) {

@@ -66,12 +66,11 @@ static int put_command(const struct ssh_config *c, struct nk_buf *b, struct nk_d
     }
     nk_buf_init(&words, TEXT_MAX);
     int rc = ssh_config_expand(c, command, &words, diag);
-    const char *text = rc == 0 ? nk_buf_str(&words) : NULL;
-    if (rc == 0 && !text) {
-        rc = nk_fail_sys(diag, -ENOMEM, "ProxyCommand");
+    if (rc >= 0) {
+        const char *text = nk_buf_str(&words);
+        rc = text ? nk_buf_puts(b, "exec:") : nk_fail_sys(diag, -ENOMEM, "ProxyCommand");
+        rc = rc < 0 ? rc : put_encoded(b, text);
     }
-    rc = rc < 0 ? rc : nk_buf_puts(b, "exec:");
-    rc = rc < 0 ? rc : put_encoded(b, text);
     nk_buf_clear(&words);
     return rc;
 }

@@ -98,7 +98,7 @@ static int forward_stdio(struct work *w, struct nk_diag *diag)
         return nk_fail(diag, NK_EUSAGE, "-W %s: expected HOST:PORT", text);
     }
     (void)snprintf(t.host, sizeof(t.host), "%.*s", n, text + (six ? 1 : 0));
-    struct nk_stream *there, *here;
+    struct nk_stream *there = NULL, *here = NULL;
     struct nk_endpoint *ep;
     int rc = ssh_channel_dial_tcp(w->app, ssh_client_channels(w->client), t.host, (uint16_t)port,
                                   &there, diag);
@@ -106,7 +106,7 @@ static int forward_stdio(struct work *w, struct nk_diag *diag)
         return rc;
     }
     rc = nk_endpoint_parse("stdio:", NK_EP_CONNECT, &ep, diag);
-    if (rc == 0) {
+    if (rc >= 0) {
         rc = nk_dial(w->app, ep, NULL, NULL, &here, diag);
         nk_endpoint_free(ep);
     }

@@ -42,20 +42,27 @@ static int read_bytes(const char *name, struct nk_buf *out, struct nk_diag *diag
                   : nk_file_read(path, NK_FILE_SECRET, out, diag);
 }
 
+/* What failed with rc < 0 is told with the file's name. Returns rc. */
+static int in_file(int rc, struct nk_diag *why, const char *name, struct nk_diag *diag)
+{
+    if (rc < 0) {
+        nk_fail_context(why, "%s", name);
+        if (diag) {
+            *diag = *why;
+        }
+    }
+    return rc;
+}
+
 int ssh_keyfile_read(const char *name, struct ssh_sealed **out, struct nk_diag *diag)
 {
     struct nk_buf text;
     struct nk_diag why;
     nk_buf_init_secret(&text, SSH_KEY_FILE_MAX);
     int rc = read_bytes(name, &text, diag);
-    if (rc == 0) {
+    if (rc >= 0) {
         rc = ssh_sealed_parse(nk_buf_ptr(&text), nk_buf_len(&text), out, &why);
-        if (rc < 0) {
-            nk_fail_context(&why, "%s", name);
-            if (diag) {
-                *diag = why;
-            }
-        }
+        rc = in_file(rc, &why, name, diag);
     }
     nk_buf_clear(&text);
     return rc;
@@ -67,14 +74,9 @@ int ssh_keyfile_public(const char *path, struct ssh_pubfile *out, struct nk_diag
     struct nk_diag why;
     nk_buf_init(&text, SSH_KEY_FILE_MAX);
     int rc = nk_file_read(path, 0, &text, diag);
-    if (rc == 0) {
+    if (rc >= 0) {
         rc = ssh_pubfile_parse(nk_buf_ptr(&text), nk_buf_len(&text), out, &why);
-        if (rc < 0) {
-            nk_fail_context(&why, "%s", path);
-            if (diag) {
-                *diag = why;
-            }
-        }
+        rc = in_file(rc, &why, path, diag);
     }
     nk_buf_clear(&text);
     return rc;
@@ -96,13 +98,7 @@ int ssh_keyfile_certificate(const char *path, struct ssh_private *k, struct nk_d
     }
     rc = ssh_private_certify(k, (struct ssh_str){nk_buf_ptr(&f.blob), nk_buf_len(&f.blob)}, &why);
     ssh_pubfile_clear(&f);
-    if (rc < 0) {
-        nk_fail_context(&why, "%s", cert);
-        if (diag) {
-            *diag = why;
-        }
-    }
-    return rc;
+    return in_file(rc, &why, cert, diag);
 }
 
 /* --- with the passphrase asked ---------------------------------------------------------------- */
@@ -167,11 +163,7 @@ int ssh_keyfile_open(const char *name, struct nk_secret *passphrase, bool no_inp
     rc = ssh_sealed_ask(sealed, name, passphrase, no_input, min_rsa, &k, &why);
     ssh_sealed_unref(sealed);
     if (rc < 0) {
-        nk_fail_context(&why, "%s", name);
-        if (diag) {
-            *diag = why;
-        }
-        return rc;
+        return in_file(rc, &why, name, diag);
     }
     rc = ssh_keyfile_certificate(name, k, diag);
     if (rc < 0) {

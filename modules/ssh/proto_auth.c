@@ -414,7 +414,8 @@ static int get_pk_ok(struct ssh_auth *a, struct nk_cur *c, struct nk_diag *diag)
     if (!nk_cur_done(c)) {
         return broken(a, diag, SSH_MSG_USERAUTH_60);
     }
-    if (!ssh_str_is(alg, name) || blob.n != ours.n || memcmp(blob.p, ours.p, ours.n) != 0) {
+    if (!ssh_str_is(alg, name) || blob.n != ours.n || !ours.p ||
+        memcmp(blob.p, ours.p, ours.n) != 0) {
         ssh_auth_become(a, SSH_AUTH_ST_DEAD);
         return nk_fail(diag, NK_EPROTO, "the server accepts a key that it was not asked about");
     }

@@ -32,8 +32,11 @@ uint8_t *ssh_channels_string(uint8_t *p, const void *s, size_t n)
 
 int ssh_channels_begin(struct ssh_channels *c, size_t max, uint8_t **p)
 {
-    if (c->ended || c->broken) {
-        return c->ended ? NK_ECLOSED : c->broken;
+    if (c->ended) {
+        return NK_ECLOSED;
+    }
+    if (c->broken < 0) {
+        return c->broken;
     }
     int rc = ssh_sink_begin(c->sink, max, p);
     if (rc < 0 && rc != NK_ETOOBIG) {

@@ -168,13 +168,17 @@ static int on_kexinit(struct ssh_transport *t, const struct ssh_packet *p, struc
     if (rc == 0 && !t->x) { /* the server was first */
         rc = out_of(diag, ssh_kex_begin(t));
     }
-    rc = rc < 0 ? rc : out_of(diag, nk_buf_put(&t->x->theirs, p->payload, p->n));
-    rc = rc < 0 ? rc : ssh_negotiate(&t->proposal, &k, &t->x->choice, diag);
+    struct ssh_exchange *x = t->x;
+    if (rc < 0 || !x) {
+        return rc < 0 ? rc : NK_EINTERNAL;
+    }
+    rc = out_of(diag, nk_buf_put(&x->theirs, p->payload, p->n));
+    rc = rc < 0 ? rc : ssh_negotiate(&t->proposal, &k, &x->choice, diag);
     if (rc < 0) {
         return rc;
     }
-    t->x->skip = k.follows && !t->x->choice.guess_right;
-    t->choice = t->x->choice;
+    x->skip = k.follows && !x->choice.guess_right;
+    t->choice = x->choice;
     ssh_transport_say(t, SSH_TRACE_CHOICE, t->choice.kex->name, strlen(t->choice.kex->name));
     return start_method(t, diag);
 }

@@ -508,7 +508,7 @@ int ssh_sftp_init(struct ssh_sftp *s, void (*ready)(void *owner), void *owner)
     s->read_max = s->write_max = SSH_SFTP_DATA_DEFAULT;
     nk_buf_init(&s->out, SSH_SFTP_OUT_MAX);
     nk_buf_init(&s->in, LENGTH_SIZE + SSH_SFTP_PACKET_MAX);
-    for (uint16_t i = 0; i < SSH_SFTP_SLOTS; i++) {
+    for (unsigned i = 0; i < SSH_SFTP_SLOTS; i++) {
         s->slot[i].next_free = i + 1 < SSH_SFTP_SLOTS ? (uint16_t)(i + 1) : NO_SLOT;
     }
     return nk_buf_put(&s->out, hello, sizeof(hello));

@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     struct ssh_str blob = {nk_buf_ptr(&f.blob), nk_buf_len(&f.blob)};
     nk_buf_init(&line, SSH_KEY_FILE_MAX);
-    if (ssh_public_parse(blob, 1, &k, &diag) == 0 && ssh_public_line(blob, f.comment, &line) == 0) {
+    if (blob.p && ssh_public_parse(blob, 1, &k, &diag) == 0 &&
+        ssh_public_line(blob, f.comment, &line) == 0) {
         if (ssh_pubfile_parse(nk_buf_ptr(&line), nk_buf_len(&line), &again, &diag) < 0 ||
             nk_buf_len(&again.blob) != blob.n ||
             memcmp(nk_buf_ptr(&again.blob), blob.p, blob.n) != 0) {

@@ -73,7 +73,11 @@ static int sync_start(struct transfer_file *f)
         return -ENOMEM;
     }
     *j = (struct sync_job){.f = f, .fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 0)};
-    int rc = j->fd < 0 ? -errno : nk_work_submit(f->t->conf.app, NK_LANE_DISK, &ops, j, &f->work);
+    if (j->fd < 0) {
+        free(j);
+        return -EMFILE; /* the descriptor is open: there are too many */
+    }
+    int rc = nk_work_submit(f->t->conf.app, NK_LANE_DISK, &ops, j, &f->work);
     if (rc < 0) {
         sync_drop(j);
     }

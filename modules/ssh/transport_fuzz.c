@@ -52,7 +52,7 @@ static int wait_for_reply(struct ssh_transport *t, unsigned method)
         return -1;
     }
     struct ssh_choice *c = &t->x->choice;
-    c->kex = &ssh_kex_types[method % n];
+    c->kex = &ssh_kex_types[n > 0 ? method % n : 0];
     c->host = &ssh_sig_types[method % 8];
     c->cipher[SSH_OUT] = c->cipher[SSH_IN] = ssh_cipher_find("aes128-gcm@openssh.com", 22);
     t->state = c->kex->bits ? SSH_T_REPLY : SSH_T_GROUP;

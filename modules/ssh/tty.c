@@ -66,7 +66,7 @@ static size_t erase(int fd, const char *line, size_t n, bool echo)
 static int read_line(int fd, bool echo, char *line, size_t *n)
 {
     for (;;) {
-        char c;
+        char c = 0;
         int rc = get_key(fd, &c);
         if (rc < 0 || c == KEY_INTERRUPT || (c == KEY_END && *n == 0)) {
             return rc < 0 ? rc : -ECANCELED;

@@ -523,10 +523,11 @@ static void release_all(void *value)
             unlink_stream(t->first);
         free_attacher(t);
     }
-    while (all->leaving) {
-        struct tor_attach *a = all->leaving;
+    struct tor_attach *left;
+    for (struct tor_attach *a = all->leaving; a; a = left) {
+        left = a->next;
         tor_build_cancel(a->build);
-        end_leaving(a);
+        free(a);
     }
     free(all);
 }
