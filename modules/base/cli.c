@@ -168,12 +168,20 @@ static int read_globals(struct run *r)
 static const struct nk_opt list_rows[] = {
     {.name = "list", .type = NK_OPT_FLAG, .flags = NK_OPT_CLI_ONLY}, NK_OPT_END};
 
+/* Of a command that parses its words itself: those before its name are ours, and its first one when
+ * that is --help or --version, which every command answers. */
+static int words_before_raw(const struct nk_cli_target *t)
+{
+    const char *first = t->raw < t->argc ? t->argv[t->raw] : "";
+    return t->raw + (strcmp(first, "--help") == 0 || strcmp(first, "--version") == 0);
+}
+
 static int parse_words(struct run *r)
 {
     const struct nk_cli_target *t = &r->target;
     const struct nk_opt *own = t->entry ? nk_cli_opts(t->entry->cmd) : list_rows;
     bool raw = t->entry && (t->entry->cmd->flags & NK_CMD_RAW);
-    return nk_args_parse(&r->args, raw ? t->raw : t->argc, t->argv, raw ? NULL : own,
+    return nk_args_parse(&r->args, raw ? words_before_raw(t) : t->argc, t->argv, raw ? NULL : own,
                          nk_cli_globals, &r->diag);
 }
 

@@ -43,7 +43,8 @@ async def execute(process, home):
     command = process.command or "/bin/sh"
     child = await asyncio.create_subprocess_shell(command, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                                   stderr=subprocess.PIPE)
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr)
+    # without an EOF of its own: a channel with EOFs both ways is closed before the status could be sent
+    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr, send_eof=False)
     code = await child.wait()
     await process.stdout.drain()
     if code < 0:
