@@ -38,15 +38,31 @@ class Account(asyncssh.SSHServer):
         return True
 
 
+async def carry(source, sink):
+    """Everything from one to the other; who does not read any more ends it."""
+    try:
+        while data := await source.read(1 << 16):
+            sink.write(data)
+            await sink.drain()
+    except (OSError, asyncssh.Error):
+        pass
+
+
+async def feed(source, sink):
+    await carry(source, sink)
+    sink.close()
+
+
 async def execute(process, home):
-    """A command as sshd runs it, or a shell; its exit status or signal goes back."""
+    """A command as sshd runs it, or a shell. Its exit status or signal goes back behind all that it wrote: with
+    process.redirect the channel gets EOFs both ways and may be closed before."""
     command = process.command or "/bin/sh"
     child = await asyncio.create_subprocess_shell(command, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                                   stderr=subprocess.PIPE)
-    # without an EOF of its own: a channel with EOFs both ways is closed before the status could be sent
-    await process.redirect(stdin=child.stdin, stdout=child.stdout, stderr=child.stderr, send_eof=False)
+    stdin = asyncio.ensure_future(feed(process.stdin, child.stdin))
+    await asyncio.gather(carry(child.stdout, process.stdout), carry(child.stderr, process.stderr))
     code = await child.wait()
-    await process.stdout.drain()
+    stdin.cancel()
     if code < 0:
         process.exit_with_signal({9: "KILL", 15: "TERM"}.get(-code, "HUP"))
     else:
