@@ -26,18 +26,23 @@ def place(work, tor_network):
     found.kill_rest()
 
 
+def status_of(pid):
+    """Name and session of a process; ("", "") when it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as stat, open(f"/proc/{pid}/comm", encoding="ascii") as comm:
+            return comm.read().strip(), stat.read().rsplit(")", 1)[1].split()[3]
+    except (FileNotFoundError, ProcessLookupError):
+        return "", ""
+
+
 def holders(place):
     """Pids of holders (not of their launchers)."""
-    found = []
-    for pid in place.tors():
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat, open(f"/proc/{pid}/comm", encoding="ascii") as comm:
-            if comm.read().strip() != "nk-launcher" and stat.read().split()[5] == str(pid):
-                found.append(pid)
-    return found
+    found = {pid: status_of(pid) for pid in place.tors()}
+    return [pid for pid, (name, session) in found.items() if name != "nk-launcher" and session == str(pid)]
 
 
 def tors(place):
-    return [pid for pid in place.tors() if open(f"/proc/{pid}/comm", encoding="ascii").read().strip() == "tor"]
+    return [pid for pid in place.tors() if status_of(pid)[0] == "tor"]
 
 
 def get(place, which, *more):
