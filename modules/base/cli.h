@@ -14,6 +14,7 @@
 #include "base/args.h"
 #include "base/buf.h"
 #include "base/cmd.h"
+#include "base/json.h"
 
 #define NK_CLI_MAX_SECTIONS 64
 #define NK_CLI_MAX_NAME 64 /* longest command name, with its terminator */
@@ -86,6 +87,10 @@ int nk_help_param(struct nk_buf *out, const struct nk_opt *row);
 
 /* nk_cli_print - write all of buf to stdout; errors show at nk_cli_flush. */
 void nk_cli_print(const struct nk_buf *buf);
+
+/* nk_cli_put_json - end the document of j and print it as a line, as nk_cli_print does; its buffer
+ * is cleared. 0, or why it could not be made, with diag. */
+int nk_cli_put_json(struct nk_json *j, struct nk_diag *diag);
 
 /* nk_cli_flush - flush stdout. 0, NK_EOUTPUT with diag, or -EPIPE when the reader went away. */
 int nk_cli_flush(struct nk_diag *diag);

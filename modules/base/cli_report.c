@@ -53,6 +53,17 @@ void nk_cli_print(const struct nk_buf *buf)
     }
 }
 
+int nk_cli_put_json(struct nk_json *j, struct nk_diag *diag)
+{
+    int rc = nk_json_end(j);
+    rc = rc < 0 ? rc : nk_buf_u8(j->out, '\n');
+    if (rc == 0) {
+        nk_cli_print(j->out);
+    }
+    nk_buf_clear(j->out);
+    return rc < 0 ? nk_fail_sys(diag, rc, "the output") : 0;
+}
+
 int nk_cli_flush(struct nk_diag *diag)
 {
     errno = 0;

@@ -154,7 +154,7 @@ static int print_json(struct nk_cmd_ctx *ctx, const struct hs_auth *a, const str
     nk_json_key(&j, "findings");
     hs_findings_json(findings, &j);
     nk_json_close(&j);
-    return hs_cli_put_json(ctx, &j);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 static int print_table(struct nk_cmd_ctx *ctx, const struct hs_auth_list *l)

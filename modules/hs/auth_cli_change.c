@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "hs/auth_cli.h"
 #include "hs/key_cli.h"
 
@@ -48,7 +49,7 @@ static int print(struct nk_cmd_ctx *ctx, const struct hs_auth *a, const char *na
     nk_json_kv_u64(&j, "authorized", now->clients);
     nk_json_kv_bool(&j, "restricted", now->restricted);
     nk_json_close(&j);
-    return hs_cli_put_json(ctx, &j);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 /* Everything that a keeper should know about what just changed. */

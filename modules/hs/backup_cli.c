@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/cli.h"
 #include "base/onion.h"
 #include "hs/key_cli.h"
 
@@ -32,7 +33,7 @@ int hs_backup_rows_end(struct hs_backup_rows *r)
 {
     nk_json_close(&r->j);
     if (r->ctx->globals->json) {
-        return hs_cli_put_json(r->ctx, &r->j);
+        return nk_cli_put_json(&r->j, &r->ctx->diag);
     }
     nk_buf_clear(&r->out);
     return 0;

@@ -144,7 +144,7 @@ static int print(struct job *job)
     nk_json_kv_str(&j, "fingerprint", mark);
     nk_json_kv_str(&j, "path", job->path[0] ? job->path : NULL);
     nk_json_close(&j);
-    return hs_cli_put_json(ctx, &j);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

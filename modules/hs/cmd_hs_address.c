@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "hs/key_cli.h"
 
 struct address_conf {
@@ -80,7 +81,7 @@ static int run(struct nk_cmd_ctx *ctx)
     }
     nk_json_close(&json);
     if (rc == 0 && j) {
-        return hs_cli_put_json(ctx, &json);
+        return nk_cli_put_json(&json, &ctx->diag);
     }
     nk_buf_clear(&out);
     return rc;

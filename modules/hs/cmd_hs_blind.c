@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/cli.h"
 #include "base/cmd.h"
 #include "base/codec.h"
 #include "base/file.h"
@@ -185,12 +186,7 @@ static int print(struct nk_cmd_ctx *ctx, const uint8_t pub[HS_PUBLIC_KEY],
     }
     nk_json_close(&j);
     nk_json_close(&j);
-    int rc = nk_json_end(&j);
-    if (rc == 0) {
-        printf("%.*s\n", (int)nk_buf_len(&out), (const char *)nk_buf_ptr(&out));
-    }
-    nk_buf_clear(&out);
-    return rc < 0 ? nk_fail_sys(&ctx->diag, rc, "the result") : 0;
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

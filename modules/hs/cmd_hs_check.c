@@ -80,7 +80,7 @@ static int run(struct nk_cmd_ctx *ctx)
     nk_json_close(&j);
     rc = rc < 0 ? rc : hs_findings_end(&l, &ctx->diag);
     if (rc == 0 && ctx->globals->json) {
-        rc = hs_cli_put_json(ctx, &j);
+        rc = nk_cli_put_json(&j, &ctx->diag);
     } else if (rc == 0) {
         rc = hs_findings_print(&l, &text);
         nk_cli_print(&text);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/codec.h"
 #include "hs/key_cli.h"
 #include "hs/outputs.h"
@@ -117,7 +118,7 @@ static int run(struct nk_cmd_ctx *ctx)
     nk_json_close(&j);
     hs_items_clear(&items);
     if (rc == 0 && ctx->globals->json) {
-        return hs_cli_put_json(ctx, &j);
+        return nk_cli_put_json(&j, &ctx->diag);
     }
     nk_buf_clear(&out);
     return rc;

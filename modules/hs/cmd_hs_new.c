@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/codec.h"
 #include "base/secret.h"
 #include "hs/key_cli.h"
@@ -109,7 +110,7 @@ static void written(void *arg, const struct hs_found *key, const char *path)
     nk_json_kv_str(&j, "public", public);
     nk_json_kv_str(&j, "output", path);
     nk_json_close(&j);
-    (void)hs_cli_put_json(ctx, &j);
+    (void)nk_cli_put_json(&j, &ctx->diag);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

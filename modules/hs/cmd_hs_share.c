@@ -60,7 +60,7 @@ static int print_json(struct nk_cmd_ctx *ctx, const struct hs_invite *in, const 
     nk_json_kv_str(&j, "address", address);
     nk_json_kv_str(&j, "nickname", in->name[0] ? in->name : NULL);
     nk_json_close(&j);
-    return hs_cli_put_json(ctx, &j);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

@@ -197,7 +197,7 @@ static int run(struct nk_cmd_ctx *ctx)
     }
     nk_json_close(&json);
     if (rc == 0 && ctx->globals->json) {
-        return hs_cli_put_json(ctx, &json);
+        return nk_cli_put_json(&json, &ctx->diag);
     }
     nk_buf_clear(&out);
     return rc;

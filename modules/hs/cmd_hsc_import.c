@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "hs/hsc.h"
 #include "hs/items.h"
 #include "hs/key_cli.h"
@@ -200,7 +201,7 @@ static int report(const struct import *m)
     }
     nk_json_close(&j);
     if (m->ctx->globals->json) {
-        return hs_cli_put_json(m->ctx, &j);
+        return nk_cli_put_json(&j, &m->ctx->diag);
     }
     nk_buf_clear(&out);
     return 0;

@@ -2,6 +2,7 @@
 /* netkit hsc key remove: remove a client's key; arti's spelling. */
 #include <stdio.h>
 
+#include "base/cli.h"
 #include "hs/hsc.h"
 #include "hs/key_cli.h"
 
@@ -26,7 +27,7 @@ static int say(struct hsc *h, bool removed)
     nk_json_kv_str(&j, "address", h->address_text);
     nk_json_kv_bool(&j, "removed", removed);
     nk_json_close(&j);
-    return hs_cli_put_json(h->ctx, &j);
+    return nk_cli_put_json(&j, &h->ctx->diag);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

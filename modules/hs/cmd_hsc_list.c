@@ -2,6 +2,7 @@
 /* netkit hsc list: a client's keys. */
 #include <stdio.h>
 
+#include "base/cli.h"
 #include "hs/hsc.h"
 #include "hs/key_cli.h"
 #include "hs/where.h"
@@ -39,7 +40,7 @@ static int print_json(struct nk_cmd_ctx *ctx, const struct hs_where *where,
     }
     nk_json_close(&j);
     nk_json_close(&j);
-    return hs_cli_put_json(ctx, &j);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 static void print_text(const struct hs_client_entries *l)

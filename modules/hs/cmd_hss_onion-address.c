@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/onion.h"
 #include "hs/ctor_dir.h"
 #include "hs/key_cli.h"
@@ -102,7 +103,7 @@ static int report(struct nk_cmd_ctx *ctx, const char *service, const struct hs_i
     nk_json_kv_str(&j, "address", address);
     nk_json_kv_bool(&j, "secret", k->has_secret);
     nk_json_close(&j);
-    return hs_cli_put_json(ctx, &j);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 static int run(struct nk_cmd_ctx *ctx)

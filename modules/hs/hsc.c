@@ -333,7 +333,7 @@ static int report_json(struct hsc *h, bool made, const char *kept, const char *p
         nk_buf_clear(&out);
         return rc;
     }
-    return hs_cli_put_json(h->ctx, &j);
+    return nk_cli_put_json(&j, &h->ctx->diag);
 }
 
 int hsc_report(struct hsc *h, bool made, const char *kept)

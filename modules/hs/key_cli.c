@@ -77,14 +77,3 @@ int hs_cli_write(struct nk_cmd_ctx *ctx, const char *path, bool secret, const st
     return nk_file_write(path, secret ? NK_FILE_SECRET : NK_FILE_PUBLIC, nk_buf_ptr(b),
                          nk_buf_len(b), &ctx->diag);
 }
-
-int hs_cli_put_json(struct nk_cmd_ctx *ctx, struct nk_json *j)
-{
-    int rc = nk_json_end(j);
-    rc = rc < 0 ? rc : nk_buf_puts(j->out, "\n");
-    if (rc == 0) {
-        nk_cli_print(j->out);
-    }
-    nk_buf_clear(j->out);
-    return rc < 0 ? nk_fail_sys(&ctx->diag, rc, "the output") : 0;
-}

@@ -60,7 +60,4 @@ bool hs_cli_address(char out[NK_ONION_SIZE], const struct hs_item *item);
  */
 int hs_cli_write(struct nk_cmd_ctx *ctx, const char *path, bool secret, const struct nk_buf *b);
 
-/* hs_cli_put_json - end a document and print it on stdout; clears its buffer. */
-int hs_cli_put_json(struct nk_cmd_ctx *ctx, struct nk_json *j);
-
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/cli.h"
 #include "hs/hs.h"
 #include "onion/hs_watch.h"
 #include "onion/live.h"
@@ -226,7 +227,7 @@ static int print_json(struct job *job)
     nk_json_key(&j, "findings");
     hs_findings_json(&job->findings, &j);
     nk_json_close(&j);
-    return hs_cli_put_json(job->ctx, &j);
+    return nk_cli_put_json(&j, &job->ctx->diag);
 }
 
 static int apply(struct job *job)

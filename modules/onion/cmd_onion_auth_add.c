@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/cmd.h"
 #include "base/onion.h"
 #include "tor/tor.h"
@@ -63,7 +64,7 @@ static int print_json(struct add *a, const char *address, const char *mark, int 
     nk_json_kv_bool(&j, "replaced", code == REPLACED);
     nk_json_kv_bool(&j, "decrypted", code == DECRYPTED);
     nk_json_close(&j);
-    return tor_cli_put_json(&j, &a->cli->ctx->diag);
+    return nk_cli_put_json(&j, &a->cli->ctx->diag);
 }
 
 static void on_reply(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/cmd.h"
 #include "base/codec.h"
 #include "base/onion.h"
@@ -73,7 +74,7 @@ static int show(struct list *l, const struct tor_reply *reply)
         hs_client_wipe(&row.client);
     }
     nk_json_close(&l->j);
-    return rc < 0 || !l->cli->ctx->globals->json ? rc : tor_cli_put_json(&l->j, diag);
+    return rc < 0 || !l->cli->ctx->globals->json ? rc : nk_cli_put_json(&l->j, diag);
 }
 
 static void on_reply(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/cmd.h"
 #include "base/onion.h"
 #include "tor/tor.h"
@@ -26,7 +27,7 @@ static void next(struct removal *r)
     int rc = 0;
     if (r->at == (size_t)ctx->argc) {
         nk_json_close(&r->j);
-        rc = ctx->globals->json ? tor_cli_put_json(&r->j, &ctx->diag) : 0;
+        rc = ctx->globals->json ? nk_cli_put_json(&r->j, &ctx->diag) : 0;
         tor_cli_finish(r->cli, rc);
         return;
     }

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/cmd.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -131,7 +132,7 @@ static int print(struct work *w)
     end_service(w);
     if (w->json) {
         nk_json_close(&w->j);
-        return tor_cli_put_json(&w->j, &w->cli->ctx->diag);
+        return nk_cli_put_json(&w->j, &w->cli->ctx->diag);
     }
     if (nk_buf_len(&w->out) > 0) {
         tor_cli_print((const char *)nk_buf_ptr(&w->out), nk_buf_len(&w->out));

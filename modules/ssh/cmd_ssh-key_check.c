@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/file.h"
 #include "ssh/key_cli.h"
 #include "ssh/keyfile.h"
@@ -174,7 +175,7 @@ static int run(struct nk_cmd_ctx *ctx)
     }
     nk_json_close(&j);
     if (rc == 0 && json) {
-        rc = ssh_cli_put_json(ctx, &j);
+        rc = nk_cli_put_json(&j, &ctx->diag);
     }
     nk_buf_clear(&out);
     if (rc == 0 && problem.code) {

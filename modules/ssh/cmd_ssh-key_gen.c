@@ -191,7 +191,7 @@ static int report(struct nk_cmd_ctx *ctx, const char *path, const struct ssh_pri
         nk_buf_init(&out, SSH_KEY_FILE_MAX);
         nk_json_init(&j, &out, true);
         ssh_cli_describe(&about, &k->pub, &j);
-        return ssh_cli_put_json(ctx, &j);
+        return nk_cli_put_json(&j, &ctx->diag);
     }
     ssh_cli_describe(&about, &k->pub, NULL);
     nk_cli_print(line);

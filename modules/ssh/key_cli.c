@@ -182,14 +182,3 @@ void ssh_cli_describe(const struct ssh_cli_key *about, const struct ssh_public *
         nk_json_close(j);
     }
 }
-
-int ssh_cli_put_json(struct nk_cmd_ctx *ctx, struct nk_json *j)
-{
-    int rc = nk_json_end(j);
-    rc = rc < 0 ? rc : nk_buf_puts(j->out, "\n");
-    if (rc == 0) {
-        nk_cli_print(j->out);
-    }
-    nk_buf_clear(j->out);
-    return rc < 0 ? nk_fail_sys(&ctx->diag, rc, "the output") : 0;
-}

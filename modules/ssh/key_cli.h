@@ -44,7 +44,4 @@ struct ssh_cli_key {
 void ssh_cli_describe(const struct ssh_cli_key *about, const struct ssh_public *k,
                       struct nk_json *j);
 
-/* ssh_cli_put_json - end the document and write it; clears its buffer. */
-int ssh_cli_put_json(struct nk_cmd_ctx *ctx, struct nk_json *j);
-
 #endif

@@ -145,17 +145,6 @@ void cert_warn(struct nk_cmd_ctx *ctx, const char *path, const struct tls_cert_i
     }
 }
 
-int cert_put_json(struct nk_cmd_ctx *ctx, struct nk_json *j)
-{
-    int rc = nk_json_end(j);
-    if (rc == 0 && nk_buf_puts(j->out, "\n") == 0 &&
-        fwrite(nk_buf_ptr(j->out), 1, nk_buf_len(j->out), stdout) != nk_buf_len(j->out)) {
-        rc = nk_fail(&ctx->diag, NK_EOUTPUT, "cannot write the output");
-    }
-    nk_buf_clear(j->out);
-    return rc;
-}
-
 /* --- asking ----------------------------------------------------------------------------------- */
 
 int cert_ask(const char *question, char **value, struct nk_diag *diag)

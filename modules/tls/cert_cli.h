@@ -28,9 +28,6 @@ void cert_json(struct nk_json *j, const char *path, const struct tls_cert_info *
 /* cert_warn - log what is doubtful about a certificate at this time. */
 void cert_warn(struct nk_cmd_ctx *ctx, const char *path, const struct tls_cert_info *info);
 
-/* cert_put_json - write a finished document to stdout. 0 or NK_EOUTPUT. */
-int cert_put_json(struct nk_cmd_ctx *ctx, struct nk_json *j);
-
 /* cert_ask - one question on the terminal: *value (freed and replaced) keeps its default when the
  * answer is empty; "-" empties it. 0, NK_EUSAGE without a terminal, -ENOMEM. */
 int cert_ask(const char *question, char **value, struct nk_diag *diag);

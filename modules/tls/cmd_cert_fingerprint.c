@@ -2,6 +2,7 @@
 /* netkit cert fingerprint: the two hashes by which a certificate can be pinned. */
 #include <stdio.h>
 
+#include "base/cli.h"
 #include "tls/cert_cli.h"
 
 static int run(struct nk_cmd_ctx *ctx)
@@ -26,7 +27,7 @@ static int run(struct nk_cmd_ctx *ctx)
     nk_json_kv_str(&j, "pin", spki);
     nk_json_kv_str(&j, "certificate_sha256", cert);
     nk_json_close(&j);
-    return cert_put_json(ctx, &j);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 extern const struct nk_cmd nk_cmd_cert_fingerprint;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/codec.h"
 #include "base/file.h"
 #include "core/clock.h"
@@ -228,7 +229,7 @@ static int report(struct nk_cmd_ctx *ctx, const char *dir, const struct nk_buf *
         nk_json_kv_str(&j, "directory", dir);
         cert_json(&j, path, &info);
         nk_json_close(&j);
-        return cert_put_json(ctx, &j);
+        return nk_cli_put_json(&j, &ctx->diag);
     }
     cert_print(path, &info);
     return 0;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* netkit cert show: certificates in words. */
+#include "base/cli.h"
 #include "tls/cert_cli.h"
 
 static int run(struct nk_cmd_ctx *ctx)
@@ -27,7 +28,7 @@ static int run(struct nk_cmd_ctx *ctx)
     }
     nk_json_close(&j);
     if (ctx->globals->json) {
-        return cert_put_json(ctx, &j);
+        return nk_cli_put_json(&j, &ctx->diag);
     }
     nk_buf_clear(&out);
     return 0;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "base/cli.h"
 #include "tor/act.h"
 
 #include <stdio.h>
@@ -82,7 +83,7 @@ static void on_reply(void *owner, int err, const struct tor_reply *reply, const 
         return;
     nk_json_close(&a->json);
     nk_json_close(&a->json);
-    rc = a->ctx->globals->json ? tor_cli_put_json(&a->json, &diag) : 0;
+    rc = a->ctx->globals->json ? nk_cli_put_json(&a->json, &diag) : 0;
     tor_cli_finish(a->cli, a->rc < 0 ? a->rc : rc);
 }
 

@@ -41,7 +41,7 @@ static int print(struct nk_cmd_ctx *ctx, const struct tor_event *e)
         nk_json_object(&j);
         rc = tor_event_json(e, false, &j);
         nk_json_close(&j);
-        return rc < 0 ? rc : tor_cli_put_json(&j, &ctx->diag);
+        return rc < 0 ? rc : nk_cli_put_json(&j, &ctx->diag);
     }
     rc = id ? tor_value_text(id, &out) : 0;
     rc = rc < 0 ? rc : nk_buf_u8(&out, ' ');

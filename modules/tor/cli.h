@@ -132,8 +132,4 @@ void tor_cli_send_words(struct tor_cli *cli, struct tor_request *r, const char *
  * and TAB are shown as \xNN. */
 void tor_cli_print(const char *p, size_t n);
 
-/* tor_cli_put_json - end the document of j and print it as a line; its buffer is cleared. 0 or the
- * error, with diag. */
-int tor_cli_put_json(struct nk_json *j, struct nk_diag *diag);
-
 #endif

@@ -144,7 +144,7 @@ static int print_json(struct job *job, const struct tor_reply *reply)
     }
     nk_json_close(&j);
     nk_json_close(&j);
-    return tor_cli_put_json(&j, &job->cli->ctx->diag);
+    return nk_cli_put_json(&j, &job->cli->ctx->diag);
 }
 
 /* --- one after the other ---------------------------------------------------------------------- */

@@ -46,7 +46,7 @@ static void on_saved(struct tor_conf_cli *c, const struct tor_reply *reply)
     nk_json_kv_u64(&j, "schema", 1);
     nk_json_kv_str(&j, "file", t->path);
     nk_json_close(&j);
-    tor_conf_cli_end(c, tor_cli_put_json(&j, &c->ctx->diag));
+    tor_conf_cli_end(c, nk_cli_put_json(&j, &c->ctx->diag));
 }
 
 /* The next line of [*p, end), without blanks at its end. */

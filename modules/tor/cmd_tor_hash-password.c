@@ -2,6 +2,7 @@
 /* netkit tor hash-password: the line for torrc that lets a password open the control port. */
 #include <stdio.h>
 
+#include "base/cli.h"
 #include "hs/hs.h"
 #include "tor/cli.h"
 #include "tor/s2k.h"
@@ -39,7 +40,7 @@ static int run(struct nk_cmd_ctx *ctx)
     nk_json_kv_i64(&j, "schema", 1);
     nk_json_kv_str(&j, "hash", line);
     nk_json_close(&j);
-    return tor_cli_put_json(&j, &ctx->diag);
+    return nk_cli_put_json(&j, &ctx->diag);
 }
 
 extern const struct nk_cmd nk_cmd_tor_hash_password;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "tor/cli.h"
 #include "tor/given.h"
 #include "tor/proto.h"
@@ -65,7 +66,7 @@ static int print_json(struct info *info, const struct tor_reply *reply)
         nk_buf_clear(&out);
         return 0; /* told by the caller */
     }
-    return tor_cli_put_json(&j, &info->cli->ctx->diag);
+    return nk_cli_put_json(&j, &info->cli->ctx->diag);
 }
 
 static void on_reply(void *owner, int err, const struct tor_reply *reply, const struct nk_diag *why)

@@ -53,7 +53,7 @@ static void on_reply(void *owner, int err, const struct tor_reply *reply, const 
     if (json) {
         nk_json_close(&j);
         nk_json_close(&j);
-        rc = tor_cli_put_json(&j, &m->ctx->diag);
+        rc = nk_cli_put_json(&j, &m->ctx->diag);
     } else {
         tor_cli_print((const char *)nk_buf_ptr(&m->out), nk_buf_len(&m->out));
     }

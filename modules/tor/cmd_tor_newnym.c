@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/codec.h"
 #include "tor/cli.h"
 
@@ -27,7 +28,7 @@ static int print_json(struct job *job)
     nk_json_kv_str(&j, "signal", "NEWNYM");
     nk_json_kv_u64(&j, "delayed_s", job->delay_s);
     nk_json_close(&j);
-    return tor_cli_put_json(&j, &job->cli->ctx->diag);
+    return nk_cli_put_json(&j, &job->cli->ctx->diag);
 }
 
 static void on_signal(void *owner, const struct tor_reply *event)

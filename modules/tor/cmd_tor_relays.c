@@ -102,7 +102,7 @@ static int print(struct relays *rs)
         nk_json_close(&j);
         nk_json_close(&j);
         nk_buf_clear(&table.cells);
-        return tor_cli_put_json(&j, &rs->ctx->diag);
+        return nk_cli_put_json(&j, &rs->ctx->diag);
     }
     int rc = tor_table_put(&table, &out);
     if (rc == 0)

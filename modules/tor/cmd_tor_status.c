@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "base/codec.h"
 #include "tor/bootstrap.h"
 #include "tor/cli.h"
@@ -181,7 +182,7 @@ static void on_reply(void *owner, int err, const struct tor_reply *reply, const 
         int rc = 0;
         if (ctx->globals->json) {
             nk_json_close(&s->j);
-            rc = tor_cli_put_json(&s->j, &ctx->diag);
+            rc = nk_cli_put_json(&s->j, &ctx->diag);
         }
         tor_cli_finish(s->cli, rc);
     }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cli.h"
 #include "tor/bootstrap.h"
 #include "tor/cli.h"
 #include "tor/progress.h"
@@ -24,7 +25,7 @@ static int print_json(struct job *job)
     nk_json_kv_i64(&j, "schema", 1);
     nk_json_kv_str(&j, "reached", job->circuit ? "circuit" : "bootstrap");
     nk_json_close(&j);
-    return tor_cli_put_json(&j, &job->cli->ctx->diag);
+    return nk_cli_put_json(&j, &job->cli->ctx->diag);
 }
 
 static void reached(struct job *job)

@@ -89,7 +89,7 @@ static int finish(struct list *l)
     if (l->ctx->globals->json) {
         nk_json_close(&l->json);
         nk_json_close(&l->json);
-        return rc < 0 ? rc : tor_cli_put_json(&l->json, &l->ctx->diag);
+        return rc < 0 ? rc : nk_cli_put_json(&l->json, &l->ctx->diag);
     }
     rc = tor_table_put(&l->table, &l->out);
     if (rc == 0)
