@@ -51,7 +51,7 @@ struct nk_globals {
     bool json, quiet, yes, dry_run, no_input;
     int verbose;
     int color;    /* 0 auto, 1 always, 2 never */
-    int progress; /* 0 auto, 1 bar, 2 plain, 3 json, 4 none */
+    int progress; /* enum nk_progress_mode */
     int64_t progress_fd;
     int log_format;      /* enum nk_log_format */
     unsigned umask;      /* that netkit was started with; its own is 077 */

@@ -3,20 +3,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/codec.h"
 #include "core/app.h"
 #include "core/clock.h"
 
-#define FIRST_MS 1000u
-#define BAR_MS 500u
-#define JSON_MS 1000u
-#define PLAIN_MS 10000u
 #define YEAR_S (365.25 * 86400)
-
-/* The order of --progress. */
-enum mode { MODE_AUTO, MODE_BAR, MODE_PLAIN, MODE_JSON, MODE_NONE };
 
 char *hs_vanity_count_text(char *out, size_t max, double n)
 {
@@ -47,20 +39,6 @@ char *hs_vanity_time_text(char *out, size_t max, double seconds)
     return nk_format_duration(out, max, (uint64_t)ms);
 }
 
-static uint64_t pause_of(const struct hs_vanity_progress *p)
-{
-    return p->mode == MODE_BAR ? BAR_MS : p->mode == MODE_JSON ? JSON_MS : PLAIN_MS;
-}
-
-/* What cannot be written is not worth an error. */
-static void tell(const struct hs_vanity_progress *p, const char *text, int n, size_t max)
-{
-    const size_t len = n < 0 ? 0 : (size_t)n < max ? (size_t)n : max - 1;
-    if (write(p->fd, text, len) < 0) {
-        return;
-    }
-}
-
 static void show(struct hs_vanity_progress *p, uint64_t now)
 {
     char text[256], keys[48], left[64];
@@ -68,61 +46,48 @@ static void show(struct hs_vanity_progress *p, uint64_t now)
     const double rate = seconds > 0 ? (double)*p->tried / seconds : 0;
     const uint64_t missing = p->wanted > *p->found ? p->wanted - *p->found : 0;
     const double eta = rate > 0 ? (double)missing / p->odds / rate : 0;
-    int n = 0;
-    if (p->mode == MODE_JSON) {
-        n = snprintf(text, sizeof(text),
-                     "{\"tried\":%" PRIu64 ",\"keys_per_s\":%.0f,\"found\":%" PRIu64
-                     ",\"wanted\":%" PRIu64 ",\"expected_s\":%.1f}\n",
-                     *p->tried, rate, *p->found, p->wanted, eta);
+    if (p->out.mode == NK_PROGRESS_JSON) {
+        (void)snprintf(text, sizeof(text),
+                       "{\"tried\":%" PRIu64 ",\"keys_per_s\":%.0f,\"found\":%" PRIu64
+                       ",\"wanted\":%" PRIu64 ",\"expected_s\":%.1f}",
+                       *p->tried, rate, *p->found, p->wanted, eta);
     } else {
-        const char *time = rate > 0 ? hs_vanity_time_text(left, sizeof(left), eta) : "?";
-        n = snprintf(text, sizeof(text),
-                     "%s%s keys, %.1f million/s; %" PRIu64 " of %" PRIu64
-                     " found, on average %s to go%s",
-                     p->mode == MODE_BAR ? "\r" : "",
-                     hs_vanity_count_text(keys, sizeof(keys), (double)*p->tried), rate / 1e6,
-                     *p->found, p->wanted, time, p->mode == MODE_BAR ? "\033[K" : "\n");
-        p->shown = p->mode == MODE_BAR;
+        (void)snprintf(
+            text, sizeof(text),
+            "%s keys, %.1f million/s; %" PRIu64 " of %" PRIu64 " found, on average %s to go",
+            hs_vanity_count_text(keys, sizeof(keys), (double)*p->tried), rate / 1e6, *p->found,
+            p->wanted, rate > 0 ? hs_vanity_time_text(left, sizeof(left), eta) : "?");
     }
-    tell(p, text, n, sizeof(text));
+    nk_progress_say(&p->out, text);
 }
 
 static void on_timer(void *owner)
 {
     struct hs_vanity_progress *p = owner;
     show(p, nk_now_ms(p->timer.app));
-    nk_timer_start(&p->timer, pause_of(p));
+    nk_timer_start(&p->timer, nk_progress_pause_ms(&p->out));
 }
 
 void hs_vanity_progress_start(struct hs_vanity_progress *p, struct nk_app *app,
                               const struct nk_globals *globals)
 {
-    p->fd = globals->progress_fd > 0 ? (int)globals->progress_fd : STDERR_FILENO;
-    p->mode = globals->progress;
-    if (p->mode == MODE_AUTO) {
-        p->mode = isatty(p->fd) && !globals->quiet ? MODE_BAR : MODE_NONE;
+    nk_progress_open(&p->out, globals, false);
+    if (p->out.mode != NK_PROGRESS_NONE) {
+        p->begun_ms = nk_now_ms(app);
+        nk_timer_init(&p->timer, app, on_timer, p);
+        nk_timer_start(&p->timer, NK_PROGRESS_FIRST_MS);
     }
-    if (p->mode == MODE_NONE) {
-        return;
-    }
-    p->begun_ms = nk_now_ms(app);
-    nk_timer_init(&p->timer, app, on_timer, p);
-    nk_timer_start(&p->timer, FIRST_MS);
 }
 
 void hs_vanity_progress_clean(struct hs_vanity_progress *p)
 {
-    if (p->shown) {
-        static const char clean[] = "\r\033[K";
-        tell(p, clean, (int)sizeof(clean) - 1, sizeof(clean));
-        p->shown = false;
-    }
+    nk_progress_clean(&p->out);
 }
 
 void hs_vanity_progress_stop(struct hs_vanity_progress *p)
 {
     if (p->timer.app) {
         nk_timer_stop(&p->timer);
-        hs_vanity_progress_clean(p);
     }
+    nk_progress_clean(&p->out);
 }

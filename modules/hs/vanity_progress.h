@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * vanity_progress - how far a search is, told on standard error (or --progress-fd) as --progress
- * says: bar, plain (a line every ten seconds), json (a line every second), none; auto is a bar on a
- * terminal, else nothing.
+ * vanity_progress - how far a search is, told as --progress says (base/progress.h).
  *
  * A search has no memory: however long it has taken, the next result is as far away as at the
  * start. What is told is the mean time, which does not shrink while nothing is found.
@@ -10,10 +8,10 @@
 #ifndef NK_HS_VANITY_PROGRESS_H
 #define NK_HS_VANITY_PROGRESS_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/cmd.h"
+#include "base/progress.h"
 #include "core/timer.h"
 
 struct hs_vanity_progress {
@@ -25,9 +23,7 @@ struct hs_vanity_progress {
     double odds; /* of one key */
     /* private */
     uint64_t begun_ms;
-    int fd;
-    int mode;
-    bool shown; /* a bar stands on the terminal */
+    struct nk_progress out;
 };
 
 /* hs_vanity_progress_start - the fields above must be set. */

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * endpoint_progress - how far a transfer is, told on standard error (or --progress-fd) while it
- * takes long: nothing in the first second, then at most twice a second.
+ * endpoint_progress - how far a transfer is, told as --progress says (base/progress.h) while it
+ * takes long: nothing in the first second.
  *
- * --progress auto: a bar on a terminal, else nothing; bar, plain (a line every five seconds), json
- * (a line {"sent":..,"received":..,"queued":..,"unsettled":..} every second, bytes and objects;
- * with "total", bytes, where it is known how many are to be sent), none.
+ * json: {"sent":..,"received":..,"queued":..,"unsettled":..}, bytes and objects; with "total",
+ * bytes, where it is known how many are to be sent.
  */
 #ifndef NK_RELAY_ENDPOINT_PROGRESS_H
 #define NK_RELAY_ENDPOINT_PROGRESS_H
 
+#include "base/progress.h"
 #include "relay/endpoint.h"
 
 struct relay_endpoint_progress {
@@ -17,9 +17,7 @@ struct relay_endpoint_progress {
     const struct relay_client *client;
     uint64_t started_ms, next_ms;
     uint64_t total; /* bytes to be sent, 0: not known */
-    int fd;
-    int mode;   /* of --progress, auto resolved */
-    bool shown; /* a bar stands on the terminal */
+    struct nk_progress out;
 };
 
 /* relay_endpoint_progress_start - for this session, which must have its client. quiet: auto means

@@ -5,21 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/progress.h"
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/signal.h"
 #include "core/timer.h"
 #include "ssh/transfer.h"
 
-#define BAR_MS 500u
-#define JSON_MS 1000u
-#define PLAIN_MS 5000u
 #define MIB (1024.0 * 1024.0)
-
-/* The order of --progress. */
-enum mode { MODE_AUTO, MODE_BAR, MODE_PLAIN, MODE_JSON, MODE_NONE };
 
 /* clang-format off */
 const struct nk_opt sftp_cmd_rows[] = {
@@ -49,31 +43,12 @@ struct work {
     struct nk_timer tick, timeout;
     uint64_t started_ms, total_ms;
     unsigned failed;
-    int fd;     /* of progress */
-    int mode;   /* of --progress, auto resolved */
-    bool shown; /* a bar stands on the terminal */
+    struct nk_progress progress;
     bool ended;
     struct nk_diag why;
 };
 
 /* ---- how far it is -------------------------------------------------------------------------- */
-
-/* What cannot be written is not worth an error. */
-static void tell(const struct work *w, const char *text, int n, size_t max)
-{
-    if (n > 0 && write(w->fd, text, (size_t)n < max ? (size_t)n : max - 1) < 0) {
-        return;
-    }
-}
-
-static void clean(struct work *w)
-{
-    static const char clear_line[] = "\r\033[K";
-    if (w->shown) {
-        tell(w, clear_line, sizeof(clear_line) - 1, sizeof(clear_line));
-        w->shown = false;
-    }
-}
 
 static int put_json(char *text, size_t max, const struct ssh_transfer_state *s, uint64_t ms)
 {
@@ -105,29 +80,19 @@ static void on_tick(void *owner)
 {
     struct work *w = owner;
     struct ssh_transfer_state s;
-    char text[256], line[sizeof(text) + 8];
-    const uint64_t ms = nk_now_ms(w->app) - w->started_ms;
+    char text[256];
     ssh_transfer_state(w->transfer, &s);
-    const bool bar = w->mode == MODE_BAR;
-    put_state(w->mode == MODE_JSON, text, sizeof(text), &s, ms);
-    int n = snprintf(line, sizeof(line), "%s%s%s", bar ? "\r" : "", text, bar ? "\033[K" : "\n");
-    tell(w, line, n, sizeof(line));
-    w->shown = bar;
-    nk_timer_start(&w->tick, w->mode == MODE_BAR    ? BAR_MS
-                             : w->mode == MODE_JSON ? JSON_MS
-                                                    : PLAIN_MS);
+    put_state(w->progress.mode == NK_PROGRESS_JSON, text, sizeof(text), &s,
+              nk_now_ms(w->app) - w->started_ms);
+    nk_progress_say(&w->progress, text);
+    nk_timer_start(&w->tick, nk_progress_pause_ms(&w->progress));
 }
 
 static void start_progress(struct work *w)
 {
-    const struct nk_globals *g = w->ctx->globals;
-    w->fd = g->progress_fd > 0 ? (int)g->progress_fd : STDERR_FILENO;
-    w->mode = g->progress;
-    if (w->mode == MODE_AUTO) {
-        w->mode = isatty(w->fd) && !g->quiet ? MODE_BAR : MODE_NONE;
-    }
-    if (w->mode != MODE_NONE) {
-        nk_timer_start(&w->tick, JSON_MS);
+    nk_progress_open(&w->progress, w->ctx->globals, false);
+    if (w->progress.mode != NK_PROGRESS_NONE) {
+        nk_timer_start(&w->tick, NK_PROGRESS_FIRST_MS);
     }
 }
 
@@ -139,7 +104,7 @@ static void on_note(void *owner, int rc, const char *text)
     struct work *w = owner;
     w->failed += rc < 0;
     if (rc < 0 ? w->failed > 1 : !w->ctx->globals->quiet) {
-        clean(w);
+        nk_progress_clean(&w->progress);
         (void)fprintf(stderr, "netkit sftp %s: %s\n", w->conf.put ? "put" : "get", text);
     }
 }
@@ -292,7 +257,7 @@ int sftp_cmd_run(struct nk_cmd_ctx *ctx, bool put)
                                         .owner = &w};
     int rc = paths ? read_words(&w, &c->link, paths) : -ENOMEM;
     rc = rc < 0 ? rc : go(&w);
-    clean(&w);
+    nk_progress_clean(&w.progress);
     if (w.ended) {
         rc = report(&w, rc);
     }

@@ -3,25 +3,18 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cmd.h"
 #include "base/json.h"
 #include "tor/bootstrap.h"
 
-enum mode { MODE_AUTO, MODE_BAR, MODE_PLAIN, MODE_JSON, MODE_NONE }; /* the order of --progress */
-
-enum { BAR_WIDTH = 30, LINE_MAX_ = 2048 };
+enum { BAR_WIDTH = 30 };
 
 void tor_progress_open(struct tor_progress *p, const struct nk_globals *globals)
 {
     *p = (struct tor_progress){.percent = -1};
-    p->fd = globals->progress_fd > 0 ? (int)globals->progress_fd : STDERR_FILENO;
-    p->mode = globals->progress;
-    if (p->mode == MODE_AUTO) {
-        p->mode = isatty(p->fd) && !globals->quiet ? MODE_BAR : MODE_NONE;
-    }
+    nk_progress_open(&p->out, globals, false);
 }
 
 static void put_bar(struct nk_buf *out, const struct tor_step *s)
@@ -31,7 +24,7 @@ static void put_bar(struct nk_buf *out, const struct tor_step *s)
         bar[i] = i * 100 < s->percent * BAR_WIDTH ? '#' : '.';
     }
     bar[BAR_WIDTH] = '\0';
-    (void)nk_buf_printf(out, "\r[%s] %3u%% %.40s\033[K", bar, s->percent, s->summary);
+    (void)nk_buf_printf(out, "[%s] %3u%% %.40s", bar, s->percent, s->summary);
 }
 
 static void put_json(struct nk_buf *out, const struct tor_step *s)
@@ -47,37 +40,30 @@ static void put_json(struct nk_buf *out, const struct tor_step *s)
         nk_json_kv_str(&j, "warning", s->warning);
     }
     nk_json_close(&j);
-    (void)nk_buf_puts(out, "\n");
-}
-
-/* What cannot be written is not worth an error. */
-static void tell(const struct tor_progress *p, const struct nk_buf *text)
-{
-    if (nk_buf_len(text) > 0 && write(p->fd, nk_buf_ptr(text), nk_buf_len(text)) < 0) {
-        return;
-    }
 }
 
 void tor_progress_step(struct tor_progress *p, const struct tor_step *step)
 {
     const bool same = p->percent == (int)step->percent && strcmp(p->tag, step->tag) == 0;
     struct nk_buf text;
-    if (p->mode == MODE_NONE || (same && !step->warning)) {
+    if (p->out.mode == NK_PROGRESS_NONE || (same && !step->warning)) {
         return;
     }
     p->percent = (int)step->percent;
     (void)snprintf(p->tag, sizeof(p->tag), "%s", step->tag);
-    nk_buf_init(&text, LINE_MAX_);
-    if (p->mode == MODE_JSON) {
+    nk_buf_init(&text, NK_PROGRESS_MAX);
+    if (p->out.mode == NK_PROGRESS_JSON) {
         put_json(&text, step);
-    } else if (p->mode == MODE_BAR) {
+    } else if (p->out.mode == NK_PROGRESS_BAR) {
         put_bar(&text, step);
-        p->shown = true;
     } else {
-        (void)nk_buf_printf(&text, "%s: %u%% %s%s%s\n", step->phase, step->percent, step->summary,
+        (void)nk_buf_printf(&text, "%s: %u%% %s%s%s", step->phase, step->percent, step->summary,
                             step->warning ? ": " : "", step->warning ? step->warning : "");
     }
-    tell(p, &text);
+    const char *line = nk_buf_str(&text);
+    if (line) {
+        nk_progress_say(&p->out, line);
+    }
     nk_buf_clear(&text);
 }
 
@@ -93,11 +79,5 @@ void tor_progress_bootstrap(struct tor_progress *p, const struct tor_bootstrap *
 
 void tor_progress_clean(struct tor_progress *p)
 {
-    if (p->shown) {
-        static const char clean[] = "\r\033[K";
-        p->shown = false;
-        if (write(p->fd, clean, sizeof(clean) - 1) < 0) {
-            return;
-        }
-    }
+    nk_progress_clean(&p->out);
 }

@@ -1,25 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * progress - what takes tor a while, told on standard error (or --progress-fd) as it goes on: the
+ * progress - what takes tor a while, told step by step as --progress says (base/progress.h): the
  * bootstrap, the upload of descriptors.
  *
- * --progress auto: a bar on a terminal, else nothing; bar; plain: a line for each step; json: a
- * line
- * {"phase":"bootstrap","percent":10,"tag":"conn_done","summary":".."} for each, with "warning" when
- * something went wrong; none.
+ * json: {"phase":"bootstrap","percent":10,"tag":"conn_done","summary":".."}, with "warning" when
+ * something went wrong.
  */
 #ifndef TOR_PROGRESS_H
 #define TOR_PROGRESS_H
 
-#include <stdbool.h>
+#include "base/progress.h"
 
 struct nk_globals;
 struct tor_bootstrap;
 
 struct tor_progress {
-    int fd;
-    int mode;    /* of --progress, auto resolved */
-    bool shown;  /* a bar stands on the terminal */
+    struct nk_progress out;
     int percent; /* last told; -1: none */
     char tag[40];
 };
