@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "onion/live.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,11 +63,11 @@ static bool is_waited_for(const struct onion_live *l, size_t i)
 }
 
 /* The first that is not uploaded yet, or NULL. */
-static const char *missing(const struct onion_live *l)
+static const struct onion_live_target *missing(const struct onion_live *l)
 {
     for (size_t i = 0; i < l->n; i++) {
         if (is_waited_for(l, i)) {
-            return l->conf.targets->v[i].path;
+            return &l->v[i];
         }
     }
     return NULL;
@@ -75,10 +76,17 @@ static const char *missing(const struct onion_live *l)
 static void give_up(struct onion_live *l, const char *why)
 {
     struct nk_diag diag;
-    const char *dir = missing(l);
+    const struct onion_live_target *t = missing(l);
     nk_fail(&diag, -ETIMEDOUT, "tor has what is in %s, but %s: clients do not see it yet",
-            dir ? dir : "the directories", why);
-    nk_hint(&diag, "tor uploads it as soon as it can; 'netkit onion watch' shows that");
+            t ? l->conf.targets->v[t - l->v].path : "the directories", why);
+    if (t && t->upload.failed > 0) {
+        nk_hint(&diag,
+                "%" PRIu64 " answered %s, as they do to a second change within one second; tor "
+                "makes a new descriptor within two hours, or at the next change",
+                t->upload.failed, t->upload.reason);
+    } else {
+        nk_hint(&diag, "tor uploads it as soon as it can; 'netkit onion watch' shows that");
+    }
     finish(l, -ETIMEDOUT, &diag);
 }
 

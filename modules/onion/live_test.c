@@ -185,7 +185,10 @@ static void say_event(struct scene *o, const char *action)
 {
     char text[TEXT];
     (void)snprintf(text, sizeof(text), "650 HS_DESC %s %s UNKNOWN " HSDIR "%s\r\n", action,
-                   o->label, strcmp(action, "UPLOAD") == 0 ? " D1" : "");
+                   o->label,
+                   strcmp(action, "UPLOAD") == 0   ? " D1"
+                   : strcmp(action, "FAILED") == 0 ? " REASON=UPLOAD_REJECTED"
+                                                   : "");
     tor_kit_say(&o->kit, text);
 }
 
@@ -294,6 +297,27 @@ static void check_unconfirmed(void **state)
     }
 }
 
+/* The user hears why nothing was uploaded. */
+static void check_refused(void **state)
+{
+    static const struct world w = {
+        .in_conf = true, .in_torrc = true, .up = true, .detached = OTHER};
+    struct scene o;
+    (void)state;
+    begin(&o);
+    o.conf.confirm_ms = 20;
+    answer(&o, &w);
+    tor_kit_expect(&o.kit, "SIGNAL RELOAD");
+    say_event(&o, "UPLOAD");
+    say_event(&o, "FAILED");
+    tor_kit_say(&o.kit, "250 OK\r\n");
+    view(&o, NO_KEYS);
+    view(&o, NO_KEYS);
+    tor_kit_turn(&o.kit, &o.done);
+    assert_non_null(strstr(o.why.hint, "1 answered UPLOAD_REJECTED"));
+    expect_end(&o, -ETIMEDOUT, "in time");
+}
+
 static void check_other_services(void **state)
 {
     static const struct world detached = {.up = true}, none = {.detached = OTHER};
@@ -374,9 +398,10 @@ static void check_torrc(void **state)
 int nk_test_onion_live(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(check_reload),      cmocka_unit_test(check_setconf),
-        cmocka_unit_test(check_unconfirmed), cmocka_unit_test(check_other_services),
-        cmocka_unit_test(check_keys),        cmocka_unit_test(check_torrc),
+        cmocka_unit_test(check_reload),         cmocka_unit_test(check_setconf),
+        cmocka_unit_test(check_unconfirmed),    cmocka_unit_test(check_refused),
+        cmocka_unit_test(check_other_services), cmocka_unit_test(check_keys),
+        cmocka_unit_test(check_torrc),
     };
     return cmocka_run_group_tests_name("onion/live", tests, NULL, NULL);
 }
