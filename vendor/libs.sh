@@ -84,6 +84,31 @@ sodium_version_h() {
         "$src/src/libsodium/include/sodium/version.h.in" | write_if_changed build/gen/sodium/sodium/version.h
 }
 
+# libsodium writes all rounds of Keccak out, 21 KB of code; as a loop over two rounds at a time they are
+# a tenth of that and as fast. A source that looks different from what is expected stays as it is.
+sodium_keccak_loop() {
+    awk '
+        match($0, /_PRE\([0-9]+, [AE], [AE]\);/) {
+            round = substr($0, RSTART + 5) + 0
+            if (!inside) {
+                inside = 1
+                first = round
+                print "    for (unsigned round = " first "; round < 22; round += 2) {"
+            }
+            if (round == 22) {
+                inside = 0
+                print "    }"
+                print
+            } else if (round - first < 2) {
+                sub(/[0-9]+,/, "round + " (round - first) ",")
+                print
+            }
+            next
+        }
+        { print }' "$SRC_libsodium/src/libsodium/crypto_core/keccak1600/ref/keccak1600_ref.c" |
+        write_if_changed build/gen/sodium/keccak1600_ref.c
+}
+
 # lib_sources NAME: the files to compile.
 lib_sources() {
     local src=SRC_$1 f
@@ -93,7 +118,8 @@ lib_sources() {
     libsodium)
         # the other sandy2x files are included by sandy2x.S
         find "$src/src/libsodium" -name '*.c' -o -name '*.S' | LC_ALL=C sort |
-            grep -v 'sandy2x/\(consts\|fe51_.*\|ladder\)\.S'
+            grep -v -e 'sandy2x/\(consts\|fe51_.*\|ladder\)\.S' -e 'keccak1600_ref\.c'
+        echo build/gen/sodium/keccak1600_ref.c
         ;;
     libuv)
         for f in fs-poll idna inet random strscpy strtok thread-common threadpool timer uv-common \
@@ -115,6 +141,9 @@ file_flags() {
     case $MODE:$1:$2 in
     stock:*) ;;
     *:mbedtls:*/psa_crypto_ecp.c) x25519_renames && printf " " ;;
+    # its start would link AEGIS, which nothing uses: it chooses a Salsa20 three times instead
+    *:libsodium:*/sodium/core.c) aegis_unused && printf " " ;;
+    *:libsodium:*/keccak1600_ref.c) printf '%s' "-I$SRC_libsodium/src/libsodium/crypto_core/keccak1600/ref " ;;
     esac
     case $MODE:$1:$2 in
     # libsodium's AES-GCM is three times faster at -O3, as are its loops over many bytes
@@ -122,17 +151,21 @@ file_flags() {
     # one implementation besides the portable one is enough for what makes a key out of a password and seals a backup
     release:libsodium:*/blake2b-ref.c) echo "-Os -UHAVE_TMMINTRIN_H" ;;
     release:libsodium:*/argon2-core.c) echo "-Os -UHAVE_AVX512FINTRIN_H -UHAVE_EMMINTRIN_H" ;;
-    release:libsodium:*/stream_salsa20.c) echo "-Os -UHAVE_AVX2INTRIN_H" ;;
+    release:libsodium:*/@(stream_salsa20|salsa20_ref).c) echo "-Os -UHAVE_AVX2INTRIN_H -UHAVE_AMD64_ASM" ;;
+    # handshakes, keys and hashes
+    release:libsodium:*/@(crypto_core/ed25519|crypto_scalarmult|crypto_hash|crypto_kem|crypto_verify)/*) ;;
+    release:libsodium:*/@(argon2-fill-block|blake2b-compress|keccak1600_)*.c) ;;
     # what is not used, or a few times per connection at most, is better small
-    release:libsodium:*/@(crypto_aead/aegis*|crypto_core/keccak1600|crypto_stream/salsa20)/*) echo "-Os" ;;
-    release:libsodium:*) ;;
+    release:libsodium:*) echo "-Os" ;;
     stock:libsodium:*) echo "-O3" ;;
     # handshakes and records; the rest of mbedTLS (certificates, negotiation) is better small
     release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|chachapoly|constant_time|ecp*|gcm|poly1305).c) ;;
     release:mbedtls:*/@(sha256|sha512|ssl_msg|block_cipher|cipher|md|psa_crypto|psa_crypto_aead).c) ;;
     # upstream has every function inlined wherever it is called, which triples the reader
     release:yyjson:*) echo "-Os -Dyyjson_inline=inline" ;;
-    release:mbedtls:* | release:qrcodegen:*) echo "-Os" ;;
+    # what is done for every event
+    release:libuv:*/@(timer|uv-common|async|core|linux|loop|loop-watcher|poll|stream|threadpool).c) ;;
+    release:mbedtls:* | release:libuv:* | release:qrcodegen:*) echo "-Os" ;;
     esac
 }
 
@@ -144,6 +177,11 @@ x25519_renames() {
     done
 }
 
+aegis_unused() {
+    printf ' -D_crypto_aead_aegis%s_pick_best_implementation=_crypto_stream_salsa20_pick_best_implementation' \
+        128l 256
+}
+
 # lib_config NAME: files of ours that go into the library.
 lib_config() { [ "$1" != mbedtls ] || printf '%s\n' vendor/mbedtls/*.h vendor/mbedtls/*/*.h; }
 
@@ -153,7 +191,8 @@ lib_hash() {
     mapfile -t config < <(lib_config "$1")
     {
         echo "${!sha} $COMPILER_ID $CFLAGS $([ "$MODE" != stock ] || echo stock)"
-        declare -f lib_flags lib_sources file_flags sodium_macros inih_macros yyjson_macros x25519_renames
+        declare -f lib_flags lib_sources file_flags sodium_macros inih_macros yyjson_macros x25519_renames \
+            sodium_keccak_loop aegis_unused
         [ ${#config[@]} = 0 ] || cat "${config[@]}"
     } | sha256sum | cut -c1-12
 }
@@ -176,7 +215,7 @@ lib_rules() {
 need_libs() {
     local name dir tmp=build/deptmp missing=()
     COMPILER_ID=$("$CC" --version | head -n 1)
-    [ -z "${SRC_libsodium:-}" ] || sodium_version_h
+    [ -z "${SRC_libsodium:-}" ] || { sodium_version_h && sodium_keccak_loop; }
     for name in "$@"; do
         dir=dep-$name-$(lib_hash "$name")
         printf -v "DEP_$name" '%s' "build/$dir"
