@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * exec:COMMAND - a program as a stream: its stdin and stdout are one end of a socket pair, so that
- * half-closing works both ways; its stderr is ours. The launcher starts it, outside of our sandbox.
+ * half-closing works both ways; its stderr is ours. The launcher starts it, outside of our sandbox,
+ * in the directory cwd= and with the variables of env= on top of ours.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/endpoint.h"
 #include "core/app.h"
 #include "core/process.h"
 #include "core/registry.h"
 #include "net/exec_words.h"
+
+struct exec_conf {
+    struct nk_strlist env;
+    char *cwd;
+};
+
+static const struct nk_opt params[] = {{.name = "env",
+                                        .type = NK_OPT_STRING,
+                                        .offset = NK_FIELD(struct exec_conf, env),
+                                        .arg = "NAME=VALUE",
+                                        .flags = NK_OPT_REPEAT,
+                                        .help = "A variable of its environment"},
+                                       {.name = "cwd",
+                                        .type = NK_OPT_PATH,
+                                        .offset = NK_FIELD(struct exec_conf, cwd),
+                                        .arg = "DIR",
+                                        .help = "The directory that it runs in"},
+                                       NK_OPT_END};
 
 struct exec_stream {
     struct nk_stream s;
@@ -179,15 +199,25 @@ static void discard(struct exec_stream *x)
     nk_stream_close(&x->s);
 }
 
-static int start(struct exec_stream *x, char *const *argv, int child_end, struct nk_diag *diag)
+static int start(struct exec_stream *x, const struct exec_conf *c, char *const *argv, int child_end,
+                 struct nk_diag *diag)
 {
-    struct nk_process_spec spec = {
-        .argv = argv, .fds = {child_end, child_end, 2}, .nfds = 3, .on_start = on_start};
+    char *env[NK_EP_MAX_PARAMS + 1] = {NULL};
+    struct nk_process_spec spec = {.argv = argv,
+                                   .env = c->env.n > 0 ? env : NULL,
+                                   .env_add = true,
+                                   .cwd = c->cwd,
+                                   .fds = {child_end, child_end, 2},
+                                   .nfds = 3,
+                                   .on_start = on_start};
+    for (size_t i = 0; i < c->env.n; i++) {
+        env[i] = c->env.v[i];
+    }
     return nk_process_start(x->s.app, &spec, on_exit_, x, &x->process, diag);
 }
 
-static int open_stream(struct nk_app *app, char *const *argv, struct nk_stream **out,
-                       struct nk_diag *diag)
+static int open_stream(struct nk_app *app, const struct exec_conf *c, char *const *argv,
+                       struct nk_stream **out, struct nk_diag *diag)
 {
     int fds[2];
     struct exec_stream *x = calloc(1, sizeof(*x));
@@ -206,7 +236,7 @@ static int open_stream(struct nk_app *app, char *const *argv, struct nk_stream *
         nk_fail_sys(diag, rc, "exec:%s", argv[0]);
     } else {
         nk_stream_own(x->lower, on_lower, x);
-        rc = start(x, argv, fds[1], diag);
+        rc = start(x, c, argv, fds[1], diag);
     }
     close(fds[1]); /* the child has its own; ours would hide its end */
     if (rc < 0) {
@@ -225,15 +255,22 @@ static int exec_dial(struct nk_app *app, const struct nk_ep_layer *layer, struct
     if (rc < 0) {
         return rc;
     }
-    rc = open_stream(app, words.argv, out, diag);
+    rc = open_stream(app, layer->conf, words.argv, out, diag);
     free(words.argv);
     return rc;
 }
 
 static int exec_check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag)
 {
+    const struct exec_conf *c = layer->conf;
     struct net_words words;
     (void)role;
+    for (size_t i = 0; i < c->env.n; i++) {
+        const char *value = strchr(c->env.v[i], '=');
+        if (!value || value == c->env.v[i]) {
+            return nk_fail(diag, NK_ECONFIG, "exec: env=%s: a variable is NAME=VALUE", c->env.v[i]);
+        }
+    }
     int rc = net_exec_words(layer->body, &words, diag);
     if (rc == 0) {
         free(words.argv);
@@ -246,6 +283,8 @@ const struct nk_ep_driver nk_ep_exec = {
     .summary = "A program's standard input and output",
     .body_help = "COMMAND [ARG..]",
     .flags = NK_EP_CAN_CONNECT | NK_EP_EXEC,
+    .params = params,
+    .conf_size = sizeof(struct exec_conf),
     .check = exec_check,
     .dial = exec_dial,
 };

@@ -112,6 +112,14 @@ static void words_reach_the_program(void **state)
                   "a|b  c|de' fg||100%|', \"|");
 }
 
+static void environment_and_directory(void **state)
+{
+    (void)state;
+    expect_output("exec:/bin/sh -c 'echo $NK_A $NK_B ${PATH:+path}; pwd',env=NK_A=1,"
+                  "env=NK_B=x%2Cy,cwd=/",
+                  "1 x,y path\n/\n");
+}
+
 static void half_close_and_status(void **state)
 {
     (void)state;
@@ -241,6 +249,8 @@ static void bad_words(void **state)
     free(words.argv);
     free(many);
     assert_int_equal(nk_endpoint_check("exec:", false, &diag), NK_ECONFIG);
+    assert_int_equal(nk_endpoint_check("exec:cat,env=A", false, &diag), NK_ECONFIG);
+    assert_int_equal(nk_endpoint_check("exec:cat,env==A", false, &diag), NK_ECONFIG);
     assert_true(nk_endpoint_check("exec:cat", true, &diag) < 0); /* nothing to listen on */
 }
 
@@ -267,13 +277,10 @@ int nk_test_net_exec(void)
     static const struct nk_conform_row rows[] = {
         {.name = "exec", .echo = "exec:/bin/cat", .flags = NK_CONFORM_NO_REFUSED}};
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(words_reach_the_program),
-        cmocka_unit_test(half_close_and_status),
-        cmocka_unit_test(program_that_reads_nothing),
-        cmocka_unit_test(missing_program),
-        cmocka_unit_test(close_ends_the_group),
-        cmocka_unit_test(without_launcher),
-        cmocka_unit_test(bad_words),
+        cmocka_unit_test(words_reach_the_program), cmocka_unit_test(environment_and_directory),
+        cmocka_unit_test(half_close_and_status),   cmocka_unit_test(program_that_reads_nothing),
+        cmocka_unit_test(missing_program),         cmocka_unit_test(close_ends_the_group),
+        cmocka_unit_test(without_launcher),        cmocka_unit_test(bad_words),
         cmocka_unit_test(words_without_memory),
     };
     int failed = cmocka_run_group_tests_name("net/exec", tests, start_launcher, end_launcher);

@@ -280,6 +280,8 @@ static int open_jump(struct ssh_client *c, struct nk_diag *diag)
                                          .log = c->conf.log,
                                          .config = c->jump_config,
                                          .file = c->conf.file,
+                                         .env = c->conf.env,
+                                         .cwd = c->conf.cwd,
                                          .no_input = c->conf.no_input,
                                          .quiet = c->conf.quiet,
                                          .ops = &jump_ops,
@@ -342,7 +344,7 @@ static int open_at(const struct ssh_client_conf *conf, unsigned depth, struct ss
     if (rc == 0 && conf->config->proxy_jump) {
         rc = open_jump(c, diag);
     } else if (rc == 0) {
-        rc = ssh_client_dial(conf->app, conf->config, &s, diag);
+        rc = ssh_client_dial(conf->app, conf->config, conf->env, conf->cwd, &s, diag);
         rc = rc < 0 ? rc : connect_over(c, s, diag);
     }
     if (rc < 0) {

@@ -36,6 +36,8 @@ struct ssh_client_conf {
     size_t npins;
     const struct nk_secret *password; /* of the destination; as in login.h */
     const struct nk_strlist *answers; /* of the destination; as in login.h */
+    const struct nk_strlist *env;     /* "NAME=VALUE" for the program of ProxyCommand; or NULL */
+    const char *cwd;                  /* its directory; or NULL */
     bool no_input;                    /* nobody can be asked */
     bool quiet;                       /* no banners */
     const struct ssh_client_ops *ops;

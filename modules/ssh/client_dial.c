@@ -55,7 +55,8 @@ static int put_tcp(const struct ssh_config *c, struct nk_buf *b)
 }
 
 /* Names that could be taken for several words were refused when the configuration was read. */
-static int put_command(const struct ssh_config *c, struct nk_buf *b, struct nk_diag *diag)
+static int put_command(const struct ssh_config *c, const struct nk_strlist *env, const char *cwd,
+                       struct nk_buf *b, struct nk_diag *diag)
 {
     struct nk_buf words;
     const char *command = c->proxy_command;
@@ -71,16 +72,25 @@ static int put_command(const struct ssh_config *c, struct nk_buf *b, struct nk_d
         rc = text ? nk_buf_puts(b, "exec:") : nk_fail_sys(diag, -ENOMEM, "ProxyCommand");
         rc = rc < 0 ? rc : put_encoded(b, text);
     }
+    for (size_t i = 0; rc == 0 && env && i < env->n; i++) {
+        rc = nk_buf_puts(b, ",env=");
+        rc = rc < 0 ? rc : put_encoded(b, env->v[i]);
+    }
+    if (rc == 0 && cwd) {
+        rc = nk_buf_puts(b, ",cwd=");
+        rc = rc < 0 ? rc : put_encoded(b, cwd);
+    }
     nk_buf_clear(&words);
     return rc;
 }
 
-int ssh_client_dial(struct nk_app *app, const struct ssh_config *config, struct nk_stream **out,
+int ssh_client_dial(struct nk_app *app, const struct ssh_config *config,
+                    const struct nk_strlist *env, const char *cwd, struct nk_stream **out,
                     struct nk_diag *diag)
 {
     struct nk_buf b;
     nk_buf_init(&b, TEXT_MAX);
-    int rc = config->proxy_command ? put_command(config, &b, diag) : put_tcp(config, &b);
+    int rc = config->proxy_command ? put_command(config, env, cwd, &b, diag) : put_tcp(config, &b);
     if (rc == -ENOMEM || rc == NK_ETOOBIG) {
         rc = nk_fail_sys(diag, rc, "connecting to %s", config->host_name);
     }

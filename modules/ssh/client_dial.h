@@ -7,13 +7,16 @@
 
 struct nk_app;
 struct nk_stream;
+struct nk_strlist;
 
 /*
  * ssh_client_dial - a stream to config's host: TCP, or its ProxyCommand. The command is split into
  * words and started without a shell; one that needs a shell is refused (NK_ECONFIG). Whoever gets
- * the stream sets its owner. Errors of nk_dial.
+ * the stream sets its owner. Errors of nk_dial. env ("NAME=VALUE") and cwd are for that program;
+ * both may be NULL.
  */
-int ssh_client_dial(struct nk_app *app, const struct ssh_config *config, struct nk_stream **out,
+int ssh_client_dial(struct nk_app *app, const struct ssh_config *config,
+                    const struct nk_strlist *env, const char *cwd, struct nk_stream **out,
                     struct nk_diag *diag);
 
 /*

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/sftp_link.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -10,9 +8,8 @@
 #include "core/registry.h"
 #include "ssh/channel.h"
 #include "ssh/client.h"
-#include "ssh/config.h"
 
-enum { OPTION_MAX = 2048, HOST_MAX = 512 };
+enum { HOST_MAX = 512 };
 
 static void on_open(void *owner, struct ssh_client *c)
 {
@@ -52,66 +49,16 @@ static int dial(struct sftp_link *l, const char *text, struct nk_diag *diag)
     return rc;
 }
 
-/* Options of ssh_config that the command's own are short for; they come before those of -o. */
-static int gather(struct nk_strlist *out, const struct sftp_link_conf *conf)
-{
-    char text[OPTION_MAX];
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < conf->identities.n; i++) {
-        int n = snprintf(text, sizeof(text), "IdentityFile=%s", conf->identities.v[i]);
-        rc = n < (int)sizeof(text) ? nk_strlist_add(out, text, (size_t)n) : NK_ETOOBIG;
-    }
-    if (rc == 0 && conf->jump) {
-        int n = snprintf(text, sizeof(text), "ProxyJump=%s", conf->jump);
-        rc = n < (int)sizeof(text) ? nk_strlist_add(out, text, (size_t)n) : NK_ETOOBIG;
-    }
-    for (size_t i = 0; rc == 0 && i < conf->options.n; i++) {
-        rc = nk_strlist_add(out, conf->options.v[i], strlen(conf->options.v[i]));
-    }
-    return rc;
-}
-
-/* [USER@]HOST in two parts, both within text; user may be NULL. */
-static void split(char *text, char **user, char **host)
-{
-    char *at = strrchr(text, '@');
-    *user = at ? text : NULL;
-    *host = at ? at + 1 : text;
-    if (at) {
-        *at = '\0';
-    }
-    size_t n = strlen(*host);
-    if (n > 1 && (*host)[0] == '[' && (*host)[n - 1] == ']') {
-        (*host)[n - 1] = '\0';
-        (*host)++;
-    }
-}
-
 static int load(struct sftp_link *l, const struct sftp_link_conf *conf, const char *host,
                 struct nk_diag *diag)
 {
     char text[HOST_MAX], *user, *name;
-    struct nk_strlist options = {0};
     if (strlen(host) >= sizeof(text)) {
         return nk_fail(diag, NK_EUSAGE, "the name of the host is too long");
     }
     memcpy(text, host, strlen(host) + 1);
-    split(text, &user, &name);
-    int rc = gather(&options, conf);
-    if (rc < 0) {
-        (void)nk_fail_sys(diag, rc, "the options");
-    } else {
-        const struct ssh_config_ask ask = {.host = name,
-                                           .user = user,
-                                           .port = (int)conf->port,
-                                           .file = conf->file,
-                                           .options = (const char *const *)options.v,
-                                           .noptions = options.n,
-                                           .log = l->ctx->log};
-        rc = ssh_config_load(&l->config, &ask, diag);
-    }
-    nk_strlist_clear(&options);
-    return rc;
+    ssh_dest_split(text, &user, &name);
+    return ssh_dest_load(&conf->dest, name, user, (int)conf->port, l->ctx->log, &l->config, diag);
 }
 
 int sftp_link_open(struct sftp_link *l, const struct sftp_link_conf *conf, const char *host,
@@ -122,8 +69,8 @@ int sftp_link_open(struct sftp_link *l, const struct sftp_link_conf *conf, const
         return dial(l, conf->connect, diag);
     }
     int rc = load(l, conf, host, diag);
-    if (rc == 0 && conf->password_file) {
-        rc = nk_file_read_secret(conf->password_file, true, &l->password, diag);
+    if (rc == 0 && conf->dest.password_file) {
+        rc = nk_file_read_secret(conf->dest.password_file, true, &l->password, diag);
     }
     if (rc < 0) {
         return rc;
@@ -131,10 +78,13 @@ int sftp_link_open(struct sftp_link *l, const struct sftp_link_conf *conf, const
     const struct ssh_client_conf client = {.app = l->app,
                                            .log = l->ctx->log,
                                            .config = l->config,
-                                           .file = conf->file,
-                                           .pins = (const char *const *)conf->pins.v,
-                                           .npins = conf->pins.n,
+                                           .file = conf->dest.file,
+                                           .pins = (const char *const *)conf->dest.pins.v,
+                                           .npins = conf->dest.pins.n,
                                            .password = l->password.data ? &l->password : NULL,
+                                           .answers = &conf->dest.answers,
+                                           .env = &conf->dest.env,
+                                           .cwd = conf->dest.cwd,
                                            .no_input = l->ctx->globals->no_input,
                                            .quiet = l->ctx->globals->quiet,
                                            .ops = &ops,

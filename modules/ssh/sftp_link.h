@@ -6,45 +6,27 @@
 
 #include "base/cmd.h"
 #include "base/secret.h"
+#include "ssh/dest.h"
 
 struct nk_app;
 struct nk_stream;
 struct ssh_client;
-struct ssh_config;
 
 struct sftp_link_conf {
     char *connect; /* an endpoint; NULL: the host */
-    char *file, *password_file, *jump;
     int64_t port;
-    struct nk_strlist options, identities, pins;
+    struct ssh_dest_conf dest;
 };
 
 /* Rows of the options, for a configuration that has a struct sftp_link_conf in field. */
 /* clang-format off */
 #define SFTP_LINK_ROWS(owner, member)                                                              \
     {.name = "port", .short_name = 'P', .type = NK_OPT_INT, .arg = "PORT", .max = UINT16_MAX,      \
-     .offset = NK_FIELD(owner, member.port), .flags = NK_OPT_CLI_ONLY,                               \
+     .offset = NK_FIELD(owner, member.port), .flags = NK_OPT_CLI_ONLY,                             \
      .help = "Port of HOST"},                                                                      \
-    {.name = "identity", .short_name = 'i', .type = NK_OPT_STRING, .arg = "FILE",                  \
-     .offset = NK_FIELD(owner, member.identities), .flags = NK_OPT_CLI_ONLY | NK_OPT_REPEAT,         \
-     .help = "Log in with this private key"},                                                      \
-    {.name = "jump", .short_name = 'J', .type = NK_OPT_STRING, .arg = "HOST,..",                   \
-     .offset = NK_FIELD(owner, member.jump), .flags = NK_OPT_CLI_ONLY,                               \
-     .help = "Through these hosts, the first one first"},                                          \
-    {.name = "option", .short_name = 'o', .type = NK_OPT_STRING, .arg = "KEYWORD=VALUE",           \
-     .offset = NK_FIELD(owner, member.options), .flags = NK_OPT_CLI_ONLY | NK_OPT_REPEAT,            \
-     .help = "A setting of ssh_config that comes before all files"},                               \
-    {.name = "ssh-config", .short_name = 'F', .type = NK_OPT_STRING, .arg = "FILE",                \
-     .offset = NK_FIELD(owner, member.file), .flags = NK_OPT_CLI_ONLY,                               \
-     .help = "This ssh_config file instead of the user's and the system's"},                       \
-    {.name = "fingerprint", .type = NK_OPT_STRING, .arg = "SHA256:..",                             \
-     .offset = NK_FIELD(owner, member.pins), .flags = NK_OPT_CLI_ONLY | NK_OPT_REPEAT,               \
-     .help = "The host's key is the one with this fingerprint (or MD5:..)"},                       \
-    {.name = "password-file", .type = NK_OPT_STRING, .arg = "FILE",                                \
-     .offset = NK_FIELD(owner, member.password_file), .flags = NK_OPT_CLI_ONLY,                      \
-     .help = "The password is in this file"},                                                      \
+    SSH_DEST_ROWS(owner, member.dest),                                                             \
     {.name = "connect", .type = NK_OPT_CONNECT, .arg = "CONNECT",                                  \
-     .offset = NK_FIELD(owner, member.connect), .flags = NK_OPT_CLI_ONLY,                            \
+     .offset = NK_FIELD(owner, member.connect), .flags = NK_OPT_CLI_ONLY,                          \
      .help = "An SFTP server without SSH; HOST may be empty then"}
 /* clang-format on */
 

@@ -207,3 +207,21 @@ def test_what_came_before_the_end_is_resumed(work, hostile):
     done = hostile("backwards", "--resume")
     assert done.returncode == 0 and done.state["had"] == 1, done.stderr
     assert (work / "to" / "large").read_bytes() == bytes(i * 7 % 251 for i in range(1000000))
+
+
+def test_program_of_proxy_command(work, ssh_servers):
+    """--ssh-env and --ssh-cwd are those of the program that leads to the host; netkit's own stay as they are."""
+    server = ssh_servers.get("openssh")
+    (work / "there").mkdir()
+    (work / "there" / "way").write_text("#!/bin/sh\nprintf '%s' \"$NK_ONE,$NK_TWO,$PWD\" > seen\n"
+                                        f"exec {support.NETKIT} forward stdio: tcp:$1:$2\n", encoding="ascii")
+    (work / "there" / "way").chmod(0o700)
+    (work / "from").write_text("text", encoding="ascii")
+    words = ["-F", "none", "-P", server.port, "-i", ssh_servers.identity["ed25519"]]
+    for option in (f"UserKnownHostsFile={ssh_servers.known_hosts}", "ProxyCommand=./way %h %p", "IdentitiesOnly=yes"):
+        words += ["-o", option]
+    done = support.run("sftp", "put", *words, "--ssh-env", "NK_ONE=1", "--ssh-env", "NK_TWO=50%,", "--ssh-cwd",
+                       work / "there", "from", f"{server.user}@{server.host}:put", cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert (work / "there" / "seen").read_text(encoding="ascii") == f"1,50%,,{work}/there"
+    assert (ssh_servers.home / "put").read_text(encoding="ascii") == "text"
