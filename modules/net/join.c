@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: MIT */
+#include "net/join.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/codec.h"
+#include "base/secret.h"
+#include "core/app.h"
+#include "core/clock.h"
+#include "core/pump.h"
+#include "core/registry.h"
+
+#define PEER_MAX 128
+
+enum {
+    LOG_WINDOW_MS = 10 * 1000, /* in which at most */
+    LOG_LINES = 10             /* failures are logged one by one */
+};
+
+/* One accepted stream and its connection. */
+struct pair {
+    struct net_join *j;
+    struct nk_stream *from, *to; /* until the pump has them: the peer says where to connect */
+    struct nk_pump *pump;
+    struct pair *prev, *next;
+    char peer[PEER_MAX];
+};
+
+struct net_join {
+    struct net_join_conf conf;
+    struct nk_log *log;
+    struct nk_listener *listener;
+    struct pair *pairs;
+    struct nk_defer end;
+    struct net_join_counts sum;          /* bytes: of ended pairs */
+    uint64_t window_ms, lines, unlogged; /* of failures */
+    bool paused, draining;
+};
+
+/* --- who may ---------------------------------------------------------------------------------- */
+
+int net_join_check(const struct nk_strlist *allow_uid, const struct nk_endpoint *listen,
+                   struct nk_diag *diag)
+{
+    size_t i = 0;
+    uint64_t uid;
+    for (i = 0; i < allow_uid->n; i++) {
+        if (nk_parse_u64(allow_uid->v[i], &uid) < 0 || uid > UINT32_MAX) {
+            return nk_fail(diag, NK_ECONFIG, "allow_uid: '%s' is not the number of a user",
+                           allow_uid->v[i]);
+        }
+    }
+    const struct nk_ep_layer *last = NULL;
+    for (i = 0; nk_endpoint_layer(listen, i); i++) {
+        last = nk_endpoint_layer(listen, i);
+    }
+    bool knows_uid = last && (strcmp(last->driver->scheme, "unix") == 0 ||
+                              strcmp(last->driver->scheme, "fd") == 0);
+    if (allow_uid->n > 0 && !knows_uid) {
+        return nk_fail(diag, NK_ECONFIG,
+                       "allow_uid needs a listener on a unix socket: %s does not know users",
+                       nk_endpoint_text(listen));
+    }
+    return 0;
+}
+
+/* No list: everybody who can reach the socket. With one, an unknown user is nobody. */
+static bool may_use(const struct net_join *j, struct nk_stream *s, int64_t *uid)
+{
+    const struct nk_strlist *allowed = j->conf.allow_uid;
+    size_t n = sizeof(*uid);
+    *uid = -1;
+    if (!allowed || allowed->n == 0) {
+        return true;
+    }
+    if (nk_stream_query(s, NK_Q_UID, uid, &n) < 0 || *uid < 0) {
+        return false;
+    }
+    for (size_t i = 0; i < allowed->n; i++) {
+        uint64_t one;
+        if (nk_parse_u64(allowed->v[i], &one) == 0 && one == (uint64_t)*uid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- failures --------------------------------------------------------------------------------- */
+
+/* Counts and logs one. A target that is down must not fill the log. */
+static void failed(struct net_join *j, const char *peer, const struct nk_diag *why)
+{
+    uint64_t now = nk_now_ms(j->conf.app);
+    j->sum.failed++;
+    if (j->lines == 0 || now - j->window_ms >= LOG_WINDOW_MS) {
+        if (j->unlogged > 0) {
+            nk_warn(j->log, j->conf.module, "%" PRIu64 " more failures like these", j->unlogged);
+        }
+        j->window_ms = now;
+        j->lines = 0;
+        j->unlogged = 0;
+    }
+    if (j->lines >= LOG_LINES) {
+        j->unlogged++;
+        return;
+    }
+    j->lines++;
+    nk_warn(j->log, j->conf.module, "%s: %s%s%s%s", peer, why->text, why->hint[0] ? " (hint: " : "",
+            why->hint, why->hint[0] ? ")" : "");
+}
+
+/* --- connections ------------------------------------------------------------------------------ */
+
+static void update_pause(struct net_join *j)
+{
+    bool full = j->conf.max_connections > 0 && j->sum.active >= j->conf.max_connections;
+    if (j->listener && full != j->paused) {
+        j->paused = full;
+        nk_listener_pause(j->listener, full);
+        if (full) {
+            nk_warn(j->log, j->conf.module, "%" PRIu64 " connections: more have to wait",
+                    j->sum.active);
+        }
+    }
+}
+
+static void end_when_drained(struct net_join *j)
+{
+    if (j->draining && j->sum.active == 0) {
+        nk_app_defer(j->conf.app, &j->end);
+    }
+}
+
+/* Its streams are gone, or never were. */
+static void pair_gone(struct pair *p)
+{
+    struct net_join *j = p->j;
+    if (j->pairs == p) {
+        j->pairs = p->next;
+    } else {
+        p->prev->next = p->next;
+    }
+    if (p->next) {
+        p->next->prev = p->prev;
+    }
+    j->sum.active--;
+    free(p);
+    update_pause(j);
+    end_when_drained(j);
+}
+
+static void on_pair_done(void *owner, const struct nk_pump_result *r)
+{
+    struct pair *p = owner;
+    struct net_join *j = p->j;
+    if (r->error < 0) {
+        failed(j, p->peer, r->why);
+    } else {
+        nk_debug(j->log, j->conf.module, "%s: ended, %" PRIu64 " bytes in, %" PRIu64 " out",
+                 p->peer, r->bytes[0], r->bytes[1]);
+    }
+    j->sum.bytes_in += r->bytes[0];
+    j->sum.bytes_out += r->bytes[1];
+    pair_gone(p);
+}
+
+static int start_pump(struct pair *p, struct nk_stream *take_from, struct nk_stream *take_to,
+                      struct nk_diag *diag)
+{
+    const struct net_join_conf *c = &p->j->conf;
+    const struct nk_pump_conf conf = {.idle_ms = c->idle_ms, .half_idle_ms = c->half_idle_ms};
+    p->from = p->to = NULL;
+    int rc = nk_pump_start(c->app, take_from, take_to, &conf, on_pair_done, p, &p->pump);
+    return rc < 0 ? nk_fail_sys(diag, rc, "%s", c->module) : 0;
+}
+
+/* --- a peer that says where to connect -------------------------------------------------------- */
+
+/* The peer hears what went wrong as far as its protocol can say it. */
+static void pair_fail(struct pair *p, int rc, const struct nk_diag *why)
+{
+    failed(p->j, p->peer, why);
+    if (p->from) {
+        (void)nk_stream_answer(p->from, rc); /* nobody asked when the request itself was wrong */
+    }
+    nk_stream_close(p->from);
+    nk_stream_close(p->to);
+    pair_gone(p);
+}
+
+static void on_target_event(void *owner, struct nk_stream *to, unsigned events)
+{
+    struct pair *p = owner;
+    struct nk_diag why = {0};
+    if (events & NK_CLOSED) {
+        int rc = nk_stream_error(to, &why);
+        pair_fail(p, rc, &why);
+        return;
+    }
+    int rc = nk_stream_answer(p->from, 0);
+    rc = rc < 0 ? nk_fail_sys(&why, rc, "answer") : start_pump(p, p->from, p->to, &why);
+    if (rc < 0) {
+        pair_fail(p, rc, &why);
+    }
+}
+
+static void on_asked(void *owner, struct nk_stream *from, unsigned events)
+{
+    struct pair *p = owner;
+    const struct net_join_conf *c = &p->j->conf;
+    struct nk_diag why = {0};
+    struct nk_target target;
+    size_t n = sizeof(target);
+    int rc = events & NK_CLOSED ? nk_stream_error(from, &why)
+                                : nk_stream_query(from, NK_Q_TARGET, &target, &n);
+    if (rc == 0) {
+        rc = c->dial(c->owner, &target, on_target_event, p, &p->to, &why);
+    } else if (rc == -ENOENT) {
+        nk_fail(&why, rc, "the client did not say where to connect");
+    }
+    nk_wipe(&target, sizeof(target));
+    if (rc < 0) {
+        pair_fail(p, rc, &why);
+    }
+}
+
+static void join(struct pair *p, struct nk_stream *take_s)
+{
+    const struct net_join_conf *c = &p->j->conf;
+    struct nk_diag why = {0};
+    struct nk_stream *to;
+    if (c->asks) {
+        p->from = take_s;
+        nk_stream_own(take_s, on_asked, p);
+        return;
+    }
+    int rc = c->dial(c->owner, NULL, NULL, NULL, &to, &why);
+    if (rc < 0) {
+        nk_stream_close(take_s);
+    } else {
+        rc = start_pump(p, take_s, to, &why);
+    }
+    if (rc < 0) {
+        failed(p->j, p->peer, &why);
+        pair_gone(p);
+    }
+}
+
+void net_join_take(struct net_join *j, struct nk_stream *take_s)
+{
+    char peer[PEER_MAX];
+    int64_t uid;
+    if (j->draining) {
+        nk_stream_close(take_s);
+        return;
+    }
+    nk_stream_peer(take_s, peer, sizeof(peer));
+    if (!may_use(j, take_s, &uid)) {
+        j->sum.denied++;
+        nk_audit(j->log, j->conf.module, NK_LOG_WARN, "acl.deny", peer,
+                 "uid %" PRId64 " may not use %s", uid, j->conf.name);
+        nk_stream_close(take_s);
+        return;
+    }
+    struct pair *p = calloc(1, sizeof(*p));
+    if (!p) {
+        nk_stream_close(take_s);
+        nk_warn(j->log, j->conf.module, "%s: dropped: %s", peer, nk_strerror(-ENOMEM));
+        return;
+    }
+    p->j = j;
+    memcpy(p->peer, peer, sizeof(peer));
+    p->next = j->pairs;
+    if (j->pairs) {
+        j->pairs->prev = p;
+    }
+    j->pairs = p;
+    j->sum.active++;
+    j->sum.accepted++;
+    join(p, take_s);
+    update_pause(j);
+}
+
+void net_join_accept(void *owner, struct nk_listener *l, struct nk_stream *take_s)
+{
+    (void)l;
+    net_join_take(owner, take_s);
+}
+
+/* --- the whole -------------------------------------------------------------------------------- */
+
+static void on_end(void *owner)
+{
+    const struct net_join *j = owner;
+    if (j->conf.drained) {
+        j->conf.drained(j->conf.owner);
+    }
+}
+
+int net_join_new(const struct net_join_conf *conf, struct net_join **out)
+{
+    struct net_join *j = calloc(1, sizeof(*j));
+    if (!j) {
+        return -ENOMEM;
+    }
+    j->end = (struct nk_defer){.fn = on_end, .owner = j};
+    j->conf.app = conf->app;
+    net_join_set(j, conf);
+    *out = j;
+    return 0;
+}
+
+void net_join_close(struct net_join *j)
+{
+    if (!j) {
+        return;
+    }
+    nk_app_defer_cancel(j->conf.app, &j->end);
+    nk_listener_close(j->listener);
+    for (struct pair *p = j->pairs, *next; p; p = next) {
+        next = p->next;
+        nk_pump_close(p->pump);
+        nk_stream_close(p->from);
+        nk_stream_close(p->to);
+        free(p);
+    }
+    free(j);
+}
+
+void net_join_listener(struct net_join *j, struct nk_listener *take_l)
+{
+    nk_listener_close(j->listener);
+    j->listener = take_l;
+    j->paused = false;
+    update_pause(j);
+}
+
+void net_join_set(struct net_join *j, const struct net_join_conf *conf)
+{
+    struct nk_app *app = j->conf.app;
+    j->conf = *conf;
+    j->conf.app = app;
+    j->log = conf->log ? conf->log : nk_app_log(app);
+    update_pause(j);
+}
+
+int net_join_refresh(struct net_join *j, struct nk_diag *diag)
+{
+    return j->listener ? nk_listener_refresh(j->listener, diag) : 0;
+}
+
+void net_join_drain(struct net_join *j)
+{
+    if (!j->draining) {
+        j->draining = true;
+        net_join_listener(j, NULL);
+        end_when_drained(j);
+    }
+}
+
+int net_join_local(const struct net_join *j, char *out, size_t max)
+{
+    return j->listener ? nk_listener_local(j->listener, out, max) : -ENOENT;
+}
+
+void net_join_counts(const struct net_join *j, struct net_join_counts *out)
+{
+    *out = j->sum;
+    for (const struct pair *p = j->pairs; p; p = p->next) {
+        out->bytes_in += p->pump ? nk_pump_bytes(p->pump, 0) : 0;
+        out->bytes_out += p->pump ? nk_pump_bytes(p->pump, 1) : 0;
+    }
+}
+
+void net_join_status(const struct net_join *j, struct nk_json *out)
+{
+    struct net_join_counts c;
+    net_join_counts(j, &c);
+    nk_json_kv_u64(out, "active", c.active);
+    nk_json_kv_u64(out, "accepted", c.accepted);
+    nk_json_kv_u64(out, "denied", c.denied);
+    nk_json_kv_u64(out, "failed", c.failed);
+    nk_json_kv_u64(out, "bytes_in", c.bytes_in);
+    nk_json_kv_u64(out, "bytes_out", c.bytes_out);
+}
