@@ -51,6 +51,11 @@ test_e2e() {
     ! "$PYTHON" -c 'import xdist' 2>/dev/null || parallel=(-n 4 --dist loadgroup)
     NETKIT=$PWD/netkit "$PYTHON" -B -m pytest -q -p no:cacheprovider -rs "${parallel[@]}" tests/e2e
 }
+# What a hostile server or agent says must not make the program do what a sanitizer sees.
+test_hostile_asan() {
+    ./build.sh asan
+    NETKIT=$PWD/build/asan/netkit "$PYTHON" -B -m pytest -q -p no:cacheprovider -rs tests/e2e/test_ssh_hostile*.py
+}
 # The long checks, each with its time; 'test full_NAME' runs one of them.
 test_full_fuzz() { bash tests/full/fuzz.sh; }
 test_full_tidy() { timeout 1200 bash tests/lint.sh tidy_deep; }
@@ -75,12 +80,12 @@ main() {
         [ ! -d tests/meta ] || steps+=(meta)
         [ ! -f tests/golden/run.sh ] || steps+=(golden)
         [ ! -f tests/demo.sh ] || steps+=(demo)
-        [ ! -d tests/e2e ] || steps+=(e2e)
+        [ ! -d tests/e2e ] || steps+=(e2e hostile_asan)
         [ "$tier" != full ] || steps+=(full_tidy full_torture full_soak full_stock full_fuzz)
     fi
     for s in "${steps[@]}"; do
-        if [ "$s" = e2e ] && ! "$PYTHON" -c 'import pytest' 2>/dev/null; then
-            skip e2e "$PYTHON has no pytest"
+        if [[ $s = @(e2e|hostile_asan) ]] && ! "$PYTHON" -c 'import pytest' 2>/dev/null; then
+            skip "$s" "$PYTHON has no pytest"
         else
             step "$s" "test_$s"
         fi

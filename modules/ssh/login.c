@@ -28,6 +28,7 @@ struct candidate {
     struct ssh_private *key;   /* in our hands, or */
     struct ssh_sealed *sealed; /* in a file that needs a passphrase, or (neither) in the agent */
     const char *name;          /* of the file */
+    bool half;                 /* only public: of use if the agent has the other half */
     struct nk_buf blob;        /* public; certificates included, for the agent */
 };
 
@@ -116,7 +117,15 @@ static int open_plain(struct ssh_login *l, const char *name, struct ssh_sealed *
     c = find(l, k->pub.blob);
     c->key = k;
     c->name = name;
+    c->half = false;
     return 0;
+}
+
+static int read_beside(const char *name, struct ssh_pubfile *f, struct nk_diag *diag)
+{
+    char path[NK_PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s.pub", name);
+    return ssh_keyfile_public(path, f, diag);
 }
 
 /* The public half of a locked key, from the file itself or the one beside it. */
@@ -126,10 +135,8 @@ static int add_locked(struct ssh_login *l, const char *name, struct ssh_sealed *
     struct ssh_str blob = ssh_sealed_blob(s);
     struct ssh_pubfile f = {0};
     struct candidate *c;
-    char path[4096];
     if (blob.n == 0) {
-        (void)snprintf(path, sizeof(path), "%s.pub", name);
-        int rc = ssh_keyfile_public(path, &f, diag);
+        int rc = read_beside(name, &f, diag);
         if (rc < 0) {
             return rc;
         }
@@ -146,12 +153,39 @@ static int add_locked(struct ssh_login *l, const char *name, struct ssh_sealed *
     return rc;
 }
 
+/* The private half cannot be read (rc says why, why in words): the public one says which of the
+ * agent's keys is meant. */
+static int add_half(struct ssh_login *l, const char *name, int rc, const struct nk_diag *why)
+{
+    struct ssh_pubfile f;
+    struct candidate *c;
+    struct nk_diag diag;
+    if (ssh_keyfile_public(name, &f, &diag) < 0) {
+        if (read_beside(name, &f, &diag) < 0) {
+            return rc;
+        }
+        if (rc != -ENOENT) {
+            nk_warn(l->conf.log, MODULE, "%s", why->text);
+        }
+    }
+    rc = 0;
+    if (!find(l, content(&f.blob))) {
+        rc = add(l, content(&f.blob), &c);
+        if (rc == 0) {
+            c->name = name;
+            c->half = true;
+        }
+    }
+    ssh_pubfile_clear(&f);
+    return rc;
+}
+
 static int add_file(struct ssh_login *l, const char *name, struct nk_diag *diag)
 {
     struct ssh_sealed *s;
     int rc = ssh_keyfile_read(name, &s, diag);
     if (rc < 0) {
-        return rc;
+        return rc == -ENOMEM ? rc : add_half(l, name, rc, diag);
     }
     rc = ssh_sealed_locked(s) ? add_locked(l, name, s, diag) : open_plain(l, name, s, diag);
     ssh_sealed_unref(s);
@@ -189,6 +223,7 @@ static void on_list(void *owner, const struct ssh_agent_answer *a)
         if (known) { /* no passphrase is needed then */
             ssh_sealed_unref(known->sealed);
             known->sealed = NULL;
+            known->half = false;
         } else if (!l->conf.config->identities_only && add(l, a->keys[i].blob, &c) < 0) {
             break;
         }
@@ -349,7 +384,10 @@ static void give_key(struct ssh_login *l, struct ssh_conn *c)
         if (k->key == ssh_login_key(l) && k->key) {
             continue; /* it was the first of all */
         }
-        if (locked || (!k->key && !k->sealed && l->distrusted)) {
+        if (k->half && l->conf.config->identity_given) {
+            nk_warn(l->conf.log, MODULE, "%s: nobody has the private half of this key", k->name);
+        }
+        if (locked || k->half || (!k->key && !k->sealed && l->distrusted)) {
             continue;
         }
         const struct ssh_gift gift = {.kind = k->key ? SSH_GIVE_KEY : SSH_GIVE_BLOB,
@@ -495,7 +533,7 @@ static void on_signed(void *owner, const struct ssh_agent_answer *a)
     struct ssh_conn *c = l->waiting;
     l->waiting = NULL;
     if (a->rc < 0) {
-        nk_warn(l->conf.log, MODULE, "the agent does not sign: %s", nk_strerror(a->rc));
+        nk_warn(l->conf.log, MODULE, "the agent does not sign: %s", a->diag->text);
         give_nothing(l, c);
         return;
     }
@@ -529,8 +567,11 @@ static void sign(struct ssh_login *l, struct ssh_conn *c, const struct ssh_auth_
     struct nk_buf out;
     if (!k->sealed) {
         l->waiting = c;
-        if (!l->agent || ssh_agent_sign(l->agent, t->blob, t->data.p, t->data.n, t->alg->name,
-                                        on_signed, l, &r) < 0) {
+        int rc = !l->agent ? NK_ECLOSED
+                           : ssh_agent_sign(l->agent, t->blob, t->data.p, t->data.n, t->alg->name,
+                                            on_signed, l, &r);
+        if (rc < 0) {
+            nk_warn(l->conf.log, MODULE, "the agent does not sign: %s", nk_strerror(rc));
             l->waiting = NULL;
             give_nothing(l, c);
         }

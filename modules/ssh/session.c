@@ -32,7 +32,7 @@ struct ssh_program {
     int escape;      /* the character, or -1 */
     int escape_seen; /* 0: in a line, 1: at the beginning of one, 2: behind the character */
     int status;
-    bool over, told;
+    bool over, told, known; /* known: how the program ended */
     struct nk_diag why;
     struct nk_defer late;
     uint8_t in[IN_MAX];
@@ -398,12 +398,14 @@ static bool on_request(void *owner, struct ssh_channel *ch, struct ssh_str type,
     if (ssh_str_is(type, "exit-status")) {
         uint32_t status = nk_cur_be32(&c);
         s->status = c.failed ? SSH_EXIT_FAILED : (int)(status & 0xff);
+        s->known = !c.failed;
         return true;
     }
     if (ssh_str_is(type, "exit-signal")) {
         struct ssh_str name = ssh_cur_string(&c);
         int number = signal_of(name);
         s->status = number ? SIGNALLED + number : SSH_EXIT_FAILED;
+        s->known = number != 0;
         nk_info(s->conf.log, MODULE, "the program was ended by signal %.*s",
                 (int)(name.n < 32 ? name.n : 32), name.p ? (const char *)name.p : "");
         return true;
@@ -420,6 +422,8 @@ static void on_closed(void *owner, struct ssh_channel *ch, const struct nk_diag 
     if (why) {
         s->why = *why;
         s->status = SSH_EXIT_FAILED;
+    } else if (!s->known) {
+        nk_warn(s->conf.log, MODULE, "the server did not say how the program ended");
     }
     advance(s);
 }

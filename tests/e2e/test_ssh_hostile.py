@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An SSH server that breaks one rule at a time: every time a named error and its exit status, at once, and without
-memory for what the server wants to have kept."""
+memory for what the server wants to have kept. `./build.sh test hostile_asan` runs this on a binary with sanitizers."""
 
 import os
 import pathlib
@@ -11,10 +11,13 @@ import pytest
 
 import ssh_hostile
 import support
-from ssh_hostile import FAULTS, HostileServer
+from ssh_faults import FAULTS, STEPS
+from ssh_hostile import HostileServer
 
-PROTOCOL, DENIED, UNAVAILABLE = 76, 77, 69
-MEMORY = 16 << 20  # bytes it may allocate, whatever a server sends (without a sanitizer)
+PROTOCOL, DENIED, UNAVAILABLE, TIMEOUT = 76, 77, 69, 75
+FAILED = 255  # of ssh, for everything
+MEMORY = 16 << 20  # bytes it may allocate, whatever a server sends
+SANITIZED_MEMORY = 400  # MiB it may use with AddressSanitizer
 SECRET = "secret"
 SANITIZED = b"__asan_init" in pathlib.Path(support.NETKIT).read_bytes()
 
@@ -29,6 +32,10 @@ EXPECTED = {
     "length-zero": (PROTOCOL, "0 bytes", "ident"),
     "length-odd": (PROTOCOL, "13 bytes", "ident"),
     "padding-all": (PROTOCOL, "padding", "ident"),
+    "sealed-huge": (PROTOCOL, "4294967295 bytes", "newkeys"),
+    "sealed-zero": (PROTOCOL, "0 bytes", "newkeys"),
+    "sealed-odd": (PROTOCOL, "33 bytes", "newkeys"),
+    "prefix-truncated": (PROTOCOL, "MAC is wrong", "newkeys"),
     "tag-wrong": (PROTOCOL, "MAC is wrong", "newkeys"),
     "kexinit-twice": (PROTOCOL, "KEXINIT", "ident"),
     "kexinit-short": (PROTOCOL, "KEXINIT is malformed", "ident"),
@@ -40,17 +47,31 @@ EXPECTED = {
     "zero-x25519": (PROTOCOL, "curve25519-sha256", "kex"),
     "short-x25519": (PROTOCOL, "31 bytes", "kex"),
     "short-mlkem": (PROTOCOL, "1119 bytes", "kex"),
+    "random-mlkem": (DENIED, "signature", "kex"),
+    "zero-mlkem": (PROTOCOL, "mlkem768x25519-sha256", "kex"),
+    "point-mlkem": (PROTOCOL, "32 bytes", "kex"),
+    "one-dh": (PROTOCOL, "not in the group", "kex"),
+    "small-group": (PROTOCOL, "1024 bits", "kex"),
+    "even-group": (PROTOCOL, "is not safe", "kex"),
+    "off-curve": (PROTOCOL, "ecdh-sha2-nistp256", "kex"),
     "signature-wrong": (DENIED, "signature", "kex"),
     "signature-name": (DENIED, "signature", "kex"),
     "signature-short": (DENIED, "signature", "kex"),
     "key-changes": (DENIED, "changed its host key", "request"),
     "rekey-data": (PROTOCOL, "CHANNEL_DATA", "request"),
+    "rekey-kexinit-twice": (PROTOCOL, "KEXINIT", "request"),
+    "newkeys-twice": (PROTOCOL, "NEWKEYS", "newkeys"),
+    "ext-info-huge": (PROTOCOL, "EXT_INFO is malformed", "newkeys"),
+    "ext-info-forever": (PROTOCOL, "EXT_INFO again", "newkeys"),
     "service-wrong": (PROTOCOL, "SERVICE_ACCEPT", "newkeys"),
     "success-unasked": (PROTOCOL, "USERAUTH_SUCCESS", "newkeys"),
     "pk-ok-other": (PROTOCOL, "message 60", "service"),
     "prompts": (PROTOCOL, "message 60", "service"),
     "prompts-forever": (PROTOCOL, "message 60", "service"),
     "failures-forever": (DENIED, "permission denied", "service"),
+    "partial-forever": (DENIED, "permission denied", "service"),
+    "data-early": (PROTOCOL, "CHANNEL_DATA (94) before the login", "service"),
+    "open-early": (PROTOCOL, "CHANNEL_OPEN (90) before the login", "service"),
     "banners-forever": (PROTOCOL, "BANNER", "service"),
     "window-overflow": (PROTOCOL, "window", "open"),
     "max-packet-zero": (PROTOCOL, "CHANNEL_OPEN_CONFIRMATION", "open"),
@@ -58,11 +79,29 @@ EXPECTED = {
     "data-unknown": (PROTOCOL, "CHANNEL_DATA", "open"),
     "data-after-eof": (PROTOCOL, "", "request"),
     "confirm-twice": (PROTOCOL, "CHANNEL_OPEN_CONFIRMATION", "open"),
+    "close-twice": (PROTOCOL, "", "request"),
+    "eof-twice": (PROTOCOL, "ended the connection", "request"),
+    "adjust-unknown": (PROTOCOL, "CHANNEL_WINDOW_ADJUST", "request"),
+    "request-short": (PROTOCOL, "CHANNEL_REQUEST", "request"),
+    "status-short": (PROTOCOL, "ended the connection", "request"),
+    "signal-escape": (PROTOCOL, "ended the connection", "request"),
+    "open-refused": (DENIED, "not today", "open"),
     "reply-unasked": (PROTOCOL, "CHANNEL_SUCCESS", "open"),
     "global-reply-unasked": (PROTOCOL, "REQUEST_SUCCESS", "open"),
-    "ignore-forever": (75, "time allowed", "request"),
+    "ignore-forever": (TIMEOUT, "time allowed", "request"),
+    "requests-forever": (TIMEOUT, "time allowed", "request"),
 }
-SERVED = ("honest", "opens-channels", "unknown-message")
+SERVED = ("honest", "not-strict", "opens-channels", "unknown-message", "extended-other", "hostkeys-bad", "hostkeys-many")
+FOREVER = ("ignore-forever", "requests-forever")  # what never ends by itself
+# What ssh says other than sftp, which has an opinion about the data and about their end.
+SSH_SAYS = {
+    "data-beyond": "CHANNEL_DATA goes beyond its window",
+    "data-after-eof": "CHANNEL_DATA comes after its end",
+    "eof-twice": "CHANNEL_EOF comes twice",
+    "close-twice": "did not say how the program ended",
+    "status-short": "did not say how the program ended",
+    "signal-escape": "did not say how the program ended",
+}
 
 
 def test_the_server_is_one():
@@ -87,67 +126,129 @@ def fixture_keys(tmp_path_factory):
     return path
 
 
+def limited(argv, work, before=lambda: None, **kw):
+    """Run it with little memory; what it says is not read until before() returns."""
+    data = kw.pop("input", None)
+    env = support.clean_env(HOME=str(work), SSH_AUTH_SOCK="", ASAN_OPTIONS=f"hard_rss_limit_mb={SANITIZED_MEMORY}")
+    limit = None if SANITIZED else lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    kw = {"stdin": subprocess.PIPE if data is not None else subprocess.DEVNULL, **kw}
+    # pylint: disable-next=subprocess-popen-preexec-fn
+    with subprocess.Popen([str(a) for a in argv], stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=limit, env=env,
+                          **kw) as proc:
+        try:
+            before()
+            out, err = proc.communicate(data, timeout=support.PATIENCE)
+        finally:
+            proc.kill()
+    return subprocess.CompletedProcess(argv, proc.returncode, out, err)
+
+
+def options(server, keys, work, known):
+    (work / "known_hosts").write_text(known or server.known_hosts_line(), encoding="ascii")
+    settings = {"UserKnownHostsFile": work / "known_hosts", "GlobalKnownHostsFile": "none", "StrictHostKeyChecking": "yes",
+                "UpdateHostKeys": "yes", "IdentitiesOnly": "yes"}
+    return ["-F", "none", "-i", keys / "user", *(w for k, v in settings.items() for w in ("-o", f"{k}={v}"))]
+
+
 @pytest.fixture(name="get")
 def fixture_get(keys, work):
-    """get(SERVER, WORDS.., known=): what becomes of `sftp get` of the file, with little memory."""
+    """get(SERVER, WORDS.., known=): what becomes of `sftp get` of the file."""
 
     def run(server, *words, known=None, timeout="15s"):
-        (work / "known_hosts").write_text(known or server.known_hosts_line(), encoding="ascii")
-        argv = [support.NETKIT, "sftp", "get", "--timeout", timeout, "--no-input", "-F", "none", "-P", server.port, "-i",
-                keys / "user", "-o", f"UserKnownHostsFile={work}/known_hosts", "-o", "GlobalKnownHostsFile=none", "-o",
-                "StrictHostKeyChecking=yes", "-o", "IdentitiesOnly=yes", *words, f"me@127.0.0.1:{keys}/file", work / "got"]
-        limit = None if SANITIZED else lambda: resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
-        # pylint: disable-next=subprocess-popen-preexec-fn
-        done = subprocess.run([str(a) for a in argv], stdin=subprocess.DEVNULL, capture_output=True, text=True, preexec_fn=limit,
-                              timeout=support.PATIENCE, check=False, env=support.clean_env(HOME=str(work)))
+        done = limited([support.NETKIT, "sftp", "get", "--timeout", timeout, "--no-input", "-P", server.port,
+                        *options(server, keys, work, known), *words, f"me@127.0.0.1:{keys}/file", work / "got"], work, text=True)
         done.got = (work / "got").read_text(encoding="ascii") if (work / "got").exists() else None
         return done
 
     return run
 
 
+@pytest.fixture(name="cat")
+def fixture_cat(keys, work):
+    """cat(SERVER, WORDS.., known=): what becomes of `ssh` with the program cat and a little to say."""
+
+    def run(server, *words, known=None, **kw):
+        done = limited([support.NETKIT, "ssh", "-p", server.port, "-o", "BatchMode=yes", *options(server, keys, work, known),
+                        *words, "me@127.0.0.1", "cat"], work, input=b"hello", **kw)
+        done.stderr = done.stderr.decode()
+        return done
+
+    return run
+
+
+def more_words(fault, keys):
+    return ["--password-file", keys / "password", "-o", "PubkeyAuthentication=no"] if fault.startswith("prompts") else []
+
+
+def harmless(text):
+    return "\x1b" not in text and "\x07" not in text and "Sanitizer" not in text and "runtime error" not in text
+
+
 @pytest.mark.parametrize("fault", SERVED)
-def test_served(get, fault):
+def test_served(get, cat, fault):
     with HostileServer(fault) as server:
         done = get(server)
         assert done.returncode == 0 and done.got == "what is to be got", (done.stderr, server.reached, server.errors)
+    with HostileServer(fault) as server:
+        done = cat(server)
+        assert done.returncode == 0 and done.stdout == b"hello" and harmless(done.stderr), (done, server.reached, server.errors)
 
 
 @pytest.mark.parametrize("fault", sorted(EXPECTED))
 def test_fault(get, keys, fault):
     code, words, reached = EXPECTED[fault]
-    more = ["--password-file", keys / "password", "-o", "PubkeyAuthentication=no"] if fault.startswith("prompts") else []
     with HostileServer(fault) as server:
-        done = get(server, *more, timeout="700ms" if fault == "ignore-forever" else "15s")
+        done = get(server, *more_words(fault, keys), timeout="700ms" if fault in FOREVER else "15s")
         assert done.returncode == code and words in done.stderr, (done.returncode, done.stderr, server.errors)
         assert done.stderr.startswith("netkit sftp get: ") or fault == "banners-forever"
-        assert "\x1b" not in done.stderr and "\x07" not in done.stderr
+        assert harmless(done.stderr), done.stderr
         assert reached is None or reached in server.reached, server.reached
         assert done.got is None
 
 
-@pytest.mark.parametrize("step", ssh_hostile.STEPS)
+@pytest.mark.parametrize("fault", sorted(set(EXPECTED) - set(FOREVER)))
+def test_fault_of_a_program(cat, keys, fault):
+    """The same for ssh, which does the rest of it itself."""
+    _, words, reached = EXPECTED[fault]
+    with HostileServer(fault) as server:
+        late = {"before": lambda: support.wait_until(lambda: server.errors)} if fault == "data-beyond" else {}
+        done = cat(server, *more_words(fault, keys), **late)
+        assert done.returncode == FAILED and SSH_SAYS.get(fault, words) in done.stderr, (done, server.errors)
+        assert harmless(done.stderr), done.stderr
+        assert len(done.stderr.splitlines()) == 1 or fault == "banners-forever", done.stderr
+        assert reached is None or reached in server.reached, server.reached
+
+
+@pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("how", ["end", "disconnect"])
-def test_ends(get, how, step):
+def test_ends(get, cat, how, step):
     """The connection ends at each step, with and without a word."""
     with HostileServer(f"{how}-{step}") as server:
         done = get(server)
         assert done.returncode in (UNAVAILABLE, DENIED), (done.returncode, done.stderr)
-        assert len(done.stderr.splitlines()) == 1 and "\x1b" not in done.stderr, done.stderr
+        assert len(done.stderr.splitlines()) == 1 and harmless(done.stderr), done.stderr
         assert how == "end" or "go away" in done.stderr
         assert step in server.reached and done.got is None
+    with HostileServer(f"{how}-{step}") as server:
+        done = cat(server)
+        assert done.returncode == FAILED and done.stdout == b"", done
+        assert len(done.stderr.splitlines()) == 1 and harmless(done.stderr), done.stderr
+        assert how == "end" or "go away" in done.stderr
+        assert step in server.reached
 
 
 def test_every_fault_is_tried():
-    ends = {f"{how}-{step}" for how in ("end", "disconnect") for step in ssh_hostile.STEPS}
+    ends = {f"{how}-{step}" for how in ("end", "disconnect") for step in STEPS}
     assert set(FAULTS) == set(EXPECTED) | set(SERVED) | ends
 
 
-def test_another_key(get, keys):
+def test_another_key(get, cat, keys):
     with HostileServer() as server:
         other = (keys / "other.pub").read_text(encoding="ascii")
         done = get(server, known=f"[127.0.0.1]:{server.port} {other}")
         assert done.returncode == DENIED and "kex" in server.reached and "auth" not in server.reached, done.stderr
+        done = cat(server, known=f"[127.0.0.1]:{server.port} {other}")
+        assert done.returncode == FAILED and "CHANGED" in done.stderr and "auth" not in server.reached, done.stderr
         done = get(server, known="# nobody\n")
         assert done.returncode == DENIED and "auth" not in server.reached, done.stderr
         done = get(server, known=server.known_hosts_line() + f"@revoked * {server.host_public}\n")
@@ -167,7 +268,7 @@ CERTIFICATES = {
 
 
 @pytest.mark.parametrize("name", sorted(CERTIFICATES))
-def test_certificates(get, keys, work, name):
+def test_certificates(get, cat, keys, work, name):
     words, signer, code = CERTIFICATES[name]
     for suffix in ("", ".pub"):
         (work / f"host{suffix}").write_bytes((keys / f"host{suffix}").read_bytes())
@@ -177,3 +278,5 @@ def test_certificates(get, keys, work, name):
         done = get(server, known=f"@cert-authority * {authority}")
         assert done.returncode == code, (done.returncode, done.stderr, server.reached, server.errors)
         assert (done.got is not None) == (code == 0) and ("auth" in server.reached) == (code == 0)
+        done = cat(server, known=f"@cert-authority * {authority}")
+        assert done.returncode == (FAILED if code else 0) and ("auth" in server.reached) == (code == 0), done

@@ -31,131 +31,20 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-(DISCONNECT, IGNORE, UNIMPLEMENTED, DEBUG, SERVICE_REQUEST, SERVICE_ACCEPT, EXT_INFO, KEXINIT, NEWKEYS, KEX_INIT,
- KEX_REPLY, USERAUTH_REQUEST, USERAUTH_FAILURE, USERAUTH_SUCCESS, USERAUTH_BANNER, PK_OK, INFO_RESPONSE, GLOBAL_REQUEST,
- REQUEST_SUCCESS, REQUEST_FAILURE, OPEN, CONFIRMATION, OPEN_FAILURE, ADJUST, DATA, EXTENDED, EOF, CLOSE, REQUEST,
- SUCCESS, FAILURE) = (1, 2, 3, 4, 5, 6, 7, 20, 21, 30, 31, 50, 51, 52, 53, 60, 61, 80, 81, 82, 90, 91, 92, 93, 94, 95,
-                      96, 97, 98, 99, 100)
+from ssh_faults import BAD_VALUES, FAULTS, GROUPS, LATE, OTHER_KEX, SEALED
+from ssh_packets import (ADJUST, CLOSE, CONFIRMATION, DATA, DEBUG, DISCONNECT, EOF, EXT_INFO, FAILURE, GLOBAL_REQUEST,
+                         GROUP_REQUEST, Direction, Gone, IGNORE, INFO_RESPONSE, KEXINIT, KEX_INIT, KEX_REPLY, NEWKEYS, OPEN,
+                         OPEN_FAILURE, PK_OK, REQUEST, REQUEST_FAILURE, REQUEST_SUCCESS, Reader, SERVICE_ACCEPT,
+                         SERVICE_REQUEST, SUCCESS, UNIMPLEMENTED, USERAUTH_BANNER, USERAUTH_FAILURE, USERAUTH_REQUEST,
+                         USERAUTH_SUCCESS, mpint, string, u32)
+
 IDENT = b"SSH-2.0-hostile_1"
 WINDOW = 2 << 20
 PACKET = 32768
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
 PATIENCE = 30.0  # seconds without a word of the client
 MANY = 1000000
-
-# What can go wrong, and in which step it does.
-FAULTS = {
-    "honest": "nothing",
-    # before there are packets
-    "lines-forever": "lines that are no identification, without end",
-    "line-forever": "a line without end",
-    "http": "an answer of a web server",
-    "ssh1": "a server of version 1",
-    "refused": "a sentence instead of an identification, as sshd with penalties has it",
-    # packets
-    "length-huge": "a packet of 4 GiB",
-    "length-zero": "a packet without anything",
-    "length-odd": "a packet that is no multiple of 8",
-    "padding-all": "padding as long as the packet",
-    "tag-wrong": "the first encrypted packet has a wrong tag",
-    # key exchange
-    "kexinit-twice": "KEXINIT twice",
-    "kexinit-short": "a KEXINIT that ends early",
-    "nothing-common": "no algorithm of ours",
-    "ignore-in-kex": "IGNORE during a strict key exchange (what Terrapin needs)",
-    "debug-first": "DEBUG before KEXINIT in a strict key exchange (what Terrapin needs)",
-    "success-in-kex": "USERAUTH_SUCCESS during the key exchange",
-    "newkeys-early": "NEWKEYS before the reply",
-    "zero-x25519": "the X25519 point of order 1",
-    "short-x25519": "31 bytes for X25519",
-    "short-mlkem": "an ML-KEM ciphertext that lacks a byte",
-    "signature-wrong": "a signature over something else",
-    "signature-name": "a signature that says it is of another algorithm",
-    "signature-short": "a signature that lacks a byte",
-    "key-changes": "another host key in the second key exchange",
-    "rekey-data": "channel data in the middle of the server's own key exchange",
-    # user authentication
-    "service-wrong": "another service is accepted",
-    "success-unasked": "success before anybody asked",
-    "pk-ok-other": "PK_OK for another key",
-    "prompts": "a million questions, says their number",
-    "prompts-forever": "one question after the other",
-    "failures-forever": "every method fails and may go on",
-    "banners-forever": "banners without end",
-    # connection
-    "window-overflow": "a window of more than 2^32 - 1",
-    "max-packet-zero": "packets of at most no bytes",
-    "data-beyond": "more data than the window allows",
-    "data-unknown": "data for a channel that does not exist",
-    "data-after-eof": "data after the end of data",
-    "confirm-twice": "a channel is opened twice",
-    "reply-unasked": "success of a request that was not made",
-    "global-reply-unasked": "success of a global request that was not made",
-    "opens-channels": "channels that nobody asked for are opened; honest otherwise",
-    "unknown-message": "a message of a number that nobody knows; honest otherwise",
-    "ignore-forever": "IGNORE without end after login",
-}
-STEPS = ("ident", "kexinit", "kex", "newkeys", "service", "auth", "open", "request", "data")
-for _step in STEPS:
-    FAULTS["end-" + _step] = f"the connection ends at the step {_step}"
-    FAULTS["disconnect-" + _step] = f"DISCONNECT at the step {_step}, with a text for terminals"
-
-
-class Gone(Exception):
-    """The connection ended, by either side."""
-
-
-def string(data):
-    data = data.encode() if isinstance(data, str) else data
-    return struct.pack(">I", len(data)) + data
-
-
-def u32(value):
-    return struct.pack(">I", value)
-
-
-def mpint(data):
-    data = data.lstrip(b"\0")
-    return string(b"\0" + data if data and data[0] & 0x80 else data)
-
-
-class Reader:
-    """Fields of a payload."""
-
-    def __init__(self, data):
-        self.data = data
-
-    def bytes(self, n):
-        if n > len(self.data):
-            raise Gone("a message that ends early")
-        head, self.data = self.data[:n], self.data[n:]
-        return head
-
-    def u8(self):
-        return self.bytes(1)[0]
-
-    def u32(self):
-        return struct.unpack(">I", self.bytes(4))[0]
-
-    def string(self):
-        return self.bytes(self.u32())
-
-
-class Direction:
-    """Protection of one direction."""
-
-    def __init__(self):
-        self.cipher, self.nonce, self.seq = None, None, 0
-
-    def key(self, secret, iv):
-        self.cipher, self.nonce, self.seq = AESGCM(secret), iv, 0  # strict: numbers begin anew
-
-    def next_nonce(self):
-        nonce = self.nonce
-        self.nonce = nonce[:4] + struct.pack(">Q", (struct.unpack(">Q", nonce[4:])[0] + 1) % 2 ** 64)
-        return nonce
 
 
 class Session:
@@ -236,9 +125,10 @@ class Session:
         if self.fault == "end-" + name:
             raise Gone("ended")
 
-    def flood(self, data):
+    def flood(self, send, *words):
         while True:
-            self.write(data)
+            send(*words)
+            self.server.floods += 1
 
     # --- transport ---
 
@@ -246,9 +136,9 @@ class Session:
         early = {"http": b"HTTP/1.1 400 Bad Request\r\nServer: hostile\r\n\r\n<html>", "ssh1": b"SSH-1.5-old\r\n",
                  "refused": b"Not allowed at this time\r\n"}
         if self.fault == "lines-forever":
-            self.flood(b"hello\r\n" * 100)
+            self.flood(self.write, b"hello\r\n" * 100)
         if self.fault == "line-forever":
-            self.flood(b"SSH-2.0-" + b"x" * 8192)
+            self.flood(self.write, b"SSH-2.0-" + b"x" * 8192)
         if self.fault in early:
             self.write(early[self.fault])
             raise Gone("said all")
@@ -270,12 +160,12 @@ class Session:
 
     def make_kexinit(self):
         first = self.kexed == 0
-        kex = "mlkem768x25519-sha256" if self.fault == "short-mlkem" else "curve25519-sha256,curve25519-sha256@libssh.org"
-        if self.fault == "nothing-common":
-            kex = "rot13"
+        kex = OTHER_KEX.get(self.fault, "curve25519-sha256,curve25519-sha256@libssh.org")
+        strict = first and self.fault != "not-strict"
         hostkey = "ssh-ed25519-cert-v01@openssh.com" if self.server.certificate else "ssh-ed25519"
         cipher, mac = "aes256-gcm@openssh.com", "hmac-sha2-256"
-        names = [kex + (",kex-strict-s-v00@openssh.com" if first else ""), hostkey, cipher, cipher, mac, mac, "none", "none", "", ""]
+        kex += ",kex-strict-s-v00@openssh.com" if strict else ""
+        names = [kex, hostkey, cipher, cipher, mac, mac, "none", "none", "", ""]
         body = bytes([KEXINIT]) + os.urandom(16) + b"".join(string(n) for n in names) + b"\0" + u32(0)
         return body[:40] if self.fault == "kexinit-short" else body
 
@@ -286,7 +176,7 @@ class Session:
             self.send(DEBUG, b"\0", string(b"hello"), string(b""))
         self.kexinit = self.make_kexinit()
         self.send(KEXINIT, self.kexinit[1:])
-        if self.fault == "kexinit-twice":
+        if self.fault == "kexinit-twice" or (self.rekeying and self.fault == "rekey-kexinit-twice"):
             self.send(KEXINIT, self.kexinit[1:])
         if self.rekeying and self.fault == "rekey-data":
             self.send(DATA, u32(self.client_channel), string(b"?"))
@@ -307,11 +197,23 @@ class Session:
         kind, body = self.receive()
         while kind != KEX_INIT and not first:
             kind, body = self.receive()
-        if kind != KEX_INIT:
+        if kind not in (KEX_INIT, GROUP_REQUEST):
             raise Gone(f"message {kind} for KEX_INIT")
         if first:
             self.step("kex")
+        if self.fault in BAD_VALUES:
+            self.bad_value()
         self.reply(body.string(), first)
+
+    def bad_value(self):
+        """Ours is one that no client may go on with, whatever the signature."""
+        value = BAD_VALUES[self.fault]
+        if self.fault in GROUPS:
+            self.send(KEX_REPLY, mpint(value), mpint(b"\2"))
+        else:
+            self.send(KEX_REPLY, string(self.key_blob()), string(value), string(string("ssh-ed25519") + string(bytes(64))))
+        self.receive()
+        raise Gone("the client went on")
 
     def key_blob(self):
         """What stands for the host key."""
@@ -323,11 +225,6 @@ class Session:
         mine = X25519PrivateKey.generate()
         point = raw(mine.public_key())
         blob = self.key_blob()
-        broken = {"zero-x25519": bytes(32), "short-x25519": point[:31], "short-mlkem": bytes(1119)}
-        if self.fault in broken:
-            self.send(KEX_REPLY, string(blob), string(broken[self.fault]), string(string("ssh-ed25519") + string(bytes(64))))
-            self.receive()
-            raise Gone("the client went on")
         shared = mpint(mine.exchange(X25519PublicKey.from_public_bytes(client_point)))
         digest = hashlib.sha256(string(self.client_ident) + string(IDENT) + string(self.client_kexinit) + string(self.kexinit)
                                 + string(blob) + string(client_point) + string(point) + shared).digest()
@@ -348,6 +245,17 @@ class Session:
         self.kexed += 1
         if first:
             self.step("newkeys")
+        if first and self.fault in SEALED:
+            self.write(SEALED[self.fault])
+            self.read(1 << 20)
+        if first and self.fault == "prefix-truncated":
+            self.out.next_nonce()
+        if first and self.fault == "newkeys-twice":
+            self.send(NEWKEYS)
+        if first and self.fault == "ext-info-huge":
+            self.send(EXT_INFO, u32(0xffffffff), string("server-sig-algs"), string("ssh-ed25519"))
+        if first and self.fault == "ext-info-forever":
+            self.flood(self.send, EXT_INFO, u32(1), string("x@example.org"), string(bytes(30000)))
 
     # --- user authentication ---
 
@@ -359,24 +267,34 @@ class Session:
         self.send(SERVICE_ACCEPT, string(name))
         self.step("service")
         if self.fault == "banners-forever":
-            while True:
-                self.send(USERAUTH_BANNER, string(b"\x1b]0;hello\x07 banner\r\n" * 500), string(b""))
-        while not self.attempt():
+            self.flood(self.send, USERAUTH_BANNER, string(b"\x1b]0;hello\x07 banner\r\n" * 500), string(b""))
+        if self.fault == "data-early":
+            self.send(DATA, u32(0), string(b"hello"))
+        if self.fault == "open-early":
+            self.send(OPEN, string("session"), u32(0), u32(WINDOW), u32(PACKET))
+        while not (self.server.login or Session.attempt)(self):
             pass
         self.step("auth")
         self.send(USERAUTH_SUCCESS)
 
-    def fail(self, methods=b"publickey,password,keyboard-interactive"):
-        self.send(USERAUTH_FAILURE, string(methods), b"\0")
+    def fail(self, methods=b"publickey,password,keyboard-interactive", partial=False):
+        self.send(USERAUTH_FAILURE, string(methods), bytes([partial]))
         return False
 
-    def attempt(self):
+    def asked(self):
+        """The next request for a login: method, the fields behind it, the whole message."""
         _, body = self.expect(USERAUTH_REQUEST)
         whole = bytes([USERAUTH_REQUEST]) + body.data
         user, service, method = body.string(), body.string(), body.string()
+        if service != b"ssh-connection" or not user:
+            raise Gone(f"user {user}, service {service}")
         self.server.reached.append("method " + method.decode())
-        if self.fault == "failures-forever" or service != b"ssh-connection" or not user:
-            return self.fail()
+        return method, body, whole
+
+    def attempt(self):
+        method, body, whole = self.asked()
+        if self.fault in ("failures-forever", "partial-forever"):
+            return self.fail(partial=self.fault == "partial-forever")
         if self.fault in ("prompts", "prompts-forever"):
             return self.ask() if method == b"keyboard-interactive" else self.fail(b"keyboard-interactive")
         if method == b"publickey":
@@ -411,10 +329,18 @@ class Session:
             self.send(PK_OK, string(b""), string(b""), string(b""), u32(MANY), (string(b"?") + b"\0") * 100)
             self.receive()
         while True:
-            self.send(PK_OK, string(b""), string(b"\x1b[2J"), string(b""), u32(1), string(b"What? "), b"\0")
-            self.expect(INFO_RESPONSE)
+            self.questions((b"What? ", False), instruction=b"\x1b[2J")
             if self.fault != "prompts-forever":
                 return True
+
+    def questions(self, *prompts, name=b"", instruction=b""):
+        """Ask them, each (text, whether the answer is shown); the answers."""
+        fields = (string(text) + bytes([shown]) for text, shown in prompts)
+        self.send(PK_OK, string(name), string(instruction), string(b""), u32(len(prompts)), *fields)
+        _, body = self.expect(INFO_RESPONSE)
+        if body.u32() != len(prompts):
+            raise Gone("not as many answers as questions")
+        return [body.string() for _ in prompts]
 
     # --- connection ---
 
@@ -434,6 +360,9 @@ class Session:
         self.step("open")
         if self.fault == "data-unknown":
             self.send(DATA, u32(77), string(b"hello"))
+        if self.fault == "open-refused":
+            self.send(OPEN_FAILURE, u32(self.client_channel), u32(1), string(b"\x1b[2Jnot today\n\x07"), string(b""))
+            self.expect()
         window = 0xffffffff if self.fault == "window-overflow" else WINDOW
         confirmation = [u32(self.client_channel), u32(0), u32(window), u32(0 if self.fault == "max-packet-zero" else PACKET)]
         self.send(CONFIRMATION, *confirmation)
@@ -449,7 +378,8 @@ class Session:
             self.send(150, b"hello")
         if self.fault == "opens-channels":
             for kind in (b"session", b"x11", b"forwarded-tcpip", b"auth-agent@openssh.com", b"\x1b[2J"):
-                self.send(OPEN, string(kind), u32(5), u32(WINDOW), u32(PACKET), string(b"localhost"), u32(22), string(b"::1"), u32(1))
+                self.send(OPEN, string(kind), u32(5), u32(WINDOW), u32(PACKET), string(b"localhost"), u32(22), string(b"::1"),
+                          u32(1))
 
     def request(self):
         """What is to be run: exec or a subsystem."""
@@ -480,16 +410,24 @@ class Session:
                 self.client_window += self.expect(ADJUST)[1].bytes(8) and 0
 
     def after_request(self):
+        channel = u32(self.client_channel)
         if self.fault == "ignore-forever":
-            while True:
-                self.send(IGNORE, string(bytes(30000)))
+            self.flood(self.send, IGNORE, string(bytes(30000)))
+        if self.fault == "requests-forever":
+            self.flood(self.send, GLOBAL_REQUEST, string(b"keepalive@openssh.com"), b"\1")
+        for kind, *fields in LATE.get(self.fault, ()):
+            self.send(kind, channel, *fields)
+        if self.fault == "adjust-unknown":
+            self.send(ADJUST, u32(77), u32(1))
+        if self.fault == "hostkeys-bad":
+            self.send(GLOBAL_REQUEST, string(b"hostkeys-00@openssh.com"), b"\0", string(self.key_blob()), b"\0\0")
+        if self.fault == "hostkeys-many":
+            blobs = (string(string("ssh-ed25519") + string(os.urandom(32))) for _ in range(4000))
+            self.send(GLOBAL_REQUEST, string(b"hostkeys-00@openssh.com"), b"\0", *blobs)
         if self.fault == "data-beyond":
             for _ in range(4 * (self.client_window // PACKET + 1)):
                 self.send(DATA, u32(self.client_channel), string(bytes(PACKET)))
-        if self.fault == "data-after-eof":
-            self.send(EOF, u32(self.client_channel))
-            self.send(DATA, u32(self.client_channel), string(b"more"))
-        if self.fault in ("key-changes", "rekey-data"):
+        if self.fault in ("key-changes", "rekey-data", "rekey-kexinit-twice"):
             self.rekeying = True
             self.exchange()
             self.rekeying = False
@@ -537,9 +475,12 @@ class Session:
             lock = threading.Lock()
 
             def forward():
-                while data := os.read(child.stdout.fileno(), PACKET):
-                    with lock:
-                        self.send(DATA, u32(self.client_channel), string(data))
+                try:
+                    while data := os.read(child.stdout.fileno(), PACKET):
+                        with lock:
+                            self.send(DATA, u32(self.client_channel), string(data))
+                except OSError:
+                    pass  # the client is gone, which the other thread finds, too
 
             thread = threading.Thread(target=forward, daemon=True)
             thread.start()
@@ -587,10 +528,11 @@ def public_blob(key):
 class HostileServer:
     """Listens on loopback; every connection gets the fault."""
 
-    def __init__(self, fault="honest", host_key=None, certificate=None, port=0):
-        """host_key: path of an unencrypted Ed25519 key, else a new one; certificate: path of one for it."""
+    def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None):
+        """host_key: path of an unencrypted Ed25519 key, else a new one; certificate: path of one for it; login: what
+        answers requests for a login, called with the Session until it returns true."""
         assert fault in FAULTS, fault
-        self.fault, self.reached, self.errors = fault, [], []
+        self.fault, self.login, self.reached, self.errors, self.floods = fault, login, [], [], 0
         self.host_key = Ed25519PrivateKey.generate()
         if host_key:
             self.host_key = serialization.load_ssh_private_key(pathlib.Path(host_key).read_bytes(), None)
