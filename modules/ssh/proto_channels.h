@@ -9,8 +9,8 @@
  *
  * Bytes from the server are handed over as they come and cost window until ssh_channel_consumed
  * says that they have left for whoever they are for: what a consumer leaves lying about is bounded
- * by its window. Windows begin at SSH_WINDOW_START and grow to twice what the path holds (rate
- * times round trip) while the consumer keeps up.
+ * by its window. Windows begin at SSH_WINDOW_START and grow to eight times what the path holds
+ * (rate times round trip) while the consumer keeps up.
  *
  * Bytes for the server are taken only as far as they can be sent at once; what is refused is asked
  * for later by on_writable, one channel after the other.

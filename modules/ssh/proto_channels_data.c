@@ -6,12 +6,17 @@
 #include "ssh/proto_channels_impl.h"
 
 enum {
-    HEAD = 1 + 4 + 4,     /* of CHANNEL_DATA: number, channel, length */
-    OVERHEAD = 64,        /* of a packet, in what it takes of the room */
-    PIECE = 4096,         /* less than this is not worth a packet while there is no more room */
-    CREDIT_PART = 8,      /* the server is told when this part of the window was consumed */
-    BEHIND_PART = 2,      /* a consumer that leaves this part lying gets a smaller window */
-    GROW_STEP = 64 * 1024 /* windows grow in multiples */
+    HEAD = 1 + 4 + 4,      /* of CHANNEL_DATA: number, channel, length */
+    OVERHEAD = 64,         /* of a packet, in what it takes of the room */
+    PIECE = 4096,          /* less than this is not worth a packet while there is no more room */
+    CREDIT_PART = 8,       /* the server is told when this part of the window was consumed */
+    BEHIND_PART = 2,       /* a consumer that always has this part lying gets a smaller window */
+    GROW_STEP = 64 * 1024, /* windows grow in multiples */
+    /* What a window holds in the shortest round trip that was seen, so many times. A window that
+     * holds the server back is measured a round after it grew, and comes round once in that time
+     * and whatever both ends and the queues between them take on top of it. While that is not more
+     * than once again, it still doubles in each round. */
+    REACH = 8
 };
 
 /* --- whose turn ------------------------------------------------------------------------------- */
@@ -237,7 +242,8 @@ static void resize(struct ssh_channel *ch, uint32_t size)
     ch->in_size = size;
 }
 
-/* Twice what is on its way at the rate at which it is consumed. */
+/* What the path holds at the rate at which the channel's bytes are consumed, REACH times; 0 until
+ * the rate was seen for a round trip. */
 static uint64_t wanted(struct ssh_channel *ch)
 {
     const struct ssh_channels *c = ch->set;
@@ -247,13 +253,12 @@ static uint64_t wanted(struct ssh_channel *ch)
     }
     ch->since_ms = c->now_ms;
     ch->since_bytes = 0;
-    return 2 * (bytes * c->rtt_ms / passed);
+    return (REACH * bytes * c->rtt_ms / passed + GROW_STEP - 1) / GROW_STEP * GROW_STEP;
 }
 
-static void grow(struct ssh_channel *ch)
+static void grow(struct ssh_channel *ch, uint64_t size)
 {
     const struct ssh_channels *c = ch->set;
-    uint64_t size = wanted(ch) / GROW_STEP * GROW_STEP;
     uint64_t spare = c->conf.windows_total > c->windows ? c->conf.windows_total - c->windows : 0;
     size = size < ch->in_size + spare ? size : ch->in_size + spare;
     size = size < c->conf.window_max ? size : c->conf.window_max;
@@ -264,30 +269,45 @@ static void grow(struct ssh_channel *ch)
 }
 
 /* A window gets smaller when what was consumed is not given back. */
-static void shrink(struct ssh_channel *ch)
+static void shrink(struct ssh_channel *ch, uint64_t size)
 {
-    uint32_t least_size = ch->set->conf.window_start;
-    uint32_t by = ch->in_size > least_size ? ch->in_size - least_size : 0;
+    uint32_t start = ch->set->conf.window_start;
+    uint32_t to = size < ch->in_size ? (uint32_t)size : ch->in_size, by;
+    to = to < start ? start : to;
+    by = ch->in_size > to ? ch->in_size - to : 0;
     by = by < ch->in_credit ? by : ch->in_credit;
     ch->in_credit -= by;
     resize(ch, ch->in_size - by);
+}
+
+/* Once in a round trip. A consumer that has a part of the window lying about all the time does not
+ * wait for the server: what its rate asks for is enough. */
+static void adapt(struct ssh_channel *ch)
+{
+    uint64_t size = wanted(ch);
+    if (size == 0) {
+        return;
+    }
+    if (ch->in_least > ch->in_size / BEHIND_PART) {
+        shrink(ch, size);
+    } else {
+        grow(ch, size);
+    }
+    ch->in_least = ch->in_held;
 }
 
 int ssh_channel_consumed(struct ssh_channel *ch, size_t n)
 {
     uint32_t some = n < ch->in_held ? (uint32_t)n : ch->in_held;
     ch->in_held -= some;
+    ch->in_least = ch->in_held < ch->in_least ? ch->in_held : ch->in_least;
     ch->in_credit += some;
     ch->since_bytes += some;
     if (ch->in_credit < ch->in_size / CREDIT_PART || ch->eof_got || ch->close_sent ||
         ch->state != SSH_CH_OPEN) {
         return 0;
     }
-    if (ch->in_held > ch->in_size / BEHIND_PART) {
-        shrink(ch);
-    } else {
-        grow(ch);
-    }
+    adapt(ch);
     const uint32_t v[] = {ch->peer, ch->in_credit};
     ch->in_left += ch->in_credit;
     ch->in_credit = 0;

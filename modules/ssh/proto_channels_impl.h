@@ -47,6 +47,7 @@ struct ssh_channel {
      * server does not know yet. Their sum is in_size, but for what a smaller window swallows. */
     uint32_t in_left, in_held, in_credit, in_size;
     uint64_t since_ms, since_bytes; /* how fast it is consumed */
+    uint32_t in_least;              /* of in_held, since then */
 
     struct ssh_replies replies;
     struct ssh_channel *prev, *next; /* in the ring */

@@ -458,77 +458,6 @@ static void receiving(void **state)
     close_it(&f);
 }
 
-static void growing(void **state)
-{
-    (void)state;
-    struct fixture f;
-    uint64_t now = 1000, window = SSH_WINDOW_START;
-    open_it(&f);
-    struct ssh_channel *ch;
-    assert_int_equal(
-        ssh_channel_open(f.c, "x", (struct ssh_str){0}, &ops, &f.seen[0], &f.seen[0].ch, &f.diag),
-        0);
-    ch = f.seen[0].ch;
-    (void)ssh_kit_take(&f.sink, &f.out);
-    ssh_channels_now(f.c, now += 50);
-    assert_int_equal(GETS(&f, "buuuu", 91, 0u, 0u, 1u, 1u), 0);
-    assert_int_equal(ssh_channels_rtt_ms(f.c), 51);
-    for (int turn = 0; turn < 16; turn++) { /* all that is allowed, in each round trip */
-        ssh_channels_now(f.c, now += 51);
-        put_data(&f, window);
-        nk_buf_reset(&f.seen[0].data);
-        for (uint64_t i = 0; i < window; i += SSH_DATA_MAX) {
-            assert_int_equal(ssh_channel_consumed(ch, SSH_DATA_MAX), 0);
-        }
-        window = told(&f);
-        assert_true(window <= ssh_channel_window(ch));
-    }
-    assert_int_equal(ssh_channel_window(ch), SSH_WINDOW_MAX);
-    for (int turn = 0; turn < 40; turn++) { /* now the consumer is slow */
-        ssh_channels_now(f.c, now += 51);
-        put_data(&f, turn < 7 ? SSH_WINDOW_MAX / 8 : 0);
-        nk_buf_reset(&f.seen[0].data);
-        if (turn >= 6) {
-            assert_int_equal(ssh_channel_consumed(ch, SSH_WINDOW_MAX / 8), 0);
-        }
-        if (ssh_channel_window(ch) < SSH_WINDOW_MAX) {
-            break;
-        }
-    }
-    assert_true(ssh_channel_window(ch) < SSH_WINDOW_MAX);
-    close_it(&f);
-
-    open_it(&f); /* near by: 1 ms is enough for the usual window */
-    ch = opened(&f, 0, 0, 1);
-    for (int turn = 0; turn < 100; turn++) {
-        ssh_channels_now(f.c, now += 4);
-        put_data(&f, SSH_WINDOW_START);
-        nk_buf_reset(&f.seen[0].data);
-        assert_int_equal(ssh_channel_consumed(ch, SSH_WINDOW_START), 0);
-        (void)told(&f);
-    }
-    assert_int_equal(ssh_channel_window(ch), SSH_WINDOW_START);
-    close_it(&f);
-}
-
-/* All windows together stay within their bound, but for the least that a channel gets. */
-static void windows_total(void **state)
-{
-    (void)state;
-    struct fixture f;
-    uint64_t sum = 0;
-    open_it(&f);
-    for (int i = 0; i < 4000; i++) {
-        struct ssh_channel *ch;
-        assert_int_equal(ssh_channel_open(f.c, "x", (struct ssh_str){0}, NULL, NULL, &ch, &f.diag),
-                         0);
-        sum += ssh_channel_window(ch);
-        assert_true(ssh_channel_window(ch) >= SSH_WINDOW_LEAST);
-    }
-    assert_true(sum < SSH_WINDOWS_TOTAL + (uint64_t)4000 * SSH_WINDOW_LEAST);
-    close_it(&f);
-}
-
 static void wrong(struct fixture *f, const uint8_t *p, size_t n)
 {
     f->diag = (struct nk_diag){0};
@@ -773,13 +702,12 @@ static void allocations(void **state)
 int nk_test_ssh_proto_channels(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(life),          cmocka_unit_test(refused),
-        cmocka_unit_test(closed_by_us),  cmocka_unit_test(closed_in_callbacks),
-        cmocka_unit_test(sending),       cmocka_unit_test(turns),
-        cmocka_unit_test(receiving),     cmocka_unit_test(growing),
-        cmocka_unit_test(windows_total), cmocka_unit_test(hostile),
-        cmocka_unit_test(incoming),      cmocka_unit_test(requests),
-        cmocka_unit_test(keepalive),     cmocka_unit_test(the_end),
+        cmocka_unit_test(life),         cmocka_unit_test(refused),
+        cmocka_unit_test(closed_by_us), cmocka_unit_test(closed_in_callbacks),
+        cmocka_unit_test(sending),      cmocka_unit_test(turns),
+        cmocka_unit_test(receiving),    cmocka_unit_test(hostile),
+        cmocka_unit_test(incoming),     cmocka_unit_test(requests),
+        cmocka_unit_test(keepalive),    cmocka_unit_test(the_end),
         cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests_name("ssh/proto_channels", tests, NULL, NULL);
