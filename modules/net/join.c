@@ -89,8 +89,9 @@ static bool may_use(const struct net_join *j, struct nk_stream *s, int64_t *uid)
 
 /* --- failures --------------------------------------------------------------------------------- */
 
-/* Counts and logs one. A target that is down must not fill the log. */
-static void failed(struct net_join *j, const char *peer, const struct nk_diag *why)
+/* Counts and logs one. A target that is down must not fill the log, nor must strangers. */
+static void failed(struct net_join *j, const char *peer, const char *event,
+                   const struct nk_diag *why)
 {
     uint64_t now = nk_now_ms(j->conf.app);
     j->sum.failed++;
@@ -107,8 +108,9 @@ static void failed(struct net_join *j, const char *peer, const struct nk_diag *w
         return;
     }
     j->lines++;
-    nk_warn(j->log, j->conf.module, "%s: %s%s%s%s", peer, why->text, why->hint[0] ? " (hint: " : "",
-            why->hint, why->hint[0] ? ")" : "");
+    nk_log_write(j->log, j->conf.module, NK_LOG_WARN, event, event ? peer : NULL, "%s%s%s%s%s%s",
+                 event ? "" : peer, event ? "" : ": ", why->text, why->hint[0] ? " (hint: " : "",
+                 why->hint, why->hint[0] ? ")" : "");
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -156,7 +158,7 @@ static void on_pair_done(void *owner, const struct nk_pump_result *r)
     struct pair *p = owner;
     struct net_join *j = p->j;
     if (r->error < 0) {
-        failed(j, p->peer, r->why);
+        failed(j, p->peer, NULL, r->why);
     } else {
         nk_debug(j->log, j->conf.module, "%s: ended, %" PRIu64 " bytes in, %" PRIu64 " out",
                  p->peer, r->bytes[0], r->bytes[1]);
@@ -176,12 +178,12 @@ static int start_pump(struct pair *p, struct nk_stream *take_from, struct nk_str
     return rc < 0 ? nk_fail_sys(diag, rc, "%s", c->module) : 0;
 }
 
-/* --- a peer that says where to connect -------------------------------------------------------- */
+/* --- a peer that has to say something first --------------------------------------------------- */
 
 /* The peer hears what went wrong as far as its protocol can say it. */
 static void pair_fail(struct pair *p, int rc, const struct nk_diag *why)
 {
-    failed(p->j, p->peer, why);
+    failed(p->j, p->peer, NULL, why);
     if (p->from) {
         (void)nk_stream_answer(p->from, rc); /* nobody asked when the request itself was wrong */
     }
@@ -203,6 +205,40 @@ static void on_target_event(void *owner, struct nk_stream *to, unsigned events)
     rc = rc < 0 ? nk_fail_sys(&why, rc, "answer") : start_pump(p, p->from, p->to, &why);
     if (rc < 0) {
         pair_fail(p, rc, &why);
+    }
+}
+
+/* It did not get through the layer that was put over it. */
+static void not_let_in(struct pair *p, int rc, const struct nk_diag *why)
+{
+    struct net_join *j = p->j;
+    if (rc == -EACCES) { /* somebody who is known: always told */
+        j->sum.denied++;
+        nk_audit(j->log, j->conf.module, NK_LOG_WARN, "acl.deny", p->peer, "%s", why->text);
+    } else {
+        failed(j, p->peer, rc == NK_EVERIFY ? "auth.fail" : NULL, why);
+    }
+    nk_stream_close(p->from);
+    pair_gone(p);
+}
+
+static void on_wrapped(void *owner, struct nk_stream *from, unsigned events)
+{
+    struct pair *p = owner;
+    const struct net_join_conf *c = &p->j->conf;
+    struct nk_diag why = {0};
+    struct nk_stream *to;
+    if (events & NK_CLOSED) {
+        int rc = nk_stream_error(from, &why);
+        not_let_in(p, rc, &why);
+        return;
+    }
+    int rc = c->dial(c->owner, NULL, NULL, NULL, &to, &why);
+    if (rc < 0) {
+        pair_fail(p, rc, &why);
+    } else if (start_pump(p, p->from, to, &why) < 0) {
+        failed(p->j, p->peer, NULL, &why);
+        pair_gone(p);
     }
 }
 
@@ -236,14 +272,20 @@ static void join(struct pair *p, struct nk_stream *take_s)
         nk_stream_own(take_s, on_asked, p);
         return;
     }
-    int rc = c->dial(c->owner, NULL, NULL, NULL, &to, &why);
-    if (rc < 0) {
+    int rc;
+    if (c->wrap) {
+        rc = c->wrap(c->owner, take_s, &p->from, &why);
+        if (rc == 0) {
+            nk_stream_own(p->from, on_wrapped, p);
+            return;
+        }
+    } else if ((rc = c->dial(c->owner, NULL, NULL, NULL, &to, &why)) < 0) {
         nk_stream_close(take_s);
     } else {
         rc = start_pump(p, take_s, to, &why);
     }
     if (rc < 0) {
-        failed(p->j, p->peer, &why);
+        failed(p->j, p->peer, NULL, &why);
         pair_gone(p);
     }
 }

@@ -32,6 +32,12 @@ struct net_join;
 typedef int net_join_dial_fn(void *owner, const struct nk_target *target, nk_stream_event_fn *fn,
                              void *fn_owner, struct nk_stream **out, struct nk_diag *diag);
 
+/* Put a layer over an accepted stream, which is owned from then on, also on failure. Nothing is
+ * dialled before that layer is connected: then the peer has shown who it is. When it fails with
+ * NK_EVERIFY that is audited as auth.fail, and with -EACCES as acl.deny. */
+typedef int net_join_wrap_fn(void *owner, struct nk_stream *take_s, struct nk_stream **out,
+                             struct nk_diag *diag);
+
 /* Strings and lists are borrowed until net_join_close or net_join_set. */
 struct net_join_conf {
     struct nk_app *app;
@@ -42,6 +48,7 @@ struct net_join_conf {
     uint64_t max_connections;           /* more wait to be accepted; 0 = no limit */
     uint64_t idle_ms, half_idle_ms;     /* as in core/pump.h */
     bool asks;                          /* streams say where to connect (NK_Q_TARGET) */
+    net_join_wrap_fn *wrap;             /* NULL: streams are used as they come */
     net_join_dial_fn *dial;
     void *owner;
     void (*drained)(void *owner); /* after net_join_drain; once, from the loop. May be NULL */

@@ -55,6 +55,61 @@ static const int suites_aes_compat[] = {SUITES_AES, SUITES_CHACHA,
 static const int suites_chacha_compat[] = {SUITES_CHACHA, SUITES_AES,
                                            MBEDTLS_TLS1_3_AES_128_GCM_SHA256, 0};
 
+/* What a configuration may name, and as OpenSSL calls those of TLS 1.2. */
+static const struct {
+    int id;
+    const char *name, *openssl;
+} suite_names[TLS_SUITES_MAX] = {
+    {MBEDTLS_TLS1_3_AES_256_GCM_SHA384, "TLS_AES_256_GCM_SHA384", NULL},
+    {MBEDTLS_TLS1_3_CHACHA20_POLY1305_SHA256, "TLS_CHACHA20_POLY1305_SHA256", NULL},
+    {MBEDTLS_TLS1_3_AES_128_GCM_SHA256, "TLS_AES_128_GCM_SHA256", NULL},
+    {MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+     "ECDHE-ECDSA-AES256-GCM-SHA384"},
+    {MBEDTLS_TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+     "ECDHE-RSA-AES256-GCM-SHA384"},
+    {MBEDTLS_TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+     "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"},
+    {MBEDTLS_TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+     "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", "ECDHE-RSA-CHACHA20-POLY1305"},
+};
+
+static int suite_find(const char *name)
+{
+    for (int i = 0; i < TLS_SUITES_MAX; i++) {
+        const char *other = suite_names[i].openssl;
+        if (strcmp(suite_names[i].name, name) == 0 || (other && strcmp(other, name) == 0)) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+int tls_suites_parse(int out[TLS_SUITES_MAX + 1], const char *const *names, size_t n, bool tls12,
+                     bool tls13, struct nk_diag *diag)
+{
+    bool usable = n == 0, seen[TLS_SUITES_MAX] = {false};
+    for (size_t i = 0; i < n; i++) {
+        int at = suite_find(names[i]);
+        if (at < 0) {
+            nk_fail(diag, NK_ECONFIG, "'%s' is not a cipher suite that is spoken here", names[i]);
+            nk_hint(diag, "TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256, "
+                          "TLS_AES_128_GCM_SHA256; in TLS 1.2 ECDHE-ECDSA-AES256-GCM-SHA384 and "
+                          "the like");
+            return NK_ECONFIG;
+        }
+        if (seen[at]) {
+            return nk_fail(diag, NK_ECONFIG, "the cipher suite %s is named twice", names[i]);
+        }
+        seen[at] = true;
+        usable |= suite_names[at].openssl ? tls12 : tls13;
+        out[i] = suite_names[at].id;
+    }
+    out[n] = 0;
+    return usable ? 0
+                  : nk_fail(diag, NK_ECONFIG,
+                            "none of the cipher suites belongs to a version of TLS that is spoken");
+}
+
 static const int *suites(bool compat)
 {
     if (nk_glue_aes256gcm_accelerated()) {
@@ -88,6 +143,7 @@ void tls_state_unref(struct tls_state *s)
     }
     free(s->alpn);
     free(s->pins.hash);
+    tls_access_clear(&s->access);
     free(s->name);
     free(s);
 }
@@ -270,7 +326,7 @@ static int set_up_ssl(struct tls_state *s, const struct tls_creds_conf *c, mbedt
                                                    : MBEDTLS_SSL_VERSION_TLS1_3);
     mbedtls_ssl_conf_max_tls_version(ssl, c->tls12 && c->no_tls13 ? MBEDTLS_SSL_VERSION_TLS1_2
                                                                   : MBEDTLS_SSL_VERSION_TLS1_3);
-    mbedtls_ssl_conf_ciphersuites(ssl, suites(compat));
+    mbedtls_ssl_conf_ciphersuites(ssl, s->suites[0] ? s->suites : suites(compat));
     mbedtls_ssl_conf_groups(ssl, groups);
     mbedtls_ssl_conf_authmode(ssl, !verify       ? MBEDTLS_SSL_VERIFY_NONE
                                    : c->optional ? MBEDTLS_SSL_VERIFY_OPTIONAL
@@ -293,9 +349,14 @@ static int set_up_ssl(struct tls_state *s, const struct tls_creds_conf *c, mbedt
     return rc;
 }
 
-/* `unverified` may weaken nothing that was asked for as well. */
-static int check_unverified(const struct tls_creds_conf *c, struct nk_diag *diag)
+/* `unverified` may weaken nothing that was asked for as well, and rules are of no use without
+ * certificates. */
+static int check_trust(const struct tls_creds_conf *c, struct nk_diag *diag)
 {
+    if (c->allow != TLS_ALLOW_VERIFIED &&
+        (c->role != TLS_SERVER || c->optional || (!c->ca && !c->ca_text))) {
+        return nk_fail(diag, NK_ECONFIG, "rules for clients need a ca that they are verified with");
+    }
     if (c->unverified && (c->role != TLS_CLIENT || c->ca || c->ca_text || c->npins > 0)) {
         return nk_fail(diag, NK_ECONFIG, "unverified is for clients without ca and pins");
     }
@@ -304,7 +365,7 @@ static int check_unverified(const struct tls_creds_conf *c, struct nk_diag *diag
 
 static int fill_state(struct tls_state *s, const struct tls_creds_conf *c, struct nk_diag *diag)
 {
-    int rc = check_unverified(c, diag);
+    int rc = check_trust(c, diag);
     if (rc == 0) {
         rc = load_own(s, c, diag);
     }
@@ -315,6 +376,10 @@ static int fill_state(struct tls_state *s, const struct tls_creds_conf *c, struc
     if (rc == 0) {
         rc = load_pins(s, c, diag);
     }
+    rc = rc < 0 ? rc : tls_access_init(&s->access, c->allow, c->allowed, c->nallowed, diag);
+    rc = rc < 0 ? rc
+                : tls_suites_parse(s->suites, c->suites, c->nsuites, c->tls12,
+                                   !(c->tls12 && c->no_tls13), diag);
     if (rc == 0) {
         rc = load_names(s, c, diag);
     }
@@ -406,6 +471,8 @@ static bool copy_conf(struct tls_creds_conf *out, const struct tls_creds_conf *c
     }
     out->pins = copy_list(c->pins, c->npins, &ok);
     out->alpn = copy_list(c->alpn, c->nalpn, &ok);
+    out->allowed = copy_list(c->allowed, c->nallowed, &ok);
+    out->suites = copy_list(c->suites, c->nsuites, &ok);
     return ok;
 }
 
@@ -420,6 +487,8 @@ static void free_creds(struct tls_creds *c)
     free_text(&c->conf.key_text, true);
     free_list(c->conf.pins, c->conf.npins);
     free_list(c->conf.alpn, c->conf.nalpn);
+    free_list(c->conf.allowed, c->conf.nallowed);
+    free_list(c->conf.suites, c->conf.nsuites);
     tls_state_unref(c->state);
     free(c);
 }

@@ -324,6 +324,7 @@ static int new_attempt(struct tls_stream *f)
     a->preauth.owner = f;
     tls_verify_init(&a->verify, &f->creds->pins, f->creds->role == TLS_CLIENT ? f->host : NULL);
     a->verify.any = f->creds->unverified;
+    a->verify.access = f->creds->role == TLS_SERVER ? &f->creds->access : NULL;
     nk_timer_init(&a->deadline, f->s.app, on_deadline, f);
     nk_timer_start(&a->deadline, f->creds->handshake_ms);
     return 0;

@@ -8,6 +8,7 @@
 #include <mbedtls/x509_crt.h>
 #include <sys/uio.h>
 
+#include "tls/access.h"
 #include "tls/ssl_park.h"
 #include "tls/tls.h"
 
@@ -55,7 +56,8 @@ struct tls_verify {
     bool any;       /* everybody is let through: the stream's owner decides */
     bool untrusted; /* the chain leads to no authority of ours */
     struct nk_diag why;
-    mbedtls_ssl_context *ssl; /* the connection, or NULL */
+    mbedtls_ssl_context *ssl;        /* the connection, or NULL */
+    const struct tls_access *access; /* server: who is let in; NULL: everybody who is verified */
 };
 
 /* tls_verify_init - for one connection: pins and host (may be NULL) are borrowed while v is in use.
@@ -108,6 +110,13 @@ bool tls_sessions_take(struct tls_sessions *s, const char *name, mbedtls_ssl_con
 
 /* --- credentials ----------------------------------------------------------------------------- */
 
+#define TLS_SUITES_MAX 7 /* that mbedTLS is built with */
+
+/* tls_suites_parse - n names of suites to their numbers, ended by 0. NK_ECONFIG: not one of ours,
+ * twice, or (tls12 or tls13 not spoken) none that could ever be used. */
+int tls_suites_parse(int out[TLS_SUITES_MAX + 1], const char *const *names, size_t n, bool tls12,
+                     bool tls13, struct nk_diag *diag);
+
 /* What one reading of the files gave; shared by all streams that were made from it. */
 struct tls_state {
     unsigned refs;
@@ -119,6 +128,8 @@ struct tls_state {
     mbedtls_x509_crt ca;
     bool has_cert;
     struct tls_pins pins;
+    struct tls_access access;
+    int suites[TLS_SUITES_MAX + 1]; /* as configured, ended by 0; empty: the usual ones */
     bool unverified;
     char **alpn; /* NULL-terminated, as mbedTLS keeps a pointer to it */
     char *name;  /* expected name, or NULL */

@@ -75,6 +75,7 @@ static void hash_options(uint8_t out[DIGEST], const struct tls_creds_conf *c)
     }
     add_list(&h, c->pins, c->npins);
     add_list(&h, c->alpn, c->nalpn);
+    add_list(&h, c->suites, c->nsuites);
     crypto_generichash_final(&h, out, DIGEST);
 }
 

@@ -42,6 +42,17 @@ struct tls_creds;
 
 enum tls_role { TLS_CLIENT, TLS_SERVER };
 
+/* What a verified client's certificate must have in it to be let in. The values of the last four
+ * are one higher than the index of their list in a configuration. */
+enum tls_allow {
+    TLS_ALLOW_VERIFIED, /* nothing: everybody who was verified */
+    TLS_ALLOW_CN,       /* one of these common names, exactly */
+    TLS_ALLOW_DNS,      /* one of these DNS names among its alternative names */
+    TLS_ALLOW_URI,      /* one of these URIs there, exactly */
+    TLS_ALLOW_PIN       /* it or its key has one of these SHA-256 */
+};
+#define TLS_ALLOW_LISTS 4
+
 /* What credentials are made from. Everything is copied. Paths are read when the object is made and
  * at each reload; a text (PEM) given instead of a path is used as it is and not reloaded. */
 struct tls_creds_conf {
@@ -54,14 +65,20 @@ struct tls_creds_conf {
     size_t npins;
     const char *const *alpn; /* protocol names (RFC 7301), most wanted first */
     size_t nalpn;
-    const char *name; /* client: the name to expect and send instead of the host's */
-    bool unverified;  /* client without ca and pins: any certificate will do, because the owner
-                       * of the stream authenticates the peer itself (bound to NK_Q_EXPORTER, or
-                       * by comparing NK_Q_PEERSPKI) before it sends or believes anything */
-    bool optional;    /* server with ca or pins: a client may come without a certificate; one that
-                       * it shows must be good all the same */
-    bool tls12;       /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
-    bool no_tls13;    /* with tls12: speak nothing else; for peers that break on 1.3 */
+    const char *name;     /* client: the name to expect and send instead of the host's */
+    bool unverified;      /* client without ca and pins: any certificate will do, because the owner
+                           * of the stream authenticates the peer itself (bound to NK_Q_EXPORTER, or
+                           * by comparing NK_Q_PEERSPKI) before it sends or believes anything */
+    enum tls_allow allow; /* server with ca: which of the clients with a good certificate are */
+    const char *const *allowed; /* let in; the others' handshakes fail with -EACCES, and they are */
+    size_t nallowed;            /* told access_denied */
+    const char *const *suites;  /* only these cipher suites, most wanted first; "TLS_AES_256_GCM_.."
+                                 * (IANA) or "ECDHE-ECDSA-AES256-.." (OpenSSL) */
+    size_t nsuites;
+    bool optional; /* server with ca or pins: a client may come without a certificate; one that
+                    * it shows must be good all the same */
+    bool tls12;    /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
+    bool no_tls13; /* with tls12: speak nothing else; for peers that break on 1.3 */
     uint64_t handshake_ms;    /* 0 = TLS_HANDSHAKE_MS */
     uint64_t rekey_bytes;     /* 0 = TLS_REKEY_BYTES */
     const struct nk_app *app; /* whose wall clock dates sessions, and which outlives the
@@ -71,8 +88,8 @@ struct tls_creds_conf {
 /*
  * tls_creds_new - read and check everything; one reference. Errors: the read error, NK_EBADMODE
  * (key readable by others), NK_ECONFIG (not a certificate, key does not belong to it, bad pin,
- * server without certificate), -ENOMEM. The private key is parsed into the heap and wiped when
- * freed.
+ * server without certificate, a rule or suite that cannot be), -ENOMEM. The private key is parsed
+ * into the heap and wiped when freed.
  */
 int tls_creds_new(struct tls_creds **out, const struct tls_creds_conf *conf, struct nk_diag *diag);
 

@@ -116,6 +116,27 @@ static void explain(struct tls_verify *v, const mbedtls_x509_crt *crt, uint32_t 
     }
 }
 
+/* The certificate is good, but is it one of those that may connect? mbedTLS tells the client
+ * access_denied for this flag. */
+static uint32_t check_access(struct tls_verify *v, const mbedtls_x509_crt *crt)
+{
+    char names[TLS_SANS_TEXT];
+    uint8_t cert[TLS_HASH], spki[TLS_HASH];
+    tls_crt_names(names, sizeof(names), crt);
+    tls_crt_hash(crt, cert, spki);
+    if (tls_access_allows(v->access, names, cert, spki)) {
+        return 0;
+    }
+    for (char *p = names; *p; p++) {
+        *p = *p == '\n' ? ' ' : *p;
+    }
+    if (names[0] == 0) {
+        tls_crt_subject(names, sizeof(names), &crt->subject);
+    }
+    nk_fail(&v->why, -EACCES, "no rule lets the client in whose certificate says %s", names);
+    return MBEDTLS_X509_BADCERT_OTHER;
+}
+
 int tls_verify_cb(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct tls_verify *v = arg;
@@ -143,6 +164,9 @@ int tls_verify_cb(void *arg, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
         if (depth == 0 && v->untrusted) {
             offer_pin(v, crt);
         }
+    }
+    if (depth == 0 && *flags == 0 && v->why.code == 0 && v->access) {
+        *flags = check_access(v, crt);
     }
     if (*flags && v->ssl) {
         tls_rec_alert_keys(v->ssl);

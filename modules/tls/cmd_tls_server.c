@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* netkit tls server; also the section [tls NAME]. */
+#include "base/cmd.h"
+#include "tls/serve.h"
+#include "tls/serve_rows.h"
+
+static const char *const tls_row_client_certs[] = {"required", "none", NULL};
+static const char *const roles[] = {"server", "client", NULL};
+
+/* clang-format off */
+static const struct nk_opt opts[] = {TLS_ROWS_BOTH, TLS_ROWS_SERVER, NK_OPT_END};
+
+static const struct nk_opt rows[] = {
+    {.name = "role", .type = NK_OPT_ENUM, TLS_ROW(role), .arg = "server|client", .def = "server",
+     .choices = roles,
+     .help = "Which side has TLS: where connections come from (server), or where they go to (client)"},
+    TLS_ROWS_BOTH, TLS_ROWS_SERVER, TLS_ROWS_CLIENT, NK_OPT_END};
+/* clang-format on */
+
+static const struct nk_section section = {
+    .name = "tls",
+    .named = true,
+    .summary = "TLS in front of a service, or of a client, that does not speak it",
+    .opts = rows,
+    .conf_size = sizeof(struct tls_serve_conf),
+};
+
+static void fill(const struct nk_cmd_ctx *ctx, void *conf)
+{
+    (void)ctx;
+    ((struct tls_serve_conf *)conf)->role = TLS_SERVE_SERVER;
+}
+
+static int run(struct nk_cmd_ctx *ctx)
+{
+    const struct tls_serve_conf *c = ctx->conf;
+    return nk_service_run_cmd_with(ctx, &tls_serve_service, c->drain_ms + TLS_DRAIN_SLACK_MS, NULL,
+                                   fill);
+}
+
+const struct nk_cmd nk_cmd_tls_server = {
+    .synopsis = "--listen LISTEN --connect CONNECT --cert FILE [--key FILE] --ca FILE "
+                "--allow-cn NAME..",
+    .summary = "TLS in front of a service that does not speak it",
+    .description =
+        "Accepts TLS at LISTEN, and joins clients that may to CONNECT: a port of this machine or a "
+        "unix socket, as no TLS goes there. TLS 1.3, or 1.2 too.\n\n"
+        "Clients show a certificate that the authority in --ca has signed, and one kind of rule "
+        "says which of them are let in: names of their certificates (--allow-cn, --allow-dns, "
+        "--allow-uri), hashes (--allow-pin, which needs no --ca), or all of them (--allow-all). "
+        "Nothing is connected to before. --client-cert none is a server that everybody may use.\n\n"
+        "Certificates are read again at HUP and when the files change; what cannot be used "
+        "leaves everything as it was.",
+    .examples =
+        "netkit tls server --listen tcp::8443 --connect tcp:127.0.0.1:8080 --cert srv.pem --key "
+        "srv-key.pem --ca ca.pem --allow-cn alice  # alice only\n"
+        "netkit tls server --listen tcp::443 --connect unix:/run/web.sock --cert srv.pem "
+        "--client-cert none  # everybody, as an HTTPS server",
+    .opts = opts,
+    .conf_size = sizeof(struct tls_serve_conf),
+    .flags = NK_CMD_EXEC,
+    .section = &section,
+    .service = &tls_serve_service,
+    .run = run,
+};
