@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/buf.h"
+#include "core/clock.h"
 #include "core/stream.h"
 
 enum {
-    PEER_MAX = 300,
-    KEPT = 64 * 1024, /* memory that an empty stream keeps; more is given back */
+    KEPT = 4 * 1024, /* memory that an empty stream keeps; more is given back */
     OPEN_DATA_MAX = 4096
 };
 
@@ -18,11 +17,24 @@ struct channel {
     struct nk_stream s;     /* first */
     struct ssh_channel *ch; /* NULL: gone */
     struct nk_buf in;
-    bool opened;   /* NK_CONNECTED is on its way, or was delivered */
-    bool ended;    /* the server sends no more */
-    int error;     /* the connection ended */
-    char *request; /* to be asked once it is open; text behind its NUL */
-    char peer[PEER_MAX];
+    bool opened;                   /* NK_CONNECTED is on its way, or was delivered */
+    bool ended;                    /* the server sends no more */
+    int error;                     /* the connection ended */
+    char *request;                 /* to be asked once it is open; text behind its NUL */
+    struct ssh_channel_wait *wait; /* for a connection */
+    void (*closed)(void *arg);
+    void *arg;
+    char peer[SSH_CHANNEL_PEER_MAX];
+};
+
+/* A channel in a queue. */
+struct ssh_channel_wait {
+    struct ssh_channel_queue *q;
+    struct channel *c;
+    struct ssh_channel_wait *prev, *next;
+    uint64_t since_ms;
+    char *type;
+    struct nk_buf data;
 };
 
 static struct channel *of(struct nk_stream *s)
@@ -68,12 +80,44 @@ static int channel_shutdown(struct nk_stream *s)
     return c->ch ? ssh_channel_eof(c->ch) : 0;
 }
 
-static void channel_close(struct nk_stream *s)
+static void wait_free(struct ssh_channel_wait *w)
 {
-    struct channel *c = of(s);
+    if (!w) {
+        return;
+    }
+    struct ssh_channel_queue *q = w->q;
+    if (q->first == w) {
+        q->first = w->next;
+    } else {
+        w->prev->next = w->next;
+    }
+    if (q->last == w) {
+        q->last = w->prev;
+    } else {
+        w->next->prev = w->prev;
+    }
+    q->n--;
+    w->c->wait = NULL;
+    nk_buf_clear(&w->data);
+    free(w->type);
+    free(w);
+}
+
+static void give_back(struct channel *c)
+{
+    wait_free(c->wait);
     ssh_channel_close(c->ch);
     nk_buf_clear(&c->in);
     free(c->request);
+}
+
+static void channel_close(struct nk_stream *s)
+{
+    struct channel *c = of(s);
+    give_back(c);
+    if (c->closed) {
+        c->closed(c->arg);
+    }
     nk_stream_done(s);
 }
 
@@ -241,60 +285,189 @@ static int keep_request(struct channel *c, const struct ssh_channel_conf *conf)
     return 0;
 }
 
-int ssh_channel_dial(struct nk_app *app, struct ssh_channels *set,
-                     const struct ssh_channel_conf *conf, struct nk_stream **out,
-                     struct nk_diag *diag)
+static struct channel *make(struct nk_app *app, const char *peer)
 {
     struct channel *c = calloc(1, sizeof(*c));
-    int rc = c ? keep_request(c, conf) : -ENOMEM;
-    if (rc < 0) {
-        free(c);
-        return nk_fail_sys(diag, rc, "cannot open a channel");
+    if (c) {
+        nk_stream_init(&c->s, &stream_ops, app);
+        nk_buf_init(&c->in, SSH_WINDOW_MAX);
+        (void)snprintf(c->peer, sizeof(c->peer), "%s", peer);
     }
-    nk_stream_init(&c->s, &stream_ops, app);
-    nk_buf_init(&c->in, SSH_WINDOW_MAX);
-    (void)snprintf(c->peer, sizeof(c->peer), "%s", conf->peer);
-    rc = ssh_channel_open(set, conf->type, conf->data, &channel_ops, c, &c->ch, diag);
-    if (rc < 0) {
+    return c;
+}
+
+static int queue(struct channel *c, struct ssh_channel_queue *q,
+                 const struct ssh_channel_conf *conf)
+{
+    struct ssh_channel_wait *w = calloc(1, sizeof(*w));
+    char *type = w ? strdup(conf->type) : NULL;
+    if (!type) {
+        free(w);
+        return -ENOMEM;
+    }
+    *w = (struct ssh_channel_wait){.q = q, .c = c, .type = type, .since_ms = nk_now_ms(c->s.app)};
+    nk_buf_init(&w->data, OPEN_DATA_MAX);
+    w->prev = q->last;
+    if (q->last) {
+        q->last->next = w;
+    } else {
+        q->first = w;
+    }
+    q->last = w;
+    q->n++;
+    c->wait = w;
+    return nk_buf_put(&w->data, conf->data.p, conf->data.n);
+}
+
+int ssh_channel_dial_at(struct nk_app *app, const struct ssh_channel_place *place,
+                        const struct ssh_channel_conf *conf, struct nk_stream **out,
+                        struct nk_diag *diag)
+{
+    struct channel *c = make(app, conf->peer);
+    int rc = c ? keep_request(c, conf) : -ENOMEM;
+    if (rc == 0 && place->now) {
+        rc = ssh_channel_open(place->now, conf->type, conf->data, &channel_ops, c, &c->ch, diag);
+    } else if (rc == 0) {
+        rc = queue(c, place->later, conf);
+    }
+    if (rc == -ENOMEM || rc == NK_ETOOBIG) {
+        (void)nk_fail_sys(diag, rc, "cannot open a channel");
+    }
+    if (rc < 0 && c) {
         channel_close(&c->s);
+    }
+    if (rc < 0) {
         return rc;
     }
+    c->closed = place->closed;
+    c->arg = place->arg;
     *out = &c->s;
     return 0;
 }
 
-static int dial(struct nk_app *app, struct ssh_channels *set, const char *type, struct nk_buf *data,
-                int rc, const char *peer, struct nk_stream **out, struct nk_diag *diag)
+void ssh_channel_queue_open(struct ssh_channel_queue *q, struct ssh_channels *set)
 {
-    const struct ssh_channel_conf conf = {
-        .type = type, .data = {nk_buf_ptr(data), nk_buf_len(data)}, .peer = peer};
-    rc = rc < 0 ? nk_fail_sys(diag, rc, "cannot open a channel to %s", peer)
-                : ssh_channel_dial(app, set, &conf, out, diag);
-    nk_buf_clear(data);
+    while (q->first) {
+        struct ssh_channel_wait *w = q->first;
+        struct channel *c = w->c;
+        struct nk_diag why = {0};
+        const struct ssh_str data = {nk_buf_ptr(&w->data), nk_buf_len(&w->data)};
+        int rc = ssh_channel_open(set, w->type, data, &channel_ops, c, &c->ch, &why);
+        wait_free(w);
+        if (rc < 0) {
+            nk_stream_fail(&c->s, rc, &why);
+        }
+    }
+}
+
+void ssh_channel_queue_fail(struct ssh_channel_queue *q, uint64_t before_ms,
+                            const struct nk_diag *why)
+{
+    while (q->first && q->first->since_ms <= before_ms) {
+        struct channel *c = q->first->c;
+        wait_free(q->first);
+        nk_stream_fail(&c->s, why->code < 0 ? why->code : NK_ECLOSED, why);
+    }
+}
+
+uint64_t ssh_channel_queue_since(const struct ssh_channel_queue *q)
+{
+    return q->first ? q->first->since_ms : UINT64_MAX;
+}
+
+int ssh_channel_take(struct nk_app *app, struct ssh_channel *ch, const char *peer,
+                     void (*closed)(void *arg), void *arg, struct nk_stream **out)
+{
+    struct channel *c = make(app, peer);
+    if (!c) {
+        (void)ssh_channel_refuse(ch, SSH_REFUSED_RESOURCES, "");
+        return -ENOMEM;
+    }
+    int rc = ssh_channel_accept(ch, &channel_ops, c);
+    c->ch = ch;
+    if (rc < 0) {
+        channel_close(&c->s);
+        return rc;
+    }
+    c->closed = closed;
+    c->arg = arg;
+    connected(c);
+    *out = &c->s;
+    return 0;
+}
+
+/* --- where to --------------------------------------------------------------------------------- */
+
+static int filled(struct ssh_channel_to *to, int rc, struct nk_diag *diag)
+{
+    to->conf.data = (struct ssh_str){nk_buf_ptr(&to->data), nk_buf_len(&to->data)};
+    to->conf.peer = to->peer;
+    if (rc < 0) {
+        nk_buf_clear(&to->data);
+        return nk_fail_sys(diag, rc, "cannot open a channel to %s", to->peer);
+    }
+    return 0;
+}
+
+int ssh_channel_to_tcp(struct ssh_channel_to *to, const char *host, uint16_t port,
+                       struct nk_diag *diag)
+{
+    *to = (struct ssh_channel_to){.conf.type = "direct-tcpip"};
+    nk_buf_init(&to->data, OPEN_DATA_MAX);
+    (void)snprintf(to->peer, sizeof(to->peer), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
+    int rc = ssh_put_text(&to->data, host);
+    rc = rc < 0 ? rc : nk_buf_be32(&to->data, port);
+    rc = rc < 0 ? rc : ssh_put_text(&to->data, "127.0.0.1"); /* whoever asks is nobody's business */
+    rc = rc < 0 ? rc : nk_buf_be32(&to->data, 0);
+    return filled(to, rc, diag);
+}
+
+int ssh_channel_to_unix(struct ssh_channel_to *to, const char *path, struct nk_diag *diag)
+{
+    *to = (struct ssh_channel_to){.conf.type = "direct-streamlocal@openssh.com"};
+    nk_buf_init(&to->data, OPEN_DATA_MAX);
+    (void)snprintf(to->peer, sizeof(to->peer), "%s", path);
+    int rc = ssh_put_text(&to->data, path);
+    rc = rc < 0 ? rc : ssh_put_text(&to->data, ""); /* reserved */
+    rc = rc < 0 ? rc : nk_buf_be32(&to->data, 0);
+    return filled(to, rc, diag);
+}
+
+void ssh_channel_to_clear(struct ssh_channel_to *to)
+{
+    nk_buf_clear(&to->data);
+}
+
+/* --- in short --------------------------------------------------------------------------------- */
+
+int ssh_channel_dial(struct nk_app *app, struct ssh_channels *set,
+                     const struct ssh_channel_conf *conf, struct nk_stream **out,
+                     struct nk_diag *diag)
+{
+    const struct ssh_channel_place place = {.now = set};
+    return ssh_channel_dial_at(app, &place, conf, out, diag);
+}
+
+static int dial(struct nk_app *app, struct ssh_channels *set, struct ssh_channel_to *to, int rc,
+                struct nk_stream **out, struct nk_diag *diag)
+{
+    if (rc == 0) {
+        rc = ssh_channel_dial(app, set, &to->conf, out, diag);
+        ssh_channel_to_clear(to);
+    }
     return rc;
 }
 
 int ssh_channel_dial_tcp(struct nk_app *app, struct ssh_channels *set, const char *host,
                          uint16_t port, struct nk_stream **out, struct nk_diag *diag)
 {
-    struct nk_buf data;
-    char peer[PEER_MAX];
-    nk_buf_init(&data, OPEN_DATA_MAX);
-    (void)snprintf(peer, sizeof(peer), strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-    int rc = ssh_put_text(&data, host);
-    rc = rc < 0 ? rc : nk_buf_be32(&data, port);
-    rc = rc < 0 ? rc : ssh_put_text(&data, "127.0.0.1"); /* whoever asks is nobody's business */
-    rc = rc < 0 ? rc : nk_buf_be32(&data, 0);
-    return dial(app, set, "direct-tcpip", &data, rc, peer, out, diag);
+    struct ssh_channel_to to;
+    return dial(app, set, &to, ssh_channel_to_tcp(&to, host, port, diag), out, diag);
 }
 
 int ssh_channel_dial_unix(struct nk_app *app, struct ssh_channels *set, const char *path,
                           struct nk_stream **out, struct nk_diag *diag)
 {
-    struct nk_buf data;
-    nk_buf_init(&data, OPEN_DATA_MAX);
-    int rc = ssh_put_text(&data, path);
-    rc = rc < 0 ? rc : ssh_put_text(&data, ""); /* reserved */
-    rc = rc < 0 ? rc : nk_buf_be32(&data, 0);
-    return dial(app, set, "direct-streamlocal@openssh.com", &data, rc, path, out, diag);
+    struct ssh_channel_to to;
+    return dial(app, set, &to, ssh_channel_to_unix(&to, path, diag), out, diag);
 }
