@@ -13,7 +13,8 @@ shopt -s nullglob
 PACKAGES="clang clang-format clang-tidy cppcheck shellcheck libclang-rt-dev binutils git openssl
     iproute2 procps python3 python3-pytest python3-pytest-xdist python3-twisted python3-openssl
     python3-service-identity python3-cryptography strace tor curl openssh-client openssh-server
-    dropbear-bin putty-tools tinysshd ucspi-tcp python3-asyncssh"
+    dropbear-bin putty-tools tinysshd ucspi-tcp python3-asyncssh
+    python3-rpyc stunnel4"
 PYTHON=${PYTHON:-/usr/bin/python3}
 
 install_peers() {
