@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/secret.h"
+#include "ssh/wire.h"
 
 enum { LENGTH = 4, CLEAR_BLOCK = 8, PADDING_ROOM = 256 };
 
@@ -59,6 +60,14 @@ void ssh_sealer_key(struct ssh_sealer *s, struct ssh_protect *take_p, bool resta
     s->wrapped = s->wrapped && !restart;
 }
 
+/* What a packet's length is a multiple of. Nobody shall see from it how long a password or an
+ * answer is (RFC 4251 9.3.9). */
+static size_t unit_of(const struct ssh_sealer *s, uint8_t number)
+{
+    bool login = number == SSH_MSG_USERAUTH_REQUEST || number == SSH_MSG_USERAUTH_INFO_RESPONSE;
+    return login && s->protect ? SSH_LOGIN_UNIT : block_of(s->protect);
+}
+
 static void pad(struct ssh_sealer *s, uint8_t *p, size_t n)
 {
     if (s->pool_left < n) {
@@ -85,10 +94,9 @@ int ssh_seal_begin(const struct ssh_sealer *s, struct nk_buf *out, size_t max, u
 void ssh_seal_end(struct ssh_sealer *s, struct nk_buf *out, uint8_t *payload, size_t n)
 {
     uint8_t *p = payload - SSH_PACKET_HEAD;
-    size_t block = block_of(s->protect);
-    size_t rest = (counted(s->protect) + 1 + n) % block;
-    size_t padding = block - rest;
-    padding += padding < SSH_PADDING_MIN ? block : 0;
+    size_t unit = unit_of(s, *payload);
+    size_t padding = unit - (counted(s->protect) + 1 + n) % unit;
+    padding += padding < SSH_PADDING_MIN ? unit : 0;
     size_t len = 1 + n + padding;
     put_length(p, len);
     p[LENGTH] = (uint8_t)padding;

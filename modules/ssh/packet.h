@@ -24,6 +24,8 @@
 enum {
     SSH_PACKET_HEAD = 5, /* length and padding length */
     SSH_PADDING_MIN = 4,
+    SSH_LOGIN_UNIT = 240, /* packets of the login are multiples of this: of every block size, and no
+                             more than the padding can fill */
     SSH_PADDING_POOL = 256 /* random bytes that are fetched at once */
 };
 
@@ -76,7 +78,8 @@ void ssh_opener_key(struct ssh_opener *o, struct ssh_protect *take_p, bool resta
  */
 int ssh_seal_begin(const struct ssh_sealer *s, struct nk_buf *out, size_t max, uint8_t **payload);
 
-/* ssh_seal_end - the payload has n (1..max) bytes: out has the packet then. */
+/* ssh_seal_end - the payload has n (1..max) bytes: out has the packet then. Requests and answers of
+ * the login are padded to SSH_LOGIN_UNIT. */
 void ssh_seal_end(struct ssh_sealer *s, struct nk_buf *out, uint8_t *payload, size_t n);
 
 /* ssh_seal - both, for a payload that exists elsewhere. */

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "base/codec.h"
+#include "ssh/wire.h"
 
 int nk_test_ssh_packet(void);
 
@@ -125,6 +126,33 @@ static void test_every_cipher(void **state)
     assert_true(n >= KINDS + 2);
 }
 
+/* A request with a password, and answers, are as long for 0 bytes of it as for a hundred. */
+static void test_login_is_padded(void **state)
+{
+    static const uint8_t numbers[] = {SSH_MSG_USERAUTH_REQUEST, SSH_MSG_USERAUTH_INFO_RESPONSE};
+    struct kind k;
+    uint8_t text[600];
+    (void)state;
+    for (size_t i = 0; kind_at(i, &k); i++) {
+        struct pair p;
+        pair_open(&p, &k);
+        fill(text, sizeof(text), 1);
+        for (size_t n = 1; n < sizeof(text); n++) {
+            struct ssh_packet got;
+            text[0] = numbers[n % 2];
+            assert_int_equal(ssh_seal(&p.s, &p.wire, text, n), 0);
+            size_t len = nk_buf_len(&p.wire);
+            assert_int_equal(ssh_open(&p.o, nk_buf_ptr(&p.wire), len, &got, NULL), 1);
+            assert_int_equal(got.n, n);
+            nk_buf_consume(&p.wire, got.used);
+            len -= p.o.protect->tag + (p.o.protect->apart ? 4 : 0);
+            assert_int_equal(len % SSH_LOGIN_UNIT, 0);
+            assert_true(len <= n + 5 + SSH_LOGIN_UNIT + SSH_PADDING_MIN);
+        }
+        pair_close(&p);
+    }
+}
+
 /* Any bit that is changed ends the connection: as a wrong length, or as a wrong tag. */
 static void test_every_bit(void **state)
 {
@@ -235,7 +263,7 @@ int nk_test_ssh_packet(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_cipher), cmocka_unit_test(test_every_bit),
         cmocka_unit_test(test_lengths),      cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_limits),       cmocka_unit_test(test_login_is_padded),
     };
     return cmocka_run_group_tests_name("ssh/packet", tests, NULL, NULL);
 }
