@@ -18,7 +18,7 @@
 
 #define MODULE "ssh"
 
-enum { QUESTION_MAX = 4096, PROVE_MAX = 256 * 1024, MS = 1000 };
+enum { QUESTION_MAX = 4096, PROVE_MAX = 256 * 1024, MS = 1000, PEER_MAX = 128 };
 
 struct ssh_client {
     struct ssh_client_conf conf;
@@ -88,6 +88,10 @@ static int judge(struct ssh_client *c, const struct ssh_host_key *k, struct nk_d
         return rc;
     }
     c->known = a.how == SSH_HOST_KNOWN;
+    if (c->known) {
+        nk_debug(c->conf.log, MODULE, "Host '%s' is known and matches the %s host key",
+                 c->host.host, a.type);
+    }
     switch (a.how) {
     case SSH_HOST_NEW:
         return learn(c, &a, diag);
@@ -178,7 +182,10 @@ static void on_credential(void *owner, const struct ssh_question *q)
 static void on_open(void *owner)
 {
     struct ssh_client *c = owner;
-    nk_debug(c->conf.log, MODULE, "Authenticated to %s", c->conf.config->host_name);
+    char peer[PEER_MAX];
+    nk_debug(
+        c->conf.log, MODULE, "Authenticated to %s ([%s]) using \"%s\"", c->conf.config->host_name,
+        nk_stream_peer(ssh_conn_stream(c->conn), peer, sizeof(peer)), ssh_conn_method(c->conn));
     c->conf.ops->open(c->conf.owner, c);
 }
 
@@ -233,6 +240,8 @@ static int connect_over(struct ssh_client *c, struct nk_stream *take_s, struct n
         .keepalive_ms = (uint32_t)(f->alive_interval * MS),
         .keepalive_count = (uint32_t)f->alive_count,
     };
+    nk_debug(c->conf.log, MODULE, "Connecting to %s port %lld as '%s'", f->host_name,
+             (long long)f->port, f->user);
     return ssh_conn_new(&c->conn, &conf, take_s, diag);
 }
 

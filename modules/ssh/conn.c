@@ -8,7 +8,9 @@
 #include "base/build_info.h"
 #include "core/clock.h"
 #include "core/stream.h"
+#include "core/work.h"
 #include "ssh/conn_impl.h"
+#include "ssh/kex_work.h"
 
 enum {
     ROUNDS = 4, /* of waiting channels in one turn, so that the loop stays free */
@@ -123,6 +125,7 @@ void ssh_conn_fail(struct ssh_conn *c, int rc, const struct nk_diag *why)
 static void release(struct ssh_conn *c)
 {
     nk_app_defer_cancel(c->conf.app, &c->turn);
+    nk_work_cancel(c->kex);
     ssh_conn_forget_login(c);
     ssh_channels_free(c->ch);
     ssh_transport_free(c->t);
@@ -345,8 +348,30 @@ static void on_trace(void *owner, enum ssh_trace what, const char *text)
     }
 }
 
-static const struct ssh_transport_ops transport_ops = {
-    .host_key = on_host_key, .ready = on_ready, .payload = on_payload, .trace = on_trace};
+static void on_computed(void *owner, struct ssh_kex_task *take_task)
+{
+    struct ssh_conn *c = owner;
+    struct nk_diag diag = {0};
+    c->kex = NULL;
+    enter(c);
+    int rc = ssh_transport_computed(c->t, take_task, now_of(c), &diag);
+    if (rc < 0) {
+        ssh_conn_fail(c, rc, &diag);
+    }
+    leave(c);
+}
+
+static int on_compute(void *owner, struct ssh_kex_task *task)
+{
+    struct ssh_conn *c = owner;
+    return ssh_kex_work_start(c->conf.app, task, on_computed, c, &c->kex);
+}
+
+static const struct ssh_transport_ops transport_ops = {.host_key = on_host_key,
+                                                       .ready = on_ready,
+                                                       .payload = on_payload,
+                                                       .compute = on_compute,
+                                                       .trace = on_trace};
 
 /* --- calls of the loop ------------------------------------------------------------------------ */
 
@@ -542,6 +567,11 @@ struct ssh_transport *ssh_conn_transport(struct ssh_conn *c)
 struct nk_stream *ssh_conn_stream(struct ssh_conn *c)
 {
     return c->s;
+}
+
+const char *ssh_conn_method(const struct ssh_conn *c)
+{
+    return c->method;
 }
 
 void ssh_conn_trust(struct ssh_conn *c, int answer, const struct nk_diag *why)

@@ -135,6 +135,9 @@ struct ssh_transport *ssh_conn_transport(struct ssh_conn *c);
 /* ssh_conn_stream - the stream below, for nk_stream_query; NULL when it is over. */
 struct nk_stream *ssh_conn_stream(struct ssh_conn *c);
 
+/* ssh_conn_method - with which method we are logged in, static; NULL before ops->open. */
+const char *ssh_conn_method(const struct ssh_conn *c);
+
 /* ssh_conn_rekey - exchange keys now. */
 void ssh_conn_rekey(struct ssh_conn *c);
 

@@ -22,6 +22,8 @@ struct ssh_conn {
     struct nk_defer turn; /* the end of the turn: what was asked for from outside */
     uint64_t deadline, ch_due, due;
     unsigned interest;
+    const char *method;  /* of the login that succeeded */
+    struct nk_work *kex; /* a step of a key exchange that is under way */
     struct nk_diag why;
     int rc;     /* why it is over */
     int answer; /* about the host key */

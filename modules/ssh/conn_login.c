@@ -205,6 +205,7 @@ int ssh_conn_login_message(struct ssh_conn *c, const uint8_t *p, size_t n, struc
     }
     rc = rc < 0 ? nk_fail_sys(diag, rc, "ssh") : ssh_auth_receive(c->auth, p, n, diag);
     if (rc == 0 && !c->closed && !c->over && ssh_auth_want(c->auth) == SSH_AUTH_DONE) {
+        c->method = ssh_auth_used(c->auth);
         ssh_conn_forget_login(c);
         rc = ssh_conn_logged_in(c, diag);
     }

@@ -15,6 +15,7 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/stream.h"
+#include "ssh/conn_impl.h"
 #include "ssh/transport_testkit.h"
 #include "torture.h"
 
@@ -38,6 +39,7 @@ struct world {
     bool silent;        /* never answer the login */
     bool late;          /* the application answers in the next turn */
     enum place leave;
+    int wait; /* milliseconds that a turn may take */
     /* what came of it */
     unsigned host_keys, questions, opens, closes, channel_ends;
     bool asked, was_closed;
@@ -347,7 +349,7 @@ static bool turn(struct world *w)
         serve_in(w);
         serve_out(w);
     }
-    (void)nk_app_turn(w->app, 0);
+    (void)nk_app_turn(w->app, w->wait);
     if (w->late && w->asked && w->conn) {
         give(w);
     } else if (w->late && w->host_keys && w->conn) {
@@ -600,6 +602,65 @@ static void test_unread_replies(void **state)
     world_clear(&w);
 }
 
+/* Keys of a large group are made elsewhere while the loop goes on, also when they are made anew
+ * with data in both directions. */
+static void test_large_group(void **state)
+{
+    struct world w;
+    (void)state;
+    world_init(&w);
+    w.k.kex = "diffie-hellman-group16-sha512";
+    w.total = BULK / 4;
+    w.only_password = true;
+    w.conf.rekey_bytes = 256 * 1024;
+    w.wait = 1;
+    assert_int_equal(world_open(&w), 0);
+    unsigned waits = 0;
+    for (int i = 0; i < TURNS && turn(&w); i++) {
+        waits += w.conn->kex != NULL;
+    }
+    assert_true(waits > 0);
+    assert_int_equal(w.closes, 0);
+    assert_int_equal(w.came, w.total);
+    assert_true(ssh_transport_rekeys(ssh_conn_transport(w.conn)) >= 2);
+    world_clear(&w);
+}
+
+/* The application, or the server, leaves in the middle of a step: the first ones, and later. */
+static void test_close_in_step(void **state)
+{
+    (void)state;
+    for (int at = 0; at < 6; at++) {
+        struct world w;
+        int steps = -1;
+        bool before = false, inside = false;
+        world_init(&w);
+        w.k.kex = "diffie-hellman-group16-sha512";
+        w.wait = 1;
+        assert_int_equal(world_open(&w), 0);
+        for (int i = 0; i < TURNS && (steps != at / 3 || !inside); i++) {
+            (void)turn(&w);
+            inside = w.conn->kex != NULL;
+            steps += inside && !before;
+            before = inside;
+        }
+        assert_non_null(w.conn->kex);
+        if (at % 3 == 0) {
+            ssh_conn_close(w.conn);
+            w.conn = NULL;
+        } else if (at % 3 == 1) {
+            hang_up(&w);
+        } else {
+            nk_clock_skip(w.app, SSH_CONN_LOGIN_MS + 1);
+        }
+        for (int i = 0; i < TURNS && w.conn && turn(&w); i++) {
+        }
+        assert_int_equal(w.closes, at % 3 != 0);
+        assert_int_equal(w.opens, 0);
+        world_clear(&w);
+    }
+}
+
 static int whole_life(void *arg)
 {
     struct world w;
@@ -638,6 +699,8 @@ int nk_test_ssh_conn(void)
         cmocka_unit_test(test_cut_anywhere),
         cmocka_unit_test(test_unread_replies),
         cmocka_unit_test(test_unknown_messages),
+        cmocka_unit_test(test_large_group),
+        cmocka_unit_test(test_close_in_step),
         cmocka_unit_test(test_torture),
     };
     return cmocka_run_group_tests_name("ssh/conn", tests, NULL, NULL);

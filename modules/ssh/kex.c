@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/kex.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/secret.h"
@@ -57,6 +58,28 @@ void ssh_kex_free(struct ssh_kex *k)
 {
     if (k) {
         k->ops->release(k);
+    }
+}
+
+bool ssh_kex_is_slow(const struct ssh_kex_type *t)
+{
+    return t->numbers && t->bits != SSH_GROUP_MIN;
+}
+
+void ssh_kex_task_run(struct ssh_kex_task *task)
+{
+    const struct ssh_str peer = {nk_buf_ptr(&task->in), nk_buf_len(&task->in)};
+    task->rc = task->finish ? ssh_kex_finish(task->kex, peer, &task->out, &task->diag)
+                            : ssh_kex_start(task->kex, &task->out, &task->diag);
+}
+
+void ssh_kex_task_free(struct ssh_kex_task *task)
+{
+    if (task) {
+        ssh_kex_free(task->kex);
+        nk_buf_clear(&task->in);
+        nk_buf_clear(&task->out);
+        free(task);
     }
 }
 

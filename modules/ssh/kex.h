@@ -79,6 +79,25 @@ int ssh_kex_finish(struct ssh_kex *k, struct ssh_str peer, struct nk_buf *secret
 /* ssh_kex_free - wipes and frees; NULL is fine. */
 void ssh_kex_free(struct ssh_kex *k);
 
+/* One step of an exchange, which may be done on any thread: it has all that it needs. */
+struct ssh_kex_task {
+    struct ssh_kex *kex;
+    bool finish;       /* ssh_kex_finish, else ssh_kex_start */
+    struct nk_buf in;  /* the peer's value, for finish */
+    struct nk_buf out; /* the public value, or the secret */
+    int rc;
+    struct nk_diag diag;
+};
+
+/* ssh_kex_is_slow - may a step of this method take more than 10 ms? (4096 bits: 10 ms, 8192: 70.)
+ */
+bool ssh_kex_is_slow(const struct ssh_kex_type *t);
+
+/* ssh_kex_task_run - do it: task->rc, with task->diag. ssh_kex_task_free - with everything in it;
+ * NULL is fine. */
+void ssh_kex_task_run(struct ssh_kex_task *task);
+void ssh_kex_task_free(struct ssh_kex_task *task);
+
 /* ssh_hash_size - bytes of its result. ssh_hash - of n bytes at p. */
 size_t ssh_hash_size(enum ssh_hash h);
 void ssh_hash(enum ssh_hash h, const void *p, size_t n, uint8_t out[SSH_HASH_MAX]);

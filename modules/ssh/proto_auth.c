@@ -284,6 +284,11 @@ unsigned ssh_auth_methods(const struct ssh_auth *a)
     return a->allowed;
 }
 
+const char *ssh_auth_used(const struct ssh_auth *a)
+{
+    return a->used;
+}
+
 bool ssh_auth_partial(const struct ssh_auth *a)
 {
     return a->partials > 0;
@@ -397,10 +402,9 @@ static int get_success(struct ssh_auth *a, const struct nk_cur *c, struct nk_dia
     if (!nk_cur_done(c) || !server_turn(a) || a->state == SSH_AUTH_ST_QUERY) {
         return broken(a, diag, SSH_MSG_USERAUTH_SUCCESS);
     }
-    nk_debug(a->conf.log, MODULE, "Authenticated (%s)",
-             a->state == SSH_AUTH_ST_NONE ? "none"
-             : ssh_auth_next(a)           ? ssh_auth_next(a)->name
-                                          : "");
+    a->used = a->state == SSH_AUTH_ST_NONE ? "none"
+              : ssh_auth_next(a)           ? ssh_auth_next(a)->name
+                                           : "";
     nk_buf_reset(&a->request);
     ssh_auth_become(a, SSH_AUTH_ST_DONE);
     return 0;

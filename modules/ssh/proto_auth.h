@@ -94,6 +94,9 @@ int ssh_auth_receive(struct ssh_auth *a, const uint8_t *payload, size_t n, struc
 
 enum ssh_auth_want ssh_auth_want(const struct ssh_auth *a);
 
+/* ssh_auth_used - the method that the server was content with, static; NULL before. */
+const char *ssh_auth_used(const struct ssh_auth *a);
+
 /* ssh_auth_method - of which method a credential is wanted. ssh_auth_methods - set of those that
  * the server still accepts, as far as it has said so, and we know (before: all of conf's). */
 enum ssh_auth_method ssh_auth_method(const struct ssh_auth *a);

@@ -42,7 +42,8 @@ struct ssh_auth {
     unsigned allowed, exhausted;                         /* sets of methods */
     unsigned failures, partials, rounds, banners;
     size_t banner_bytes;
-    bool accepted; /* the service */
+    const char *used; /* the method that got us in */
+    bool accepted;    /* the service */
     bool have_sig_algs, hostbound;
     char listed[SSH_AUTH_LISTED_MAX]; /* what the server would take, to be shown */
     struct nk_buf session, host_key, sig_algs;

@@ -27,8 +27,8 @@ void ssh_kex_drop(struct ssh_transport *t)
         return;
     }
     t->x = NULL;
-    struct nk_buf *const bufs[] = {&x->ours,  &x->theirs, &x->pub,      &x->secret,
-                                   &x->group, &x->host,   &x->signature};
+    struct nk_buf *const bufs[] = {&x->ours,  &x->theirs, &x->pub,  &x->secret,
+                                   &x->value, &x->group,  &x->host, &x->signature};
     for (size_t i = 0; i < sizeof(bufs) / sizeof(bufs[0]); i++) {
         nk_buf_clear(bufs[i]);
     }
@@ -47,6 +47,7 @@ static int make_exchange(struct ssh_transport *t)
     nk_buf_init(&x->theirs, SSH_PACKET_MAX);
     nk_buf_init(&x->pub, PUBLIC_MAX);
     nk_buf_init_secret(&x->secret, PUBLIC_MAX);
+    nk_buf_init(&x->value, SSH_PACKET_MAX);
     nk_buf_init(&x->group, GROUP_MAX);
     nk_buf_init(&x->host, SSH_BLOB_MAX);
     nk_buf_init(&x->signature, SIGNATURE_MAX);
@@ -89,17 +90,36 @@ static int put_value(const struct ssh_exchange *x, struct nk_buf *b, const uint8
     return x->choice.kex->numbers ? ssh_put_mpint(b, p, n) : ssh_put_string(b, p, n);
 }
 
-/* Our value, in the message with this number. */
-static int send_value(struct ssh_transport *t, uint8_t number, struct nk_diag *diag)
+/* A step of the method: the owner's to have done, where it takes long. It takes with it what it
+ * works on, so that the connection may end meanwhile. */
+static int compute(struct ssh_transport *t, bool finish, struct nk_diag *diag)
+{
+    struct ssh_exchange *x = t->x;
+    struct ssh_kex_task *task = calloc(1, sizeof(*task));
+    if (!task) {
+        return out_of(diag, -ENOMEM);
+    }
+    *task = (struct ssh_kex_task){
+        .kex = x->kex, .finish = finish, .in = x->value, .out = finish ? x->secret : x->pub};
+    x->kex = NULL;
+    nk_buf_init(&x->value, SSH_PACKET_MAX);
+    if (t->conf.ops->compute && ssh_kex_is_slow(x->choice.kex)) {
+        ssh_transport_set(t, SSH_T_WORK);
+        if (t->conf.ops->compute(t->conf.owner, task) == 0) {
+            return 0;
+        }
+    }
+    ssh_kex_task_run(task);
+    return ssh_kex_computed(t, task, diag);
+}
+
+/* Our value. */
+static int send_value(struct ssh_transport *t, struct nk_diag *diag)
 {
     struct ssh_exchange *x = t->x;
     struct nk_buf b;
-    int rc = ssh_kex_start(x->kex, &x->pub, diag);
-    if (rc < 0) {
-        return rc;
-    }
     nk_buf_init(&b, PUBLIC_MAX + 16);
-    rc = nk_buf_u8(&b, number);
+    int rc = nk_buf_u8(&b, x->choice.kex->bits ? SSH_MSG_KEX_INIT : SSH_MSG_KEX_GEX_INIT);
     rc = rc < 0 ? rc : put_value(x, &b, nk_buf_ptr(&x->pub), nk_buf_len(&x->pub));
     rc = rc < 0 ? rc : send(t, &b);
     nk_buf_clear(&b);
@@ -155,7 +175,7 @@ static int start_method(struct ssh_transport *t, struct nk_diag *diag)
     if (rc < 0) {
         return out_of(diag, rc);
     }
-    return type->bits ? send_value(t, SSH_MSG_KEX_INIT, diag) : send_group_request(t, diag);
+    return type->bits ? compute(t, false, diag) : send_group_request(t, diag);
 }
 
 static int on_kexinit(struct ssh_transport *t, const struct ssh_packet *p, struct nk_diag *diag)
@@ -205,7 +225,7 @@ static int on_group(struct ssh_transport *t, const struct ssh_packet *p, struct 
     }
     rc = ssh_put_mpint(&x->group, prime.p, prime.n);
     rc = rc < 0 ? rc : ssh_put_mpint(&x->group, g.p, g.n);
-    return rc < 0 ? out_of(diag, rc) : send_value(t, SSH_MSG_KEX_GEX_INIT, diag);
+    return rc < 0 ? out_of(diag, rc) : compute(t, false, diag);
 }
 
 static int put_buf(struct nk_buf *b, const struct nk_buf *from)
@@ -214,7 +234,7 @@ static int put_buf(struct nk_buf *b, const struct nk_buf *from)
 }
 
 /* RFC 4253 8, RFC 4419 3, RFC 5656 4: what both sides hash. */
-static int hash_exchange(struct ssh_transport *t, struct ssh_str host, struct ssh_str value)
+static int hash_exchange(struct ssh_transport *t)
 {
     struct ssh_exchange *x = t->x;
     struct nk_buf b;
@@ -223,10 +243,10 @@ static int hash_exchange(struct ssh_transport *t, struct ssh_str host, struct ss
     rc = rc < 0 ? rc : ssh_put_text(&b, t->server);
     rc = rc < 0 ? rc : put_buf(&b, &x->ours);
     rc = rc < 0 ? rc : put_buf(&b, &x->theirs);
-    rc = rc < 0 ? rc : ssh_put_string(&b, host.p, host.n);
+    rc = rc < 0 ? rc : put_buf(&b, &x->host);
     rc = rc < 0 ? rc : nk_buf_put(&b, nk_buf_ptr(&x->group), nk_buf_len(&x->group));
     rc = rc < 0 ? rc : put_value(x, &b, nk_buf_ptr(&x->pub), nk_buf_len(&x->pub));
-    rc = rc < 0 ? rc : put_value(x, &b, value.p, value.n);
+    rc = rc < 0 ? rc : put_value(x, &b, nk_buf_ptr(&x->value), nk_buf_len(&x->value));
     rc = rc < 0 ? rc : nk_buf_put(&b, nk_buf_ptr(&x->secret), nk_buf_len(&x->secret));
     if (rc == 0) {
         ssh_hash(x->choice.kex->hash, nk_buf_ptr(&b), nk_buf_len(&b), x->hash);
@@ -294,7 +314,6 @@ static int judge(struct ssh_transport *t, const struct ssh_public *k, struct nk_
 static int on_reply(struct ssh_transport *t, const struct ssh_packet *p, struct nk_diag *diag)
 {
     struct ssh_exchange *x = t->x;
-    struct ssh_public k;
     struct nk_cur c;
     nk_cur_init(&c, p->payload + 1, p->n - 1);
     struct ssh_str host = ssh_cur_string(&c);
@@ -303,18 +322,34 @@ static int on_reply(struct ssh_transport *t, const struct ssh_packet *p, struct 
     if (!nk_cur_done(&c) || host.n > SSH_BLOB_MAX || signature.n > SIGNATURE_MAX) {
         return malformed(p->payload[0], diag);
     }
-    int rc = ssh_kex_finish(x->kex, value, &x->secret, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = hash_exchange(t, host, value);
+    int rc = nk_buf_put(&x->value, value.p, value.n);
     rc = rc < 0 ? rc : nk_buf_put(&x->host, host.p, host.n);
     rc = rc < 0 ? rc : nk_buf_put(&x->signature, signature.p, signature.n);
-    if (rc < 0) {
-        return out_of(diag, rc);
-    }
-    rc = check_host(t, &k, diag);
+    return rc < 0 ? out_of(diag, rc) : compute(t, true, diag);
+}
+
+/* There is a secret: with whom? */
+static int on_secret(struct ssh_transport *t, struct nk_diag *diag)
+{
+    struct ssh_public k;
+    int rc = out_of(diag, hash_exchange(t));
+    rc = rc < 0 ? rc : check_host(t, &k, diag);
     return rc < 0 ? rc : judge(t, &k, diag);
+}
+
+int ssh_kex_computed(struct ssh_transport *t, struct ssh_kex_task *take_task, struct nk_diag *diag)
+{
+    struct ssh_exchange *x = t->x;
+    bool finish = take_task->finish;
+    int rc = take_task->rc;
+    if (rc < 0 && diag) {
+        *diag = take_task->diag;
+    }
+    x->kex = take_task->kex;
+    x->value = take_task->in;
+    *(finish ? &x->secret : &x->pub) = take_task->out;
+    free(take_task);
+    return rc < 0 ? rc : finish ? on_secret(t, diag) : send_value(t, diag);
 }
 
 /* --- new keys --------------------------------------------------------------------------------- */

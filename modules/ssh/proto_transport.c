@@ -366,7 +366,7 @@ static int step(struct ssh_transport *t, struct nk_diag *diag)
     if (t->state == SSH_T_IDENT) {
         return ssh_ident_take(t, diag);
     }
-    if (t->state == SSH_T_ANSWER) {
+    if (!ssh_transport_wants_input(t)) {
         return 0;
     }
     bool first = !t->opener.protect;
@@ -474,11 +474,26 @@ int ssh_transport_trust(struct ssh_transport *t, int answer, const struct nk_dia
     return t->busy ? 0 : run(t, diag);
 }
 
+int ssh_transport_computed(struct ssh_transport *t, struct ssh_kex_task *take_task, uint64_t now_ms,
+                           struct nk_diag *diag)
+{
+    if (t->state != SSH_T_WORK) {
+        ssh_kex_task_free(take_task);
+        return gone(diag);
+    }
+    set_now(t, now_ms);
+    t->since = t->now; /* the server had nothing to do with it */
+    t->busy = true;
+    int rc = ssh_kex_computed(t, take_task, diag);
+    t->busy = false;
+    return rc < 0 ? fail(t, rc, diag) : run(t, diag);
+}
+
 /* --- time ------------------------------------------------------------------------------------- */
 
 uint64_t ssh_transport_due(const struct ssh_transport *t)
 {
-    if (t->state == SSH_T_ANSWER || is_over(t)) {
+    if (!ssh_transport_wants_input(t)) {
         return SSH_NEVER;
     }
     if (t->state == SSH_T_OPEN) {
@@ -566,7 +581,7 @@ struct nk_buf *ssh_transport_out(struct ssh_transport *t)
 
 bool ssh_transport_wants_input(const struct ssh_transport *t)
 {
-    return t->state != SSH_T_ANSWER && !is_over(t);
+    return t->state != SSH_T_ANSWER && t->state != SSH_T_WORK && !is_over(t);
 }
 
 struct ssh_sink *ssh_transport_sink(struct ssh_transport *t)

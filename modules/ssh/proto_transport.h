@@ -83,8 +83,8 @@ enum ssh_trace {
     SSH_TRACE_EXT_INFO /* "name=value" */
 };
 
-/* All calls come from within ssh_transport_feed, _tick or _trust; none after an error. None of them
- * may free the transport. */
+/* All calls come from within ssh_transport_feed, _tick, _trust or _computed; none after an error.
+ * None of them may free the transport. */
 struct ssh_transport_ops {
     /* whose key is it? Answer with ssh_transport_trust, now or later; nothing else is read until
      * then. For the first key exchange, and where a later one has `again` */
@@ -95,6 +95,10 @@ struct ssh_transport_ops {
      * them. 1: taken; 0: nobody knows this number, UNIMPLEMENTED is answered; or an error, which
      * ends the connection */
     int (*payload)(void *owner, const uint8_t *payload, size_t n, struct nk_diag *diag);
+    /* a computation of more than 10 ms: 0: ssh_kex_task_run is called on any thread, then, never
+     * from inside, ssh_transport_computed; nothing is read until then. Or the error for which it
+     * cannot be so: it is done at once, as it is without this call. May be NULL */
+    int (*compute)(void *owner, struct ssh_kex_task *task);
     /* may be NULL */
     void (*trace)(void *owner, enum ssh_trace what, const char *text);
 };
@@ -139,6 +143,11 @@ int ssh_transport_eof(struct ssh_transport *t, struct nk_diag *diag);
 int ssh_transport_trust(struct ssh_transport *t, int answer, const struct nk_diag *why,
                         uint64_t now_ms, struct nk_diag *diag);
 
+/* ssh_transport_computed - a task of ops->compute is done; returns as ssh_transport_feed. Who has
+ * closed the transport frees its task instead. */
+int ssh_transport_computed(struct ssh_transport *t, struct ssh_kex_task *take_task, uint64_t now_ms,
+                           struct nk_diag *diag);
+
 /* ssh_transport_due - when ssh_transport_tick is to be called, or SSH_NEVER. _tick - time has
  * passed; returns as ssh_transport_feed, -ETIMEDOUT included. */
 uint64_t ssh_transport_due(const struct ssh_transport *t);
@@ -147,7 +156,8 @@ int ssh_transport_tick(struct ssh_transport *t, uint64_t now_ms, struct nk_diag 
 /* ssh_transport_out - what is to be written; the owner consumes what it has written. */
 struct nk_buf *ssh_transport_out(struct ssh_transport *t);
 
-/* ssh_transport_wants_input - false while the owner's word about the host key is missing. */
+/* ssh_transport_wants_input - false while the owner's word about the host key, or a task of
+ * ops->compute, is missing. */
 bool ssh_transport_wants_input(const struct ssh_transport *t);
 
 /* ssh_transport_sink - for packets of those above; open from ops->ready on. ssh_sink_begin:

@@ -9,6 +9,8 @@
 #include "core/clock.h"
 #include "core/registry.h"
 #include "core/timer.h"
+#include "core/work.h"
+#include "ssh/kex_work.h"
 #include "ssh/proto_transport.h"
 
 enum { KEYS = SSH_SCAN_TYPES, NAMES_MAX = 256 /* of the algorithms of one type of key */ };
@@ -22,6 +24,7 @@ struct ssh_scan {
     struct nk_stream *stream;
     struct ssh_transport *transport;
     struct nk_timer timer;
+    struct nk_work *kex;  /* a step of the key exchange that is under way */
     struct nk_defer next; /* the connection is over */
     uint64_t deadline;
     bool shown;   /* the key came */
@@ -41,6 +44,8 @@ static void on_stream(void *owner, struct nk_stream *stream, unsigned events);
 static void hang_up(struct ssh_scan *s)
 {
     nk_timer_stop(&s->timer);
+    nk_work_cancel(s->kex);
+    s->kex = NULL;
     nk_stream_close(s->stream);
     s->stream = NULL;
     ssh_transport_free(s->transport);
@@ -123,10 +128,32 @@ static void on_trace(void *owner, enum ssh_trace what, const char *text)
     }
 }
 
+static void on_computed(void *owner, struct ssh_kex_task *take_task)
+{
+    struct ssh_scan *s = owner;
+    struct nk_diag diag = {0};
+    s->kex = NULL;
+    if (s->next.pending) {
+        ssh_kex_task_free(take_task);
+        return;
+    }
+    int rc = ssh_transport_computed(s->transport, take_task, nk_now_ms(s->conf.app), &diag);
+    step(s, rc, &diag);
+}
+
+static int on_compute(void *owner, struct ssh_kex_task *task)
+{
+    struct ssh_scan *s = owner;
+    return ssh_kex_work_start(s->conf.app, task, on_computed, s, &s->kex);
+}
+
 static int start_transport(struct ssh_scan *s, struct nk_diag *diag)
 {
-    static const struct ssh_transport_ops ops = {
-        .host_key = on_key, .ready = on_ready, .payload = on_payload, .trace = on_trace};
+    static const struct ssh_transport_ops ops = {.host_key = on_key,
+                                                 .ready = on_ready,
+                                                 .payload = on_payload,
+                                                 .compute = on_compute,
+                                                 .trace = on_trace};
     struct ssh_proposal p;
     char names[NAMES_MAX];
     const struct ssh_sig_type *t = s->type;

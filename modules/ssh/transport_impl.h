@@ -15,6 +15,7 @@ enum { SSH_SAID_MAX = 200 /* bytes of a line of the server's that an error shows
     X(KEXINIT) /* in a re-exchange: after ours; whatever it sends otherwise is taken, too */       \
     X(GROUP)   /* KEX_GEX_GROUP */                                                                 \
     X(REPLY)   /* KEX_REPLY, KEX_GEX_REPLY */                                                      \
+    X(WORK)    /* nothing of the server: a computation that the owner has taken */                 \
     X(ANSWER)  /* nothing of the server: the owner's word about its host key */                    \
     X(NEWKEYS) /* ours is sent */                                                                  \
     X(OPEN)                                                                                        \
@@ -28,9 +29,9 @@ enum ssh_transport_state {
 
 /* A key exchange under way. */
 struct ssh_exchange {
-    struct nk_buf ours, theirs; /* KEXINIT payloads */
-    struct nk_buf pub, secret;
-    struct nk_buf group; /* what a group exchange adds to the hash */
+    struct nk_buf ours, theirs;       /* KEXINIT payloads */
+    struct nk_buf pub, secret, value; /* value: the server's */
+    struct nk_buf group;              /* what a group exchange adds to the hash */
     struct nk_buf host, signature;
     struct ssh_choice choice;
     struct ssh_kex *kex;
@@ -88,6 +89,9 @@ int ssh_kex_begin(struct ssh_transport *t);
 
 /* ssh_kex_message - a message 20..49. 0 or the error. */
 int ssh_kex_message(struct ssh_transport *t, const struct ssh_packet *p, struct nk_diag *diag);
+
+/* ssh_kex_computed - a step of the method is done: go on. 0 or the error. */
+int ssh_kex_computed(struct ssh_transport *t, struct ssh_kex_task *take_task, struct nk_diag *diag);
 
 /* ssh_kex_accept - the host key is the right one: NEWKEYS, and what was kept. 0 or the error. */
 int ssh_kex_accept(struct ssh_transport *t, struct nk_diag *diag);

@@ -62,8 +62,21 @@ static void on_trace(void *owner, enum ssh_trace what, const char *text)
     k->newkeys += what == SSH_TRACE_NEWKEYS;
 }
 
-static const struct ssh_transport_ops client_ops = {
-    .host_key = on_host_key, .ready = on_ready, .payload = on_payload, .trace = on_trace};
+static int on_compute(void *owner, struct ssh_kex_task *task)
+{
+    struct ssh_kit *k = owner;
+    if (!k->slow_kex) {
+        return -EAGAIN;
+    }
+    k->task = task;
+    return 0;
+}
+
+static const struct ssh_transport_ops client_ops = {.host_key = on_host_key,
+                                                    .ready = on_ready,
+                                                    .payload = on_payload,
+                                                    .compute = on_compute,
+                                                    .trace = on_trace};
 
 /* --- the server ------------------------------------------------------------------------------- */
 
@@ -494,6 +507,15 @@ int ssh_kit_answer(struct ssh_kit *k, int answer)
     return k->rc < 0 ? k->rc : ssh_kit_pump(k);
 }
 
+int ssh_kit_compute(struct ssh_kit *k)
+{
+    struct ssh_kex_task *task = k->task;
+    k->task = NULL;
+    ssh_kex_task_run(task);
+    k->rc = ssh_transport_computed(k->t, task, k->now, &k->diag);
+    return ssh_kit_pump(k);
+}
+
 int ssh_kit_client_send(struct ssh_kit *k, uint8_t number, size_t n)
 {
     uint8_t *p;
@@ -510,6 +532,7 @@ void ssh_kit_clear(struct ssh_kit *k)
     struct nk_buf *const bufs[] = {&k->in,     &k->out,   &k->mine, &k->theirs,
                                    &k->handed, &k->group, &k->got};
     ssh_transport_free(k->t);
+    ssh_kex_task_free(k->task);
     ssh_kex_free(k->method);
     ssh_protect_free(k->next_in);
     ssh_sealer_clear(&k->sealer);

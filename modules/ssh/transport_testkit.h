@@ -38,12 +38,14 @@ struct ssh_kit {
     struct ssh_transport_conf conf; /* ops and owner are the kit's own */
     bool slow_answer;               /* to the question whose key it is: only ssh_kit_answer */
     int answer;
-    size_t chunk; /* bytes that are moved at once; 0: all there are */
-    size_t split; /* the client gets this many bytes first, once; 0: no */
+    bool slow_kex; /* slow steps of a key exchange wait for ssh_kit_compute */
+    size_t chunk;  /* bytes that are moved at once; 0: all there are */
+    size_t split;  /* the client gets this many bytes first, once; 0: no */
 
     /* what came of it */
     struct ssh_transport *t;
-    int rc; /* of the last call of the client's machine */
+    struct ssh_kex_task *task; /* that waits */
+    int rc;                    /* of the last call of the client's machine */
     struct nk_diag diag;
     unsigned asked, ready, choices, newkeys, disconnects, pongs, unimplemented;
     bool again; /* the last question was about another certificate */
@@ -83,6 +85,9 @@ bool ssh_kit_serve(struct ssh_kit *k);
 
 /* ssh_kit_answer - the late answer about the host key. */
 int ssh_kit_answer(struct ssh_kit *k, int answer);
+
+/* ssh_kit_compute - the step that waits is done. Returns as ssh_kit_pump. */
+int ssh_kit_compute(struct ssh_kit *k);
 
 /* ssh_kit_send - a packet of the server's; false without memory. ssh_kit_send_number - one that has
  * only its number. */
