@@ -13,6 +13,8 @@ enum {
     MD5 = 16,
     MD5_SALT = 8, /* bytes of the IV */
     HMAC_MAX = crypto_auth_hmacsha512_BYTES,
+    PPK2_KEY = 32,
+    PPK2_MAC_AT = PPK2_KEY + 16,
     COUNT = 4 /* bytes of a block's number */
 };
 
@@ -111,6 +113,50 @@ static int md5_chain(const struct ssh_kdf *kdf, const void *passphrase, size_t p
     return 0;
 }
 
+static void sha1_of(const void *a, size_t an, const void *b, size_t bn, uint8_t out[SSH_SHA1_SIZE])
+{
+    struct ssh_sha1 s;
+    ssh_sha1_init(&s);
+    ssh_sha1_put(&s, a, an);
+    ssh_sha1_put(&s, b, bn);
+    ssh_sha1_end(&s, out);
+    nk_wipe(&s, sizeof(s));
+}
+
+void ssh_ppk2_mac_key(const void *passphrase, size_t n, uint8_t out[SSH_SHA1_SIZE])
+{
+    static const char text[] = "putty-private-key-file-mac-key";
+    sha1_of(text, sizeof(text) - 1, passphrase, n, out);
+}
+
+/* The cipher's key of two hashes, an IV of zeros, the MAC's key. */
+static int ppk2(const void *passphrase, size_t passphrase_n, uint8_t *key, size_t n)
+{
+    static const uint8_t count[2][COUNT] = {{0, 0, 0, 0}, {0, 0, 0, 1}};
+    uint8_t hash[2 * SSH_SHA1_SIZE];
+    if (n != PPK2_MAC_AT + SSH_SHA1_SIZE) {
+        return NK_EUNSUPPORTED;
+    }
+    for (int i = 0; i < 2; i++) {
+        sha1_of(count[i], COUNT, passphrase, passphrase_n, hash + i * SSH_SHA1_SIZE);
+    }
+    memset(key, 0, PPK2_MAC_AT);
+    memcpy(key, hash, PPK2_KEY);
+    ssh_ppk2_mac_key(passphrase, passphrase_n, key + PPK2_MAC_AT);
+    nk_wipe(hash, sizeof(hash));
+    return 0;
+}
+
+static int argon2(const struct ssh_kdf *kdf, const void *passphrase, size_t passphrase_n,
+                  uint8_t *key, size_t n)
+{
+    const unsigned long long kib = 1024;
+    return crypto_pwhash(key, n, passphrase, passphrase_n, kdf->salt, kdf->rounds,
+                         (size_t)(kdf->memory_kib * kib), crypto_pwhash_ALG_ARGON2ID13) == 0
+               ? 0
+               : -ENOMEM;
+}
+
 int ssh_kdf(const struct ssh_kdf *kdf, const void *passphrase, size_t passphrase_n, uint8_t *key,
             size_t n)
 {
@@ -120,6 +166,10 @@ int ssh_kdf(const struct ssh_kdf *kdf, const void *passphrase, size_t passphrase
                                 n);
     case SSH_KDF_PBKDF2:
         return pbkdf2(kdf, passphrase, passphrase_n, key, n);
+    case SSH_KDF_ARGON2ID:
+        return argon2(kdf, passphrase, passphrase_n, key, n);
+    case SSH_KDF_PPK2:
+        return ppk2(passphrase, passphrase_n, key, n);
     case SSH_KDF_MD5:
         return md5_chain(kdf, passphrase, passphrase_n, key, n);
     case SSH_KDF_NONE:

@@ -89,9 +89,10 @@ struct ssh_sealed;
 bool ssh_sealed_is(const void *text, size_t n);
 
 /*
- * ssh_sealed_parse - what a file has: an OpenSSH key, PEM of PKCS#1, SEC1 or PKCS#8, encrypted or
- * not. What it needs of the text is copied, and wiped when freed. NK_EFORMAT; NK_EUNSUPPORTED, with
- * what to do, for PuTTY's, DSA keys, and ciphers or KDFs that are not here; -ENOMEM.
+ * ssh_sealed_parse - what a file has: an OpenSSH key, PEM of PKCS#1, SEC1 or PKCS#8, PuTTY's,
+ * encrypted or not. What it needs of the text is copied, and wiped when freed. NK_EFORMAT;
+ * NK_EUNSUPPORTED, with what to do, for DSA keys, keys of a token, and ciphers or KDFs that are not
+ * here; -ENOMEM.
  */
 int ssh_sealed_parse(const void *text, size_t n, struct ssh_sealed **out, struct nk_diag *diag);
 
@@ -100,14 +101,14 @@ int ssh_sealed_parse(const void *text, size_t n, struct ssh_sealed **out, struct
 struct ssh_sealed *ssh_sealed_ref(struct ssh_sealed *s);
 void ssh_sealed_unref(struct ssh_sealed *s);
 
-/* ssh_sealed_locked - is a passphrase needed? ssh_sealed_form - "OpenSSH", "PKCS#8" ..., static.
- * ssh_sealed_cipher - its name, "none" for a plain one; borrowed. */
+/* ssh_sealed_locked - is a passphrase needed? ssh_sealed_form - "OpenSSH", "PKCS#8", "PuTTY" ...,
+ * static. ssh_sealed_cipher - its name, "none" for a plain one; borrowed. */
 bool ssh_sealed_locked(const struct ssh_sealed *s);
 const char *ssh_sealed_form(const struct ssh_sealed *s);
 const char *ssh_sealed_cipher(const struct ssh_sealed *s);
 
-/* ssh_sealed_blob - the public key, which OpenSSH's form has in clear; {NULL, 0} in others. It is
- * unchecked until the key is open. */
+/* ssh_sealed_blob - the public key, which OpenSSH's and PuTTY's have in clear; {NULL, 0} in others.
+ * It is unchecked until the key is open. */
 struct ssh_str ssh_sealed_blob(const struct ssh_sealed *s);
 
 /* ssh_sealed_stretch - make the key of the passphrase (1..SSH_PASSPHRASE_MAX bytes). Slow; on any

@@ -8,11 +8,10 @@
 #include "base/pem.h"
 #include "ssh/kdf.h"
 #include "ssh/key_impl.h"
+#include "ssh/key_ppk.h"
 #include "ssh/keycipher.h"
 
 enum { SHOWN = 64, IV = 16, SEED = crypto_sign_SEEDBYTES, PKCS8_V2 = 1 };
-
-static const char PUTTY[] = "PuTTY-User-Key-File-";
 
 struct ssh_sealed {
     unsigned refs;
@@ -24,6 +23,7 @@ struct ssh_sealed {
     struct nk_buf bytes;         /* everything */
     struct nk_openssh_file file; /* the container; borrows from bytes */
     struct ssh_str der;          /* what is encrypted, or plain; borrows from bytes */
+    struct ssh_ppk ppk;          /* PuTTY's, else its version is 0 */
 };
 
 /* --- what it is ------------------------------------------------------------------------------- */
@@ -31,8 +31,7 @@ struct ssh_sealed {
 bool ssh_sealed_is(const void *text, size_t n)
 {
     struct nk_pem pem;
-    return nk_pem_find(text, n, "PRIVATE KEY", &pem) ||
-           (n > sizeof(PUTTY) && memcmp(text, PUTTY, sizeof(PUTTY) - 1) == 0);
+    return nk_pem_find(text, n, "PRIVATE KEY", &pem) || ssh_ppk_is(text, n);
 }
 
 static struct ssh_str str_of(struct nk_openssh_str s)
@@ -62,10 +61,25 @@ static int too_many_rounds(struct nk_diag *diag, uint64_t rounds)
                    (unsigned long long)rounds);
 }
 
+/* What is in such a file only names the key in a token to who can talk to that. */
+static int check_token(const struct ssh_sealed *s, struct nk_diag *diag)
+{
+    struct nk_cur c;
+    nk_cur_init(&c, s->file.public_blob.p, s->file.public_blob.n);
+    struct ssh_str name = ssh_cur_string(&c);
+    if (name.n < 3 || memcmp(name.p, "sk-", 3) != 0) {
+        return 0;
+    }
+    nk_fail(diag, NK_EUNSUPPORTED, "the private key is in a FIDO token, which only an agent uses");
+    nk_hint(diag, "ssh-add FILE puts it into ssh-agent; netkit uses it from there");
+    return NK_EUNSUPPORTED;
+}
+
 static int parse_container(struct ssh_sealed *s, struct nk_diag *diag)
 {
     struct nk_cur c;
     int rc = nk_openssh_parse(nk_buf_ptr(&s->bytes), nk_buf_len(&s->bytes), &s->file, diag);
+    rc = rc < 0 ? rc : check_token(s, diag);
     if (rc < 0 || !s->file.encrypted) {
         return rc;
     }
@@ -264,28 +278,29 @@ static int parse_body(struct ssh_sealed *s, const struct nk_pem *pem, struct nk_
     return i == LABEL_PKCS8_ENCRYPTED ? parse_pbes2(s, diag) : parse_dek(s, pem, diag);
 }
 
-static int find(const void *text, size_t n, struct nk_pem *pem, struct nk_diag *diag)
+static int parse_putty(struct ssh_sealed *s, const void *text, size_t n, struct nk_diag *diag)
 {
-    if (n > SSH_KEY_FILE_MAX) {
-        return nk_fail(diag, NK_ETOOBIG, "the file is larger than any key");
+    int rc = nk_buf_put(&s->bytes, text, n);
+    if (rc < 0) {
+        return nk_fail_sys(diag, rc, "the private key");
     }
-    if (nk_pem_find(text, n, "PRIVATE KEY", pem)) {
-        return 0;
-    }
-    if (!ssh_sealed_is(text, n)) {
-        return nk_fail(diag, NK_EFORMAT, "there is no private key, or not all of it");
-    }
-    nk_fail(diag, NK_EUNSUPPORTED, "this is a key of PuTTY");
-    nk_hint(diag, "puttygen FILE -O private-openssh-new -o NEW converts it");
-    return NK_EUNSUPPORTED;
+    rc = ssh_ppk_parse(nk_buf_ptr(&s->bytes), n, &s->ppk, diag);
+    s->form = "PuTTY";
+    s->cipher = s->ppk.cipher;
+    s->kdf = s->ppk.kdf;
+    s->der = (struct ssh_str){nk_buf_ptr(&s->ppk.private), nk_buf_len(&s->ppk.private)};
+    return rc;
 }
 
 int ssh_sealed_parse(const void *text, size_t n, struct ssh_sealed **out, struct nk_diag *diag)
 {
     struct nk_pem pem;
-    int rc = find(text, n, &pem, diag);
-    if (rc < 0) {
-        return rc;
+    bool putty = ssh_ppk_is(text, n);
+    if (n > SSH_KEY_FILE_MAX) {
+        return nk_fail(diag, NK_ETOOBIG, "the file is larger than any key");
+    }
+    if (!putty && !nk_pem_find(text, n, "PRIVATE KEY", &pem)) {
+        return nk_fail(diag, NK_EFORMAT, "there is no private key, or not all of it");
     }
     struct ssh_sealed *s = calloc(1, sizeof(*s));
     if (!s) {
@@ -293,7 +308,7 @@ int ssh_sealed_parse(const void *text, size_t n, struct ssh_sealed **out, struct
     }
     s->refs = 1;
     nk_buf_init_secret(&s->bytes, SSH_KEY_FILE_MAX);
-    rc = parse_body(s, &pem, diag);
+    int rc = putty ? parse_putty(s, text, n, diag) : parse_body(s, &pem, diag);
     if (rc < 0) {
         ssh_sealed_unref(s);
         return rc;
@@ -312,6 +327,7 @@ void ssh_sealed_unref(struct ssh_sealed *s)
 {
     if (s && --s->refs == 0) {
         nk_buf_clear(&s->bytes);
+        ssh_ppk_clear(&s->ppk);
         free(s);
     }
 }
@@ -333,7 +349,8 @@ const char *ssh_sealed_cipher(const struct ssh_sealed *s)
 
 struct ssh_str ssh_sealed_blob(const struct ssh_sealed *s)
 {
-    return s->container ? str_of(s->file.public_blob) : (struct ssh_str){0};
+    return s->container ? str_of(s->file.public_blob)
+                        : (struct ssh_str){nk_buf_ptr(&s->ppk.blob), nk_buf_len(&s->ppk.blob)};
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
@@ -345,7 +362,9 @@ int ssh_sealed_stretch(const struct ssh_sealed *s, const void *passphrase, size_
     if (!s->cipher) {
         return NK_EUNSUPPORTED;
     }
-    int rc = nk_secret_alloc(&made, (size_t)s->cipher->key + (s->container ? s->cipher->iv : 0));
+    int rc = nk_secret_alloc(&made, s->ppk.version ? s->ppk.stretched
+                                                   : (size_t)s->cipher->key +
+                                                         (s->container ? s->cipher->iv : 0));
     rc = rc < 0 ? rc : ssh_kdf(&s->kdf, passphrase, n, made.data, made.len);
     if (rc < 0) {
         nk_secret_clear(&made);
@@ -466,7 +485,7 @@ static int decrypt(const struct ssh_sealed *s, const struct nk_secret *key, stru
     if (rc < 0 || !s->cipher) {
         return rc;
     }
-    const uint8_t *iv = s->container ? key->data + s->cipher->key : s->iv;
+    const uint8_t *iv = s->container || s->ppk.version ? key->data + s->cipher->key : s->iv;
     return ssh_keycipher_open(s->cipher, key->data, iv, text->data, text->len);
 }
 
@@ -482,6 +501,8 @@ int ssh_sealed_open(const struct ssh_sealed *s, const struct nk_secret *key, uns
         rc = wrong_passphrase(diag);
     } else if (rc < 0) {
         nk_fail_sys(diag, rc, "the private key");
+    } else if (s->ppk.version) {
+        rc = ssh_ppk_open(&s->ppk, s->cipher ? key : NULL, text.data, text.len, min_rsa, out, diag);
     } else if (s->container) {
         rc = open_container(s, &text, min_rsa, out, diag);
     } else {

@@ -14,6 +14,7 @@
 #include "base/codec.h"
 #include "core/app.h"
 #include "ssh/kdf.h"
+#include "ssh/key_impl.h"
 #include "ssh/key_testkit.h"
 #include "ssh/sign.h"
 #include "ssh/unlock.h"
@@ -175,7 +176,8 @@ static void refused(void **state)
     assert_int_equal(
         parse_error("-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----", "malformed"),
         NK_EFORMAT);
-    assert_int_equal(parse_error("PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY"), NK_EUNSUPPORTED);
+    assert_int_equal(parse_error("PuTTY-User-Key-File-3: ssh-ed25519\n", "PuTTY"), NK_EFORMAT);
+    assert_int_equal(parse_error("PuTTY-User-Key-File-1: ssh-rsa\n", "version"), NK_EUNSUPPORTED);
     assert_int_equal(
         parse_error("-----BEGIN DSA PRIVATE KEY-----\nAAAA\n-----END DSA PRIVATE KEY-----", "DSA"),
         NK_EUNSUPPORTED);
@@ -424,12 +426,93 @@ static void torture(void **state)
     }
 }
 
+/* PuTTY's form: every line is covered by its MAC, or refused. */
+static void ppk_changed(void **state)
+{
+    (void)state;
+    const struct ssh_key_sample *s = ssh_key_samples;
+    while (strcmp(s->name, "ppk 3") != 0) {
+        s++;
+    }
+    size_t n = strlen(s->text);
+    for (size_t i = 0; i < 2 * n; i++) {
+        char *text = strdup(s->text);
+        struct ssh_sealed *sealed = NULL;
+        struct ssh_private *k = NULL;
+        struct nk_diag diag;
+        assert_non_null(text);
+        size_t at = i % n;
+        if (i < n) { /* another character */
+            text[at] = text[at] == 'A' ? 'B' : 'A';
+        }
+        int rc = ssh_sealed_parse(text, i < n ? n : at, &sealed, &diag);
+        rc = rc < 0 ? rc : ssh_sealed_unlock(sealed, NULL, 0, &k, &diag);
+        /* what may be: the end of the last line; a digit in the other case */
+        bool fine = at + 3 > n || (i < n && (s->text[at] == 'a' || s->text[at] == '\r'));
+        assert_true(rc < 0 || fine);
+        ssh_private_unref(k);
+        ssh_sealed_unref(sealed);
+        free(text);
+    }
+}
+
+static void ppk_limits(void **state)
+{
+    static const char *const bad[] = {"Argon2-Memory: 4",          "Argon2-Memory: 99999999",
+                                      "Argon2-Passes: 0",          "Argon2-Passes: 999999999",
+                                      "Argon2-Parallelism: 2",     "Key-Derivation: Argon2i",
+                                      "Argon2-Memory: 99999999999"};
+    (void)state;
+    const struct ssh_key_sample *s = ssh_key_samples;
+    while (strcmp(s->name, "ppk 3 encrypted") != 0) {
+        s++;
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        char text[2048];
+        size_t name = strcspn(bad[i], ":");
+        char word[32];
+        struct ssh_sealed *sealed;
+        struct nk_diag diag;
+        (void)snprintf(word, sizeof(word), "%.*s:", (int)name, bad[i]);
+        const char *line = strstr(s->text, word);
+        assert_non_null(line);
+        (void)snprintf(text, sizeof(text), "%.*s%s%s", (int)(line - s->text), s->text, bad[i],
+                       line + strcspn(line, "\r\n"));
+        assert_true(ssh_sealed_parse(text, strlen(text), &sealed, &diag) < 0);
+    }
+}
+
+/* A key that is in a token: said so, with what to do. */
+static void token(void **state)
+{
+    struct nk_buf blob, out;
+    struct nk_diag diag;
+    struct ssh_sealed *sealed;
+    (void)state;
+    nk_buf_init(&blob, SSH_BLOB_MAX);
+    nk_buf_init(&out, SSH_KEY_FILE_MAX);
+    assert_int_equal(ssh_put_text(&blob, "sk-ssh-ed25519@openssh.com"), 0);
+    const struct nk_openssh_str none = {(const uint8_t *)"none", 4};
+    const struct nk_openssh_file f = {.cipher = none,
+                                      .kdf = none,
+                                      .public_blob = {nk_buf_ptr(&blob), nk_buf_len(&blob)},
+                                      .inner = {(const uint8_t *)"12345678", 8}};
+    assert_int_equal(nk_openssh_write_file(&f, &out), 0);
+    assert_int_equal(ssh_sealed_parse(nk_buf_ptr(&out), nk_buf_len(&out), &sealed, &diag),
+                     NK_EUNSUPPORTED);
+    assert_non_null(strstr(diag.text, "FIDO"));
+    assert_non_null(strstr(diag.hint, "ssh-add"));
+    nk_buf_clear(&blob);
+    nk_buf_clear(&out);
+}
+
 int nk_test_ssh_key(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kdfs),    cmocka_unit_test(every_form),  cmocka_unit_test(generated),
-        cmocka_unit_test(refused), cmocka_unit_test(small_rsa),   cmocka_unit_test(every_byte),
-        cmocka_unit_test(choice),  cmocka_unit_test(in_the_pool), cmocka_unit_test(torture),
+        cmocka_unit_test(kdfs),        cmocka_unit_test(every_form),  cmocka_unit_test(generated),
+        cmocka_unit_test(refused),     cmocka_unit_test(small_rsa),   cmocka_unit_test(every_byte),
+        cmocka_unit_test(choice),      cmocka_unit_test(in_the_pool), cmocka_unit_test(torture),
+        cmocka_unit_test(ppk_changed), cmocka_unit_test(ppk_limits),  cmocka_unit_test(token),
     };
     return cmocka_run_group_tests_name("ssh/key", tests, NULL, NULL);
 }

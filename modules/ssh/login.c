@@ -39,6 +39,7 @@ struct ssh_login {
     size_t files; /* of n; those of the agent come behind them */
     bool files_first;
     struct ssh_agent *agent;
+    struct ssh_sign *signing; /* with a key that a passphrase has opened */
     bool listed, bound, distrusted, password_given;
     int64_t prompts;          /* how often the password was asked for */
     struct ssh_conn *waiting; /* for the agent */
@@ -164,7 +165,7 @@ static int add_half(struct ssh_login *l, const char *name, int rc, const struct 
         if (read_beside(name, &f, &diag) < 0) {
             return rc;
         }
-        if (rc != -ENOENT) {
+        if (rc != -ENOENT && rc != NK_EUNSUPPORTED) { /* of a token: nobody else can have it */
             nk_warn(l->conf.log, MODULE, "%s", why->text);
         }
     }
@@ -202,7 +203,7 @@ static int add_files(struct ssh_login *l, struct nk_diag *diag)
             return rc;
         }
         if (rc < 0 && (c->identity_given || rc != -ENOENT)) {
-            nk_warn(l->conf.log, MODULE, "%s", diag->text);
+            nk_log_diag(l->conf.log, MODULE, NK_LOG_WARN, diag);
         }
     }
     l->files = l->n;
@@ -322,6 +323,7 @@ void ssh_login_free(struct ssh_login *l)
         return;
     }
     ssh_agent_close(l->agent);
+    ssh_sign_cancel(l->signing);
     for (size_t i = 0; i < l->n; i++) {
         ssh_private_unref(l->v[i].key);
         ssh_sealed_unref(l->v[i].sealed);
@@ -385,7 +387,8 @@ static void give_key(struct ssh_login *l, struct ssh_conn *c)
             continue; /* it was the first of all */
         }
         if (k->half && l->conf.config->identity_given) {
-            nk_warn(l->conf.log, MODULE, "%s: nobody has the private half of this key", k->name);
+            nk_warn(l->conf.log, MODULE, "%s: nobody has the private half of this key (ssh-add?)",
+                    k->name);
         }
         if (locked || k->half || (!k->key && !k->sealed && l->distrusted)) {
             continue;
@@ -540,6 +543,20 @@ static void on_signed(void *owner, const struct ssh_agent_answer *a)
     give(l, c, &(struct ssh_gift){.kind = SSH_GIVE_SIGNATURE, .text = a->signature});
 }
 
+static void on_own(void *owner, int rc, struct ssh_str signature, const struct nk_diag *diag)
+{
+    struct ssh_login *l = owner;
+    struct ssh_conn *c = l->waiting;
+    l->waiting = NULL;
+    l->signing = NULL;
+    if (rc < 0) {
+        nk_log_diag(l->conf.log, MODULE, NK_LOG_WARN, diag);
+        give_nothing(l, c);
+    } else {
+        give(l, c, &(struct ssh_gift){.kind = SSH_GIVE_SIGNATURE, .text = signature});
+    }
+}
+
 static int unlock(struct ssh_login *l, struct candidate *k, struct nk_diag *diag)
 {
     char prompt[PROMPT_MAX];
@@ -564,9 +581,8 @@ static void sign(struct ssh_login *l, struct ssh_conn *c, const struct ssh_auth_
     struct candidate *k = t->key;
     struct ssh_agent_request *r;
     struct nk_diag diag = {0};
-    struct nk_buf out;
+    l->waiting = c;
     if (!k->sealed) {
-        l->waiting = c;
         int rc = !l->agent ? NK_ECLOSED
                            : ssh_agent_sign(l->agent, t->blob, t->data.p, t->data.n, t->alg->name,
                                             on_signed, l, &r);
@@ -577,16 +593,17 @@ static void sign(struct ssh_login *l, struct ssh_conn *c, const struct ssh_auth_
         }
         return;
     }
-    nk_buf_init_secret(&out, SSH_BLOB_MAX);
     int rc = k->key ? 0 : unlock(l, k, &diag);
-    rc = rc < 0 ? rc : ssh_private_sign(k->key, t->alg, t->data.p, t->data.n, &out, &diag);
+    if (rc == 0) {
+        rc = ssh_sign_start(l->conf.app, k->key, t->alg, t->data.p, t->data.n, on_own, l,
+                            &l->signing);
+        (void)(rc < 0 ? nk_fail_sys(&diag, rc, "signing") : 0);
+    }
     if (rc < 0) {
         nk_warn(l->conf.log, MODULE, "%s: %s", k->name, diag.text);
+        l->waiting = NULL;
         give_nothing(l, c);
-    } else {
-        give(l, c, &(struct ssh_gift){.kind = SSH_GIVE_SIGNATURE, .text = content(&out)});
     }
-    nk_buf_clear(&out);
 }
 
 static void go_on(struct ssh_login *l)

@@ -282,8 +282,23 @@ def test_puttygen(tmp_path, secret):
     for kind in (["ed25519"], ["ecdsa", "-b", "384"], ["rsa", "-b", "2048"]):
         ppk, new, pem = (tmp_path / f"{kind[0]}.{end}" for end in ("ppk", "new", "pem"))
         tool("puttygen", "-q", "-t", *kind, "-o", ppk, "--new-passphrase", "/dev/null", "--random-device", "/dev/urandom")
-        check_error(run("ssh-key", "check", ppk), 1, "PuTTY", "puttygen")
         line = tool("puttygen", "-L", ppk).split()[:2]
+        forms = [(v, phrase) for v in (2, 3) for phrase in ("/dev/null", secret)]
+        for version, phrase in forms if kind == ["ed25519"] else forms[3:]:
+            path, ours = tmp_path / "a.ppk", tmp_path / f"{kind[0]}.{version}.{phrase == secret}"
+            tool("puttygen", ppk, "-P", "--new-passphrase", phrase, "-o", path,
+                 "--ppk-param", f"version={version},passes=2")
+            path.chmod(0o600)
+            [about] = describe("--passphrase-file", secret, path)
+            assert (about["form"], about["sha256"]) == ("PuTTY", "SHA256:" + fingerprint_of(line[1]))
+            done = run("ssh-key", "import", path, "-o", ours, "--passphrase-file", secret)
+            assert done.returncode == 0, done.stderr
+            assert public(ours, SECRET if phrase == secret else "") == line
+        wrong = tmp_path / "wrong"
+        wrong.write_text("another\n")
+        wrong.chmod(0o600)
+        done = run("ssh-key", "import", path, "-o", tmp_path / "no", "--passphrase-file", wrong)
+        check_error(done, 77, "passphrase is wrong")
         tool("puttygen", ppk, "-O", "private-openssh-new", "-o", new, "--new-passphrase", secret)
         tool("puttygen", ppk, "-O", "private-openssh", "-o", pem, "--new-passphrase", "/dev/null")
         for path, form in ((new, "OpenSSH"), (pem, None)):
