@@ -71,7 +71,8 @@ set_includes() {
     done
     inc=""
     for m in "${MODULES[@]}"; do inc+=" -Ibuild/inc/$m"; done
-    INCLUDES[all]="$inc -Itests -Ivendor/glue $(lib_include mbedtls) $(lib_include libuv) $(lib_include inih) $(lib_include yyjson) $(lib_include qrcodegen) $sodium"
+    INCLUDES[all]="$inc -Itests -Ivendor/glue $(lib_include mbedtls) $(lib_include libuv) $(lib_include inih) $(lib_include yyjson) $(lib_include qrcodegen) $(lib_include zlib) $sodium"
+    INCLUDES[packed]="-Ibuild/inc/base $(lib_include zlib) $sodium"
     INCLUDES[json]="-Ibuild/inc/base $(lib_include yyjson) $sodium"
     INCLUDES[qr]="${INCLUDES[hs]} $(lib_include qrcodegen)"
     INCLUDES[ssh/crypto]="-Ibuild/inc/base -Ibuild/inc/ssh $(lib_include mbedtls) $sodium"
@@ -85,6 +86,7 @@ file_class() {
     case $1 in
     modules/base/ini*.c) CLASS=ini ;;
     modules/base/json_read.c) CLASS=json ;;
+    modules/base/packed.c) CLASS=packed ;;
     modules/hs/qr.c) CLASS=qr ;;
     modules/ssh/crypto_*.c) CLASS=ssh/crypto ;;
     modules/*)
@@ -176,11 +178,44 @@ gen_tests() {
     } | write_if_changed build/gen/tests.c
 }
 
-# c_string FILE NAME: the bytes of a text file as a C string.
-c_string() {
-    printf 'const char %s[] =\n' "$2"
-    awk '{gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\t/, "\\t"); gsub(/\r/, ""); print "    \"" $0 "\\n\""}' "$1"
-    printf '    "";\n'
+# packed_text FILE NAME: C source of a text as struct nk_packed: what gzip makes of it, without gzip's
+# header and trailer (RFC 1952 section 2.2).
+packed_text() {
+    printf '#include "base/packed.h"\n\nstatic const uint8_t data[] = {\n'
+    gzip -9nc "$1" | tail -c +11 | head -c -8 | od -An -v -tu1 | sed 's/\([0-9]\) /\1,/g; s/$/,/'
+    printf '};\n\nextern const struct nk_packed %s;\nconst struct nk_packed %s = {data, sizeof(data), %s};\n' \
+        "$2" "$2" "$(wc -c <"$1")"
+}
+
+# gen_packed FILE NAME: build/gen/NAME.c from a text, when the text (or this file) is newer.
+gen_packed() {
+    local out=build/gen/$2.c
+    if [ ! "$out" -nt "$1" ] || [ ! "$out" -nt vendor/generate.sh ]; then
+        packed_text "$1" "nk_$2" >"$out"
+    fi
+}
+
+# The long texts of the commands: modules/*/cmd_*.txt as base/packed.h describes them.
+gen_cmd_texts() {
+    local f
+    for f in modules/*/cmd_*.txt; do
+        [ -f "${f%.txt}.c" ] || die "$f belongs to no command"
+    done
+    awk '
+        FNR == 1 {
+            name = FILENAME
+            sub(/.*\/cmd_/, "", name)
+            sub(/\.txt$/, "", name)
+            gsub(/_/, " ", name)
+            printf "\f%s\n", name
+            examples = 0
+        }
+        $0 == "examples:" { printf "\v"; examples = 1; next }
+        examples { sub(/^  /, "") }
+        { print }' /dev/null modules/*/cmd_*.txt >build/gen/cmd_texts.new
+    cmp -s build/gen/cmd_texts.new build/gen/cmd_texts.txt ||
+        cp build/gen/cmd_texts.new build/gen/cmd_texts.txt
+    gen_packed build/gen/cmd_texts.txt cmd_texts
 }
 
 # license_text NAME: title and licence of one part of the program.
@@ -211,46 +246,34 @@ license_text() {
 gen_licenses() {
     local name names="netkit $LIBS_PRODUCT" stamp
     [ "$MODE" != release ] || names+=" musl"
-    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_libsodium $SHA_libuv $SHA_inih $SHA_yyjson $SHA_qrcodegen"
-    [ -f build/gen/licenses-$MODE.c ] && [ "$(cat "build/gen/licenses-$MODE.stamp" 2>/dev/null)" = "$stamp" ] && return
+    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_libsodium $SHA_libuv $SHA_inih $SHA_yyjson $SHA_qrcodegen $SHA_zlib"
+    [ build/gen/licenses-$MODE.c -nt vendor/generate.sh ] && [ "$(cat "build/gen/licenses-$MODE.stamp" 2>/dev/null)" = "$stamp" ] && return
     for name in $names; do
         [ "$name" = netkit ] || printf '\n%s\n\n' ------------------------------------------------------------
         license_text "$name"
     done >"build/gen/licenses-$MODE.txt"
-    {
-        printf 'extern const char nk_licenses[];\n'
-        c_string "build/gen/licenses-$MODE.txt" nk_licenses
-    } | write_if_changed "build/gen/licenses-$MODE.c"
+    packed_text "build/gen/licenses-$MODE.txt" nk_licenses >"build/gen/licenses-$MODE.c"
     printf '%s' "$stamp" >"build/gen/licenses-$MODE.stamp"
-}
-
-gen_default_ini() {
-    [ -f netkit.ini ] || return 0
-    { printf 'extern const char nk_default_ini[];\n' && c_string netkit.ini nk_default_ini; } |
-        write_if_changed build/gen/default_ini.c
 }
 
 # The build id is a hash of what the program is made from, so it needs no git and two copies of the
 # same tree get the same one.
 build_id() {
-    local files=(main.c build.sh vendor/pins modules/DEPS)
-    [ ! -f netkit.ini ] || files+=(netkit.ini)
+    local files=(main.c build.sh netkit.ini vendor/pins modules/DEPS modules/*/cmd_*.txt)
     cat "${files[@]}" vendor/*.sh vendor/mbedtls/*.h vendor/mbedtls/*/*.h modules/*/*.h vendor/glue/*.h "${OWN[@]}" | sha256sum | cut -c1-12
 }
 
 lib_license_id() {
     case $1 in
-    mbedtls) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;; yyjson | qrcodegen) echo MIT ;;
+    mbedtls) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;; yyjson | qrcodegen) echo MIT ;; zlib) echo Zlib ;;
     esac
 }
 
 gen_build_info() {
-    local name version sha libc=glibc ini='""'
+    local name version sha libc=glibc
     [ "$MODE" != release ] || libc="musl $(dpkg-query -W -f '${Version}' musl-dev 2>/dev/null || true)"
-    [ ! -f netkit.ini ] || ini=nk_default_ini
     {
-        printf '#include "base/build_info.h"\n\nextern const char nk_licenses[];\n'
-        [ "$ini" = '""' ] || printf 'extern const char nk_default_ini[];\n'
+        printf '#include "base/build_info.h"\n\nextern const struct nk_packed nk_licenses, nk_default_ini;\n'
         printf '\nstatic const struct nk_build_lib libs[] = {\n'
         for name in $LIBS_PRODUCT; do
             version=VERSION_$name sha=SHA_$name
@@ -259,7 +282,7 @@ gen_build_info() {
         printf '    {0},\n};\n\nconst struct nk_build_info nk_build_info = {\n'
         printf '    .version = "%s",\n    .build_id = "%s",\n' "$NETKIT_VERSION" "$(build_id)"
         printf '    .mode = "%s",\n    .compiler = "%s",\n    .libc = "%s",\n' "$MODE" "$COMPILER_ID" "${libc% }"
-        printf '    .libs = libs,\n    .licenses = nk_licenses,\n    .default_ini = %s,\n};\n' "$ini"
+        printf '    .libs = libs,\n    .licenses = &nk_licenses,\n    .default_ini = &nk_default_ini,\n};\n'
     } | write_if_changed "build/gen/build_info-$MODE.c"
 }
 
@@ -272,7 +295,8 @@ generate_all() {
     gen_endpoints
     gen_tests
     gen_licenses
-    gen_default_ini
+    gen_packed netkit.ini default_ini
+    gen_cmd_texts
     gen_build_info
     set_includes
     gen_ninja | write_if_changed "build/$MODE/build.ninja"
@@ -296,13 +320,13 @@ END
 }
 
 lib_archives() {
-    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a $DEP_yyjson/libyyjson.a $DEP_qrcodegen/libqrcodegen.a"
+    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a $DEP_yyjson/libyyjson.a $DEP_qrcodegen/libqrcodegen.a $DEP_zlib/libzlib.a"
 }
 
 # The generated objects that every program of ours needs beside libnetkit.a.
 info_objects() {
     local f
-    for f in commands endpoints "licenses-$MODE" default_ini "build_info-$MODE"; do
+    for f in commands endpoints "licenses-$MODE" default_ini cmd_texts "build_info-$MODE"; do
         [ ! -f "build/gen/$f.c" ] || printf '%s\n' "build/$MODE/obj/build/gen/$f.o"
     done
 }
@@ -350,7 +374,7 @@ END
     done | LC_ALL=C sort
     for f in "${OWN[@]}"; do own_object "$f" own && objs+=" $OBJECT"; done
     echo "build build/$MODE/libnetkit.a: ar$objs"
-    for f in commands endpoints "licenses-$MODE" default_ini "build_info-$MODE"; do
+    for f in commands endpoints "licenses-$MODE" default_ini cmd_texts "build_info-$MODE"; do
         [ -f "build/gen/$f.c" ] || continue
         own_object "build/gen/$f.c" own && gen+=" $OBJECT"
     done

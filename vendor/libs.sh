@@ -7,7 +7,7 @@
 # of it, the compiler and the flags; it never changes once made. NK_DEPCACHE may name a directory
 # that keeps them for several work trees.
 
-LIBS_PRODUCT="mbedtls libsodium libuv inih yyjson qrcodegen"
+LIBS_PRODUCT="mbedtls libsodium libuv inih yyjson qrcodegen zlib"
 
 # lib_flags NAME: the preprocessor flags that compile the library itself.
 lib_flags() {
@@ -23,6 +23,8 @@ lib_flags() {
     inih) echo "-I$src $(inih_macros)" ;;
     yyjson) echo "-I$src/src $(yyjson_macros)" ;;
     qrcodegen) echo "-I$src/c -DNDEBUG" ;;
+    # the codes of RFC 1951 section 3.2.6 are computed where they are needed, not kept
+    zlib) echo "-I$src -DBUILDFIXED" ;;
     cmocka)
         echo "-I$src/include -DHAVE_INTTYPES_H -DHAVE_MALLOC_H -DHAVE_SIGNAL_H -DHAVE_STRINGS_H" \
             "-DHAVE_CLOCK_REALTIME -DHAVE_SIGLONGJMP -DHAVE_STRSIGNAL -DHAVE_STRUCT_TIMESPEC" \
@@ -132,6 +134,7 @@ lib_sources() {
     inih) printf '%s\n' "$src/ini.c" ;;
     yyjson) printf '%s\n' "$src/src/yyjson.c" ;;
     qrcodegen) printf '%s\n' "$src/c/qrcodegen.c" ;;
+    zlib) for f in infback inffast inftrees zutil; do printf '%s\n' "$src/$f.c"; done ;;
     cmocka) printf '%s\n' "$src/src/cmocka.c" ;;
     esac
 }
@@ -165,7 +168,7 @@ file_flags() {
     release:yyjson:*) echo "-Os -Dyyjson_inline=inline" ;;
     # what is done for every event
     release:libuv:*/@(timer|uv-common|async|core|linux|loop|loop-watcher|poll|stream|threadpool).c) ;;
-    release:mbedtls:* | release:libuv:* | release:qrcodegen:*) echo "-Os" ;;
+    release:mbedtls:* | release:libuv:* | release:qrcodegen:* | release:zlib:*) echo "-Os" ;;
     esac
 }
 
@@ -271,6 +274,7 @@ lib_include() {
     inih) echo "-isystem $src $(inih_macros)" ;;
     yyjson) echo "-isystem $src/src $(yyjson_macros)" ;;
     qrcodegen) echo "-isystem $src/c" ;;
+    zlib) echo "-isystem $src" ;;
     cmocka) echo "-isystem $src/include" ;;
     esac
 }

@@ -11,7 +11,9 @@ struct nk_build_lib {
     const char *sha256;  /* of the source archive, hex */
 };
 
-/* Constant strings, none of them NULL. */
+struct nk_packed;
+
+/* Constants, none of them NULL. */
 struct nk_build_info {
     const char *version;             /* netkit's own, "0.1.0" */
     const char *build_id;            /* 12 hex digits: a hash of the sources */
@@ -19,8 +21,8 @@ struct nk_build_info {
     const char *compiler;            /* its --version line */
     const char *libc;                /* "musl 1.2.3-1" or "glibc" */
     const struct nk_build_lib *libs; /* ends with a NULL name */
-    const char *licenses;            /* the licence texts of netkit and of all that is linked in */
-    const char *default_ini;         /* the text of netkit.ini */
+    const struct nk_packed *licenses;    /* of netkit and of all that is linked in */
+    const struct nk_packed *default_ini; /* the text of netkit.ini */
 };
 
 extern const struct nk_build_info nk_build_info;

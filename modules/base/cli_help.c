@@ -5,6 +5,7 @@
 
 #include "base/cli.h"
 #include "base/codec.h"
+#include "base/packed.h"
 
 #define WIDTH 80
 #define LEFT 28 /* column of the explanations */
@@ -303,13 +304,14 @@ int nk_help_command(struct nk_buf *out, struct nk_cmds cmds, const struct nk_cmd
                     bool full)
 {
     const struct nk_cmd *cmd = e->cmd;
-    struct text t = {out, 0};
+    struct nk_cmd_text about;
+    struct text t = {out, nk_cmd_text_get(&about, e)};
     char line[256];
     snprintf(line, sizeof(line), "netkit %s: %s\n\nusage:\n  netkit %s%s", e->name, cmd->summary,
              e->name, cmd->synopsis && *cmd->synopsis ? " " : "");
     put(&t, line);
     wrap(&t, strlen(e->name) + 10, 6, cmd->synopsis ? cmd->synopsis : "");
-    paragraphs(&t, cmd->description);
+    paragraphs(&t, about.description);
     children(&t, cmds, e->name, "\nverbs:\n");
     options(&t, nk_cli_opts(cmd), full);
     spellings(&t, cmd);
@@ -320,7 +322,8 @@ int nk_help_command(struct nk_buf *out, struct nk_cmds cmds, const struct nk_cmd
     for (size_t i = 0; cmd->sections && cmd->sections[i]; i++) {
         section_keys(&t, cmd->sections[i], NULL);
     }
-    example_lines(&t, cmd->examples);
+    example_lines(&t, about.examples);
+    nk_cmd_text_clear(&about);
     put(&t, "\n  See also: netkit help options, netkit help exit-codes\n");
     return t.rc;
 }

@@ -30,8 +30,8 @@ enum nk_cmd_flags {
 struct nk_cmd {
     const char *synopsis;      /* words after the command's name: "[--json] FILE.." */
     const char *summary;       /* one line, capital first letter, no period */
-    const char *description;   /* paragraphs separated by an empty line, or NULL */
-    const char *examples;      /* lines "command  # what it does", or NULL */
+    const char *description;   /* NULL: it is in cmd_NAME.txt; see packed.h */
+    const char *examples;      /* the same */
     const struct nk_opt *opts; /* ended by NK_OPT_END, or NULL */
     size_t conf_size;
     int min_args, max_args; /* positionals; max_args -1 = any number */

@@ -173,13 +173,6 @@ extern const struct nk_cmd nk_cmd_hs_accept;
 const struct nk_cmd nk_cmd_hs_accept = {
     .synopsis = "INVITATION|- [--keystore ID|DIR] [--qr]",
     .summary = "Accept the invitation to a restricted onion service",
-    .description =
-        "Makes a key for the service, keeps its private half in a keystore, and prints the public "
-        "one, a line that goes back to the service's owner. The QR code has it in capitals, which "
-        "makes it smaller; 'hs auth import' takes it so. A service for which there is a key "
-        "already is an error, and nothing is changed.",
-    .examples = "netkit hs accept 'onion-auth:v1?addr=..&name=alice'\n"
-                "netkit hs accept - --keystore /var/lib/tor/onion_auth --qr <invitation",
     .opts = opts,
     .conf_size = sizeof(struct accept_conf),
     .min_args = 1,

@@ -91,13 +91,6 @@ extern const struct nk_cmd nk_cmd_hs_address;
 const struct nk_cmd nk_cmd_hs_address = {
     .synopsis = "[--from FORM] FILE|DIR|ADDRESS|-..",
     .summary = "Print the onion address of a key",
-    .description =
-        "Takes keys of services in every form that netkit hs convert reads, public or private, "
-        "directories of tor and arti, keys of clients that name their service, and addresses, "
-        "which are checked (characters, version, checksum, key). Prints one address a line.",
-    .examples = "netkit hs address /var/lib/tor/web          # a HiddenServiceDir\n"
-                "netkit hs address < onion_v3_private_key -  # of bitcoind, lnd and others\n"
-                "netkit hs address keys.yaml                 # all that mkp224o -y found",
     .opts = opts,
     .conf_size = sizeof(struct address_conf),
     .min_args = 1,

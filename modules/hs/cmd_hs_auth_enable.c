@@ -5,8 +5,6 @@ extern const struct nk_cmd nk_cmd_hs_auth_enable;
 const struct nk_cmd nk_cmd_hs_auth_enable = {
     .synopsis = "--dir DIR CLIENT",
     .summary = "Let a disabled client find an onion service of tor again",
-    .description = "Moves the client's file from disabled_clients back to authorized_clients.",
-    .examples = "netkit hs auth enable --dir /var/lib/tor/web alice",
     .opts = hs_auth_ctor_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 1,

@@ -5,14 +5,6 @@ extern const struct nk_cmd nk_cmd_hs_auth_list;
 const struct nk_cmd nk_cmd_hs_auth_list = {
     .synopsis = "--dir DIR [--enabled yes|no] [--json]",
     .summary = "List the clients that tor lets find an onion service",
-    .description = "For each file with a client's key: its state (enabled, disabled, broken, or "
-                   "lock for the key of nobody that keeps the service closed), the fingerprint of "
-                   "the key, the client's name and the file. A fingerprint is eight characters of "
-                   "a hash, the same for the same key in every form. What is odd about the files "
-                   "goes to the log, with --json into the answer. Without any good file tor lets "
-                   "everybody in; when files are there and none is good the exit status is 1.",
-    .examples = "netkit hs auth list --dir /var/lib/tor/web\n"
-                "netkit hs auth list --dir /var/lib/tor/web --json",
     .opts = hs_auth_ctor_list_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 0,

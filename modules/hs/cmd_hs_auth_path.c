@@ -5,9 +5,6 @@ extern const struct nk_cmd nk_cmd_hs_auth_path;
 const struct nk_cmd nk_cmd_hs_auth_path = {
     .synopsis = "--dir DIR [CLIENT]",
     .summary = "Print where tor has the keys of an onion service's clients",
-    .description = "Prints the absolute path of the folder with the keys of the authorized clients "
-                   "or, with CLIENT, of that client's files.",
-    .examples = "netkit hs auth path --dir /var/lib/tor/web alice",
     .opts = hs_auth_ctor_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 0,

@@ -259,17 +259,6 @@ extern const struct nk_cmd nk_cmd_hs_backup;
 const struct nk_cmd nk_cmd_hs_backup = {
     .synopsis = "-o FILE [--password-file FILE] [-n NAME] DIR|ID|KEYFILE..",
     .summary = "Save services' keys and clients in one encrypted file",
-    .description =
-        "Takes the identity of each HiddenServiceDir, and its clients' public keys, those that are "
-        "disabled too; the same of arti's services, all or the one called NAME, in its state "
-        "directory, its keystore or a [keystore ID]; or the identity in a key file of any form "
-        "that 'hs convert' reads. Clients of arti are those in STATE/hss/NAME/authorized_clients; "
-        "other directories that arti.toml names are not known here. Nothing "
-        "else is needed to have a service again: tor and arti make all other keys anew.\n\n"
-        "The file is encrypted with XSalsa20-Poly1305 under a key that Argon2id makes of a "
-        "password. Without the password nobody opens it, you neither.",
-    .examples = "netkit hs backup -o services.backup /var/lib/tor/web /var/lib/tor/ssh\n"
-                "netkit hs backup -o wiki.backup -n wiki /var/lib/arti",
     .opts = opts,
     .conf_size = sizeof(struct backup_conf),
     .min_args = 1,

@@ -212,14 +212,6 @@ extern const struct nk_cmd nk_cmd_hs_blind;
 const struct nk_cmd nk_cmd_hs_blind = {
     .synopsis = "[--period N | --time TIME] [-o FILE] ADDRESS|FILE",
     .summary = "Show what a service's key becomes in a time period",
-    .description =
-        "Prints the blinded key under which a service publishes its descriptors in a time period, "
-        "the subcredential with which they are encrypted, and the places (hs_index) of both "
-        "replicas among the directories. The service is given by its address, or by a file with "
-        "its key; from a secret key --output makes the period's own secret, as services whose "
-        "identity is kept offline need it.",
-    .examples = "netkit hs blind ADDRESS                          # today's\n"
-                "netkit hs blind ADDRESS --time 2030-01-01T00:00:00Z --json",
     .opts = opts,
     .conf_size = sizeof(struct blind_conf),
     .min_args = 1,

@@ -97,18 +97,6 @@ extern const struct nk_cmd nk_cmd_hs_check;
 const struct nk_cmd nk_cmd_hs_check = {
     .synopsis = "DIR|FILE.. [--as KIND] [--fix-perms] [--json]",
     .summary = "Find what is wrong with keys on disk, before tor or arti do",
-    .description =
-        "Looks at tor's directories of services and of clients' keys, directories of authorised "
-        "clients, arti's keystores and state directories, and single files; without a network, and "
-        "without changing anything but modes with --fix-perms.\n\n"
-        "A line for each finding: error (tor or arti would fail, lose a key or let everybody in), "
-        "warning, or note; the file, the field, the reason and what to do. The exit code is 1 when "
-        "there are errors.\n\n"
-        "Permissions are judged by arti's rules; root judges as the directory's owner. "
-        "FS_MISTRUST_DISABLE_PERMISSIONS_CHECKS and ARTI_FS_DISABLE_PERMISSION_CHECKS switch that "
-        "off, as in arti.",
-    .examples = "netkit hs check /var/lib/tor/web && systemctl reload tor\n"
-                "netkit hs check ~/.local/share/arti --json",
     .opts = opts,
     .conf_size = sizeof(struct check_conf),
     .min_args = 1,

@@ -128,29 +128,6 @@ extern const struct nk_cmd nk_cmd_hs_convert;
 const struct nk_cmd nk_cmd_hs_convert = {
     .synopsis = "--to FORM [-o FILE|DIR|ID|-] [--from FORM] [--address ADDRESS] FILE|DIR|-",
     .summary = "Convert keys of onion services and of their clients",
-    .description =
-        "The form of what is read is found out. It may be a file, standard input (-), tor's "
-        "HiddenServiceDir or ClientOnionAuthDir, or a keystore or state directory of arti.\n\n"
-        "Identities of services: ctor-secret, ctor-public and hostname (tor's files); arti and "
-        "arti-public (of arti's keystore); control (ED25519-V3:.. as ADD_ONION, bitcoind and lnd "
-        "have it); yaml and yaml-raw (mkp224o, any number of keys); hex, base64 (the expanded "
-        "secret) and base64-file (tor's whole file); pem, openssh and seed (they hold the seed, "
-        "which tor and arti do not keep).\n\n"
-        "Keys of clients: auth (descriptor:x25519:.. for the service); auth-private (for tor, "
-        "needs the service's address); arti and arti-public; control (x25519:.. as "
-        "ONION_CLIENT_AUTH_ADD has it); pem; hex, base64 and base32.\n\n"
-        "Public halves of both: arti-public, pem-public, hex-public, base64-public and "
-        "base32-public. raw is the secret in binary, and read with --from raw only. Places: "
-        "ctor-dir and client-dir (tor's directories), keystore (arti's).\n\n"
-        "Nothing is corrected on the way: a scalar stays as it is, and is reduced only where it is "
-        "written for arti, which does so itself. A public half cannot become a secret one, nor an "
-        "expanded key a seed.\n\n"
-        "Secrets are written to new files of mode 0600; nothing that exists is replaced.",
-    .examples =
-        "netkit hs convert /var/lib/tor/web --to keystore -o ~/arti/keystore --nickname web\n"
-        "netkit hs convert ks_hs_id.ed25519_expanded_private --to ctor-dir -o web\n"
-        "netkit hs convert keys.yaml --to ctor-dir -o found   # one directory for each key\n"
-        "netkit hs convert alice.auth_private --to auth       # what the service needs",
     .opts = opts,
     .conf_size = sizeof(struct convert_conf),
     .min_args = 1,

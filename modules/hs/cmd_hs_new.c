@@ -142,15 +142,6 @@ extern const struct nk_cmd nk_cmd_hs_new;
 const struct nk_cmd nk_cmd_hs_new = {
     .synopsis = "--dir DIR | --keystore ID|DIR --nickname NAME | -o FILE|- [--to FORM]",
     .summary = "Make a new identity, and so a new address, for an onion service",
-    .description =
-        "Prints the address. A HiddenServiceDir is ready for tor: the public half and the hostname "
-        "are written before the secret half, for tor makes a new key where it finds a secret that "
-        "it cannot read. A key that is there already stays, and is an error.\n\n"
-        "With --to pem, openssh or seed the file has the seed, from which all other forms can be "
-        "made; tor and arti keep less. Keys of clients are made by netkit hsc generate-key.",
-    .examples = "netkit hs new --dir /var/lib/tor/web\n"
-                "netkit hs new --keystore ~/.local/share/arti/keystore --nickname web\n"
-                "netkit hs new -o web.pem --to pem    # with the seed, to be kept offline",
     .opts = opts,
     .conf_size = sizeof(struct new_conf),
     .run = run,

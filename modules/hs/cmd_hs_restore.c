@@ -404,18 +404,6 @@ extern const struct nk_cmd nk_cmd_hs_restore;
 const struct nk_cmd nk_cmd_hs_restore = {
     .synopsis = "[--list] [-o DIR|-k ID|DIR] [-n NAME] [--password-file FILE] FILE [NAME..]",
     .summary = "Restore services from the file that 'hs backup' made",
-    .description =
-        "Makes the services in the file, or those that are named: with --output a HiddenServiceDir "
-        "DIR/NAME of tor for each, with --keystore entries of arti, clients as "
-        "STATE/hss/NAME/authorized_clients/CLIENT.auth. It does not matter for which of the two "
-        "they were saved. Clients come before the key. A service whose clients are all disabled "
-        "gets netkit's lock for tor, which would open it otherwise.\n\n"
-        "Nothing is ever replaced: when another service's key is there, or a client with another "
-        "key or in another state (enabled, disabled), nothing at all is written. What is there "
-        "already and the same is left as it is, so an interrupted restore can be repeated.",
-    .examples = "netkit hs restore --list services.backup         # what is in it?\n"
-                "netkit hs restore -o /var/lib/tor services.backup web\n"
-                "netkit hs restore -k /var/lib/arti -n wiki services.backup web",
     .opts = opts,
     .conf_size = sizeof(struct restore_conf),
     .min_args = 1,

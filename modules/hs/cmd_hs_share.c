@@ -83,13 +83,6 @@ extern const struct nk_cmd nk_cmd_hs_share;
 const struct nk_cmd nk_cmd_hs_share = {
     .synopsis = "DIR|ADDRESS [--nickname CLIENT] [--qr]",
     .summary = "Invite somebody to a restricted onion service",
-    .description =
-        "Prints an invitation, which is no secret beyond the address: "
-        "onion-auth:v1?addr=..&name=... Who gets it runs 'hs accept', which makes a key there and "
-        "prints one public line; with that line 'hs auth import' lets them in. So the private key "
-        "never travels.",
-    .examples = "netkit hs share /var/lib/tor/web --nickname alice\n"
-                "netkit hs share abc..xyz.onion --nickname alice --qr",
     .opts = opts,
     .conf_size = sizeof(struct share_conf),
     .min_args = 1,

@@ -207,15 +207,6 @@ extern const struct nk_cmd nk_cmd_hs_show;
 const struct nk_cmd nk_cmd_hs_show = {
     .synopsis = "[--reveal] [--from FORM] [--kind KIND] [--address ADDRESS] FILE|DIR|-..",
     .summary = "Show what keys of onion services are",
-    .description =
-        "Prints the kind of each key, the form in which it was found, the service's address, the "
-        "public half, and whether the secret half and the seed are there. The form of the scalar "
-        "tells where a key comes from: tor and mkp224o clamp it, arti reduces it; both are the "
-        "same key. Secrets are shown with --reveal only.\n\n"
-        "Takes every form that netkit hs convert reads, and directories of tor and arti.",
-    .examples = "netkit hs show hs_ed25519_secret_key\n"
-                "netkit hs show --json ~/.local/share/arti   # all keys of a keystore\n"
-                "netkit hs show --from seed - < seed.txt",
     .opts = opts,
     .conf_size = sizeof(struct show_conf),
     .min_args = 1,

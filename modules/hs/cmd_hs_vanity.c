@@ -499,24 +499,6 @@ extern const struct nk_cmd nk_cmd_hs_vanity;
 const struct nk_cmd nk_cmd_hs_vanity = {
     .synopsis = "[-n N] [-o DIR] [--format FORMAT] [--checkpoint FILE] [-f FILE] [WORD..]",
     .summary = "Search for onion addresses that begin with a word",
-    .description =
-        "Looks at millions of keys per second on all processors until an address begins with one "
-        "of "
-        "the words, and writes its key to a directory of its own, ready for tor. Addresses have "
-        "the "
-        "characters a to z and 2 to 7; in a word '.' stands for any of them and '[abc]' for one of "
-        "several. Many words at once cost nothing. Each further character makes the search 32 "
-        "times "
-        "longer: --estimate says how long.\n\n"
-        "Every result comes from a secret of its own, and libsodium has computed its public key "
-        "before it is written. A search may be ended at any time: with --checkpoint what was found "
-        "is known when it goes on, and as it has no memory nothing else is lost.\n\n"
-        "Found addresses are printed, one per line; with --json a line with address, pattern and "
-        "path for each, and one with the sum at the end. The exit status is 0 when all were found, "
-        "75 when --timeout came first.",
-    .examples = "netkit hs vanity --estimate netkit               # how long would it take?\n"
-                "netkit hs vanity neko hello -n 3 -o services     # three services\n"
-                "netkit hs vanity -f words --checkpoint state --timeout 8h",
     .opts = opts,
     .conf_size = sizeof(struct vanity_conf),
     .max_args = -1,

@@ -28,10 +28,6 @@ const struct nk_cmd nk_cmd_hsc_export_pubkey = {
     .synopsis = "[stealth] [--hsid ADDRESS] [--nickname NAME] [--keystore ID|DIR] [--pub-format "
                 "ctor|arti] [--output FILE|-]",
     .summary = "Write out the public half of a client's key",
-    .description =
-        "For the service's owner: the line that goes into authorized_clients/NAME.auth of "
-        "tor, or into arti's configuration.",
-    .examples = "netkit hsc export-pubkey --hsid abc..xyz.onion -o alice.auth",
     .opts = opts,
     .conf_size = sizeof(struct hsc_conf),
     .max_args = 1,

@@ -39,15 +39,6 @@ const struct nk_cmd nk_cmd_hsc_generate_key = {
     .synopsis = "stealth [--hsid ADDRESS] [--nickname NAME] [--keystore ID|DIR] [--pub-format "
                 "ctor|arti] [--output FILE|-]",
     .summary = "Make a client's key for a restricted onion service",
-    .description =
-        "The private half goes into the keystore and never leaves it; the public half goes to a "
-        "file that the service's owner gets. The only type of key is called stealth, "
-        "hs-auth-stealth, hs-auth-desc or service-discovery.\n\n"
-        "A service for which the keystore has a key already is an error (exit code 73), and "
-        "nothing is changed. An address that is not given is asked for on standard error.",
-    .examples =
-        "netkit hsc generate-key stealth --hsid abc..xyz.onion --nickname alice\n"
-        "netkit hsc generate-key stealth --hsid abc..xyz --keystore /var/lib/tor/auth --output -",
     .opts = opts,
     .conf_size = sizeof(struct hsc_conf),
     .min_args = 1,

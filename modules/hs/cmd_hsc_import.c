@@ -227,15 +227,6 @@ extern const struct nk_cmd nk_cmd_hsc_import;
 const struct nk_cmd nk_cmd_hsc_import = {
     .synopsis = "FILE|DIR|-.. [--hsid ADDRESS] [--keystore ID|DIR] [--overwrite [--keep-old]]",
     .summary = "Put clients' private keys from other programs' files into a keystore",
-    .description =
-        "Takes .auth_private files, the control port's x25519:.., arti's key files, PKCS#8, "
-        "base64, "
-        "base32 and hex, and whole ClientOnionAuthDirs of tor. What does not name its service "
-        "needs --hsid.\n\n"
-        "Everything is read and checked first: if anything is wrong, or a service has another key "
-        "already, nothing is changed. The files stay where they are.",
-    .examples = "netkit hsc import /var/lib/tor/onion_auth\n"
-                "netkit hsc import key.pem --hsid abc..xyz.onion --keystore ctor:/var/lib/tor/auth",
     .opts = opts,
     .conf_size = sizeof(struct hsc_conf),
     .min_args = 1,

@@ -38,12 +38,6 @@ extern const struct nk_cmd nk_cmd_hsc_key_get;
 const struct nk_cmd nk_cmd_hsc_key_get = {
     .synopsis = "[ADDRESS] [--generate if-needed|no] [--output FILE|-] [--overwrite] [--batch]",
     .summary = "Print a client's public key for a service, and make the key when it is missing",
-    .description =
-        "Takes the options of arti's command of this name, and the address as an argument, too. "
-        "Without one it is asked for on standard error and read from standard input; the end of "
-        "the input ends the command.",
-    .examples = "netkit hsc key get abc..xyz.onion\n"
-                "netkit hsc key get abc..xyz.onion --generate no -o alice.auth --overwrite",
     .opts = opts,
     .conf_size = sizeof(struct hsc_conf),
     .max_args = 1,

@@ -51,10 +51,6 @@ extern const struct nk_cmd nk_cmd_hsc_key_remove;
 const struct nk_cmd nk_cmd_hsc_key_remove = {
     .synopsis = "[ADDRESS] [--batch]",
     .summary = "Remove a client's key for a service",
-    .description =
-        "Asks first; --batch and --yes answer. A key that is not there is no error, as in "
-        "arti. Nobody can restore a key that was removed.",
-    .examples = "netkit hsc key remove abc..xyz.onion --yes",
     .opts = opts,
     .conf_size = sizeof(struct hsc_conf),
     .max_args = 1,

@@ -33,11 +33,6 @@ extern const struct nk_cmd nk_cmd_hsc_key_rotate;
 const struct nk_cmd nk_cmd_hsc_key_rotate = {
     .synopsis = "[ADDRESS] [--keep-old] [--output FILE|-] [--overwrite] [--batch]",
     .summary = "Replace a client's key for a service by a new one",
-    .description =
-        "The service lets the client in again once its owner has put the new public half in the "
-        "place of the old one. A key that is missing is made. Asks first; --batch and --yes "
-        "answer.",
-    .examples = "netkit hsc key rotate abc..xyz.onion --keep-old -o alice.auth --overwrite",
     .opts = opts,
     .conf_size = sizeof(struct hsc_conf),
     .max_args = 1,

@@ -91,12 +91,6 @@ extern const struct nk_cmd nk_cmd_hsc_list;
 const struct nk_cmd nk_cmd_hsc_list = {
     .synopsis = "[--keystore ID|DIR] [--json]",
     .summary = "List the keys of a client for restricted onion services",
-    .description =
-        "A line for each: the service's address, the fingerprint of the key, its file in the "
-        "keystore. Files that cannot be used are told on standard error, with the reason, and make "
-        "the exit code 1.",
-    .examples = "netkit hsc list\n"
-                "netkit hsc list --keystore ~/.local/share/arti --json",
     .opts = opts,
     .conf_size = sizeof(struct hsc_conf),
     .sections = sections,

@@ -5,10 +5,6 @@ extern const struct nk_cmd nk_cmd_hss_auth_clients_disable;
 const struct nk_cmd nk_cmd_hss_auth_clients_disable = {
     .synopsis = "[-n SVC] --arti-state DIR CLIENT",
     .summary = "Shut a client out of an onion service of arti",
-    .description = "Moves the client's key to the folder of the disabled ones. The key is kept, "
-                   "and enable gives it back. A client that knows the service's current "
-                   "introduction points may reach it until they change.",
-    .examples = "netkit hss -n web auth-clients disable --arti-state /var/lib/arti alice",
     .opts = hs_auth_arti_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 1,

@@ -5,9 +5,6 @@ extern const struct nk_cmd nk_cmd_hss_auth_clients_enable;
 const struct nk_cmd nk_cmd_hss_auth_clients_enable = {
     .synopsis = "[-n SVC] --arti-state DIR CLIENT",
     .summary = "Let a disabled client find an onion service of arti again",
-    .description = "Moves the client's key from the folder of the disabled ones back to that of "
-                   "the authorized ones.",
-    .examples = "netkit hss -n web auth-clients enable --arti-state /var/lib/arti alice",
     .opts = hs_auth_arti_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 1,

@@ -5,9 +5,6 @@ extern const struct nk_cmd nk_cmd_hss_auth_clients_path;
 const struct nk_cmd nk_cmd_hss_auth_clients_path = {
     .synopsis = "[-n SVC] --arti-state DIR [CLIENT]",
     .summary = "Print where arti has the keys of an onion service's clients",
-    .description = "Prints the absolute path of the folder with the keys of the authorized clients "
-                   "or, with CLIENT, of that client's files.",
-    .examples = "netkit hss -n web auth-clients path --arti-state /var/lib/arti",
     .opts = hs_auth_arti_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 0,

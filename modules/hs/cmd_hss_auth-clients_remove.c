@@ -5,9 +5,6 @@ extern const struct nk_cmd nk_cmd_hss_auth_clients_remove;
 const struct nk_cmd nk_cmd_hss_auth_clients_remove = {
     .synopsis = "[-n SVC] --arti-state DIR [--yes] CLIENT",
     .summary = "Delete the key of a client of an onion service of arti",
-    .description = "Deletes the client's public key, enabled or not. On a terminal it asks first, "
-                   "otherwise it needs --yes.",
-    .examples = "netkit hss -n web auth-clients remove --arti-state /var/lib/arti alice --yes",
     .opts = hs_auth_arti_rows,
     .conf_size = sizeof(struct hs_auth_conf),
     .min_args = 1,

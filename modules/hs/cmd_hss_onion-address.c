@@ -137,10 +137,6 @@ extern const struct nk_cmd nk_cmd_hss_onion_address;
 const struct nk_cmd nk_cmd_hss_onion_address = {
     .synopsis = "[-n SVC] [--keystore ID|DIR] [--generate no|if-needed]",
     .summary = "Print the address of an onion service in a keystore",
-    .description = "For services of arti, or of tor with its HiddenServiceDir in the place of the "
-                   "keystore. The option -n may also stand before the verb, as in arti.",
-    .examples = "netkit hss -n web onion-address --keystore ~/.local/share/arti\n"
-                "netkit hss -n web onion-address --generate if-needed",
     .opts = opts,
     .conf_size = sizeof(struct address_conf),
     .run = run,

@@ -92,22 +92,6 @@ const struct nk_cmd nk_cmd_forward = {
     .synopsis = "[--allow-uid UID].. [--idle TIME] [--half-idle TIME] [--max-connections N] "
                 "LISTEN CONNECT",
     .summary = "Join any listener to any connector",
-    .description =
-        "Each connection that LISTEN accepts gets a connection to CONNECT of its own, and bytes "
-        "are "
-        "copied both ways until both have ended; the end of one direction is passed on. Both are "
-        "endpoint strings: see 'netkit help endpoints'.\n\n"
-        "With socks5: as LISTEN the clients say where to connect, and CONNECT names no place: tor: "
-        "leads them through Tor, tcp: makes a plain SOCKS proxy.\n\n"
-        "Where LISTEN is something that exists once, such as stdio: or exec:CMD, it is joined to "
-        "CONNECT and the command ends with the connection.",
-    .examples =
-        "netkit forward tcp:127.0.0.1:5432 unix:/run/postgresql/.s.PGSQL.5432  # a port for "
-        "a socket\n"
-        "netkit forward unix:/run/app.sock tcp:10.0.0.5:80 --allow-uid 1000  # only that "
-        "user\n"
-        "netkit forward socks5:127.0.0.1:9150 tor:  # a SOCKS proxy into Tor\n"
-        "netkit forward stdio: tcp:example.com:25  # by hand, or as a ProxyCommand",
     .opts = opts,
     .conf_size = sizeof(struct net_forward_conf),
     .min_args = 2,

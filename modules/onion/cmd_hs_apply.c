@@ -290,29 +290,6 @@ const struct nk_cmd nk_cmd_hs_apply = {
     .synopsis = "DIR.. --pid N|--pid-file FILE|--control ADDR [--port PORT[:TARGET]].. "
                 "[--restrict|--allow-public] [--wait TIME]",
     .summary = "Check directories of keys, then let tor read them again",
-    .description =
-        "DIR are directories that a running tor reads: of services (HiddenServiceDir) and of its "
-        "keys as a client (ClientOnionAuthDir). First they are checked for what would end tor, "
-        "make it replace a key, or open a service that has or had clients to everybody; with any "
-        "of that nothing happens, and the exit status is 1.\n\n"
-        "Then tor gets SIGHUP: it has to be called tor, run as the owner of the directories, and "
-        "be ready for the signal. The command ends when tor has read every directory: with status "
-        "75 if it has not in time, with 69 if it has ended. Services that only SETCONF has made, "
-        "and keys of clients that are not permanent, go at a SIGHUP.\n\n"
-        "Over its control port (--control, --tor global) more is possible. Where a reload would "
-        "drop a service, tor is given the configuration that it has once more. A service that is a "
-        "detached one, of which DIR has the key, is taken away and added again, with the ports "
-        "that --port says and no other options ('onion clients' knows those of services with a "
-        "name). Keys of clients in a directory that tor does not read are given to it one by one. "
-        "In the end tor tells: that it has the keys, and that a directory of the network has taken "
-        "each descriptor that changed; if none has in time, or its network is off, the status is "
-        "75, and tor uploads it when it can.\n\n"
-        "A client that was shut out may reach a service until its introduction points change; only "
-        "a restart of the service, or of a detached one its new start, changes them at once.",
-    .examples = "netkit hs apply /var/lib/tor/web --pid-file /run/tor/tor.pid\n"
-                "netkit hs apply /var/lib/tor/web --pid 4711 --restrict\n"
-                "netkit hs apply /var/lib/tor/web --pid 4711 --dry-run\n"
-                "netkit hs apply /var/lib/tor/web --control /run/tor/control --json",
     .opts = opts,
     .conf_size = sizeof(struct apply_conf),
     .min_args = 1,

@@ -36,24 +36,6 @@ const struct nk_cmd nk_cmd_hs_watch = {
     .synopsis = "DIR.. --pid N|--pid-file FILE|--control ADDR [--debounce TIME] "
                 "[--restrict|--allow-public]",
     .summary = "Watch directories of keys and let tor read what changes",
-    .description =
-        "Does what apply does whenever the keys in one of these directories have changed and then "
-        "been left alone for a while: checks them, and if nothing is wrong lets tor read them, by "
-        "SIGHUP or over its control port (--control, --tor global); while that is away nothing is "
-        "lost, tor is told when it is back. A key of a client that goes from a directory which tor "
-        "does not read is taken from tor, too. What counts is the set of keys; names and spellings "
-        "do not. A PidFile is read at each change.\n\n"
-        "A restricted service whose last client goes does not become public: its lock is put "
-        "there, and nobody gets in.\n\n"
-        "With --json each event is a line on standard output: ready; applied (tor has read it); "
-        "over the control port then confirmed (the network has what changed) or unconfirmed (not "
-        "yet); refused (with what is wrong); ended (the tor that was told has, or its connection); "
-        "absent (something changed while no tor was there to be told: it reads that when it "
-        "starts, or is told when it is back); error. What was changed before the start is not "
-        "applied; 'hs apply' does that.",
-    .examples = "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid\n"
-                "netkit hs watch /var/lib/tor/web --control /run/tor/control\n"
-                "netkit hs watch /var/lib/tor/web --pid-file /run/tor/tor.pid --json",
     .opts = opts,
     .conf_size = sizeof(struct hs_watch_conf),
     .min_args = 1,

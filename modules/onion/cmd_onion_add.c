@@ -94,31 +94,6 @@ const struct nk_cmd nk_cmd_onion_add = {
                 "[--new-client NAME[=FILE]].. [--name NAME] [--hsdir DIR] [--wait none|first|all] "
                 "[--detach]",
     .summary = "Offer ports as an onion service for as long as this runs",
-    .description =
-        "Each PORT of the service leads to TARGET: a port of this machine, ADDRESS:PORT or "
-        "unix:/PATH, as tor sees them; without one, to the same port of 127.0.0.1. '80 "
-        "127.0.0.1:5432' in one word is understood, too.\n\n"
-        "It is held on the tor that runs on this machine, or if none does on the user's own, which "
-        "netkit starts; --tor and [tor] say otherwise. "
-        "When a directory of the network has its descriptor the address is printed. When tor is "
-        "started anew the service is added again with the same key. At TERM or INT it is taken "
-        "away; connections that exist go on.\n\n"
-        "With --hsdir the service is one of tor's own, in a directory that belongs to tor's user: "
-        "its options are set until this command ends. tor drops them when it reads its torrc "
-        "again (SIGHUP), and is told again; 'netkit tor conf save' would keep them for good.\n\n"
-        "What version 2 called basic and stealth authorization is --new-client, or --client-auth "
-        "with keys that clients made: both kinds are one now.\n\n"
-        "Without --detach nothing is left when this command ends, however it ends; but with --name "
-        "its key and its clients are kept, so that the next one of that name is the same service. "
-        "The clients of a service with a name can be changed while it runs, here or detached: "
-        "'netkit onion clients NAME'.",
-    .examples =
-        "netkit onion add 80:8080  # a web server of this machine, under a new address\n"
-        "netkit onion add 22 80:unix:/run/web.sock --key web.key  # the same address each "
-        "time\n"
-        "netkit onion add 80 --new-client alice  # nobody else finds it\n"
-        "netkit onion add 80 --name web --detach  # later: netkit onion clients web add ..\n"
-        "netkit onion add 80 --wait all --timeout 2m --json",
     .opts = opts,
     .conf_size = sizeof(struct onion_serve_conf),
     .min_args = 1,

@@ -173,16 +173,6 @@ extern const struct nk_cmd nk_cmd_onion_auth_add;
 const struct nk_cmd nk_cmd_onion_auth_add = {
     .synopsis = "[ADDRESS] [--key FILE|-|--keystore ID|DIR] [--name NAME] [--permanent]",
     .summary = "Give tor a client's key for a restricted onion service",
-    .description =
-        "The key comes from netkit's keystores ('hsc generate-key', 'hsc import', 'hs accept'), "
-        "from a file or from standard input; never from the command line, which others can see. "
-        "tor forgets it at 'netkit tor newnym', when it reads its torrc again and when it ends, "
-        "unless --permanent says to keep it: then its torrc needs a ClientOnionAuthDir.\n\n"
-        "'tor:' connections load keys of the keystores by themselves; this is for other programs "
-        "that use the same tor.",
-    .examples = "netkit onion auth add abc..xyz.onion\n"
-                "netkit onion auth add --key alice.auth_private --permanent\n"
-                "netkit onion auth add abc..xyz.onion --key - < key.pem",
     .opts = opts,
     .conf_size = sizeof(struct add_conf),
     .max_args = 1,

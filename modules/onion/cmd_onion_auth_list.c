@@ -115,9 +115,6 @@ extern const struct nk_cmd nk_cmd_onion_auth_list;
 const struct nk_cmd nk_cmd_onion_auth_list = {
     .synopsis = "[ADDRESS] [--reveal]",
     .summary = "List the clients' keys for onion services that tor has",
-    .description = "An address, the fingerprint of the key, whether tor keeps it when it ends, and "
-                   "its name. Private keys are not shown unless --reveal asks for them.",
-    .examples = "netkit onion auth list",
     .opts = opts,
     .conf_size = sizeof(struct list_conf),
     .max_args = 1,

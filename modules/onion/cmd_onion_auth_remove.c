@@ -96,11 +96,6 @@ extern const struct nk_cmd nk_cmd_onion_auth_remove;
 const struct nk_cmd nk_cmd_onion_auth_remove = {
     .synopsis = "ADDRESS..",
     .summary = "Take clients' keys for onion services out of tor",
-    .description =
-        "A permanent key's file goes, too. netkit's own keystores stay as they are ('hsc key "
-        "remove'). What tor knows of a service already stays in its cache: connections are "
-        "possible until 'netkit tor newnym', which drops all keys that are not permanent, too.",
-    .examples = "netkit onion auth remove abc..xyz.onion",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,

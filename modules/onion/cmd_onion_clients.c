@@ -93,22 +93,6 @@ extern const struct nk_cmd nk_cmd_onion_clients;
 const struct nk_cmd nk_cmd_onion_clients = {
     .synopsis = "NAME [list | add CLIENT PUB | remove CLIENT]",
     .summary = "Show and change who may find an onion service that runs",
-    .description =
-        "NAME is an [onion NAME] that 'netkit run' has on this state directory, or a service of "
-        "'netkit onion add --name NAME', also one that it left to tor (--detach): that one is "
-        "taken "
-        "away and added again with the same key, on the tor that it was added to. A client that is "
-        "added is one by its public key: a file with it in any form, or the line "
-        "descriptor:x25519:KEY that 'hsc generate-key' and 'hs accept' print. It is kept as "
-        "CLIENT.auth in the service's directory of authorised clients, and tor gets the service "
-        "anew at once, with the same address.\n\n"
-        "A service that has had clients is never public again by itself: when the last one goes, "
-        "nobody gets in. A client that was taken away may reach the service until its "
-        "introduction points change. Clients of services that tor itself has in directories are "
-        "files there: see 'hs auth'.",
-    .examples = "netkit onion clients web\n"
-                "netkit onion clients web add alice alice.auth\n"
-                "netkit onion clients web remove alice",
     .min_args = 1,
     .max_args = 4,
     .flags = NK_CMD_EXEC,

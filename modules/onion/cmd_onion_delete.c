@@ -82,15 +82,6 @@ extern const struct nk_cmd nk_cmd_onion_delete;
 const struct nk_cmd nk_cmd_onion_delete = {
     .synopsis = "ADDRESS|DIR",
     .summary = "Take away a detached onion service, or one in a directory",
-    .description =
-        "A detached service is gone for good unless somebody has its key. Of a service in a "
-        "directory (its path, from the root on) only tor's options go, until tor reads its torrc "
-        "again; the directory stays.\n\n"
-        "What 'netkit onion add' holds ends with that command, and what another program holds with "
-        "its connection: nobody else can delete those.",
-    .examples = "netkit onion delete "
-                "aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion\n"
-                "netkit onion delete /var/lib/tor/web",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,

@@ -185,11 +185,6 @@ extern const struct nk_cmd nk_cmd_onion_list;
 const struct nk_cmd nk_cmd_onion_list = {
     .synopsis = "[--json]",
     .summary = "List tor's detached onion services and those in directories",
-    .description =
-        "Services that a program holds, 'netkit onion add' among them, are shown by tor to that "
-        "program alone. The address of a service in a directory is read from its file 'hostname', "
-        "which often only tor's user and root may do.",
-    .examples = "netkit onion list\nnetkit onion list --json",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .flags = NK_CMD_EXEC | NK_CMD_NO_CONFIG,

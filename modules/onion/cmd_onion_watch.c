@@ -123,12 +123,6 @@ extern const struct nk_cmd nk_cmd_onion_watch;
 const struct nk_cmd nk_cmd_onion_watch = {
     .synopsis = "ADDRESS [-n N]",
     .summary = "Show how the descriptors of an onion service of this tor are uploaded",
-    .description =
-        "A line for each event from now on: how many directories of the latest uploads have "
-        "answered, and tor's own words (HS_DESC). A service of this tor uploads when it is added, "
-        "when its introduction points change, and about once an hour.",
-    .examples = "netkit onion watch "
-                "aoqqpp7tzyil4hlq3umoos6atft6jvrqtosq2xy53sdgiesvgg4bqead.onion --json",
     .opts = opts,
     .conf_size = sizeof(struct conf),
     .min_args = 1,

@@ -345,16 +345,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_cert_fetch = {
     .synopsis = "HOST[:PORT] --password-file FILE|--fingerprint sha256:HASH [-o FILE]",
     .summary = "Get a relay's certificate and know that it is the relay's",
-    .description =
-        "Gets the certificate from 'netkit cert serve' and writes it where endpoints on this "
-        "machine look for it. With the relay's password a key exchange (CPace) authenticates it, "
-        "and the password does not travel. With a fingerprint it is compared with that; this works "
-        "with tlspyo's --broadcast, too. Without either nothing is fetched: a certificate that "
-        "nothing vouches for protects from nobody.\n\n"
-        "The port is 7776 unless it is given. Endpoints of netkit do not need the certificate when "
-        "they have the password: their login authenticates the relay by itself.",
-    .examples = "netkit cert fetch relay.lan --password-file pw     # into the credentials folder\n"
-                "netkit cert fetch relay.lan:7776 --fingerprint sha256:3f.. -o relay.pem",
     .opts = opts,
     .conf_size = sizeof(struct fetch_conf),
     .min_args = 1,

@@ -454,16 +454,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_cert_serve = {
     .synopsis = "[--port PORT] [--cert FILE] [--password-file FILE] [--no-plain]",
     .summary = "Hand out a relay's certificate",
-    .description =
-        "'netkit cert fetch' gets the certificate with the relay's password, which does not "
-        "travel: "
-        "a key exchange (CPace) in which nobody on the way can put another certificate in its "
-        "place. Who says nothing gets the certificate as it is: tlspyo's --retrieve, and 'cert "
-        "fetch --fingerprint', which compares.\n\n"
-        "The fingerprint is printed. Each failed attempt makes the next answer to that address "
-        "slower.",
-    .examples = "netkit cert serve                    # what tlspyo's --broadcast does, and more\n"
-                "netkit cert serve --no-plain         # with the password only",
     .opts = opts,
     .conf_size = sizeof(struct serve_conf),
     .flags = NK_CMD_NO_CONFIG,

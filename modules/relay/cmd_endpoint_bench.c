@@ -322,17 +322,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_bench = {
     .synopsis = "[-n N] [--size SIZE] [--broadcast] [--group GROUP]",
     .summary = "Measure latency and throughput of a relay",
-    .description =
-        "Connects twice, sends objects from one connection to the other through the relay, and "
-        "checks that they arrive in order: first one at a time, which gives the latency from "
-        "sending to receiving, then N of them as fast as they go. Both ends share this process: "
-        "the figures are what one core of a client can do, too. It takes TLS or not, and the wire, "
-        "as "
-        "the other endpoint commands do (--connection, --wire), and says which. With --json one "
-        "object.",
-    .examples = "netkit endpoint bench                            # 64 bytes, produced\n"
-                "netkit endpoint bench --size 1M -n 1000 --broadcast --json\n"
-                "netkit endpoint bench --connect tcp:127.0.0.1:3000 --connection TCP",
     .opts = opts,
     .conf_size = sizeof(struct bench_conf),
     .run = run,

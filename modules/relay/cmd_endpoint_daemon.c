@@ -55,22 +55,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_daemon = {
     .synopsis = "[--name NAME] [--group GROUP].. [--notify GROUP[=N]]..",
     .summary = "Keep an endpoint connected, for other commands to use",
-    .description =
-        "Connects to the relay, joins the groups, and keeps what arrives until a command takes "
-        "it: pop, get-last, receive-all. notify asks for more produced objects, broadcast and "
-        "produce with --name send through it, status shows it, stop ends it. Many daemons can run "
-        "on one machine, each with its NAME; a second one of the same name ends with status 75. "
-        "[endpoint NAME] in netkit.ini has the same options; 'netkit run' starts every such "
-        "section.\n\n"
-        "A lost connection is made again for ever; what was asked for and did not come is asked "
-        "for again, and what commands sent waits. Produced objects are acknowledged when a "
-        "command has taken them: if the daemon dies before, the relay gives them to somebody "
-        "else. Broadcasts are kept within --queue-items and --queue-bytes.\n\n"
-        "Commands find it through the socket endpoint/NAME/control.sock in the state directory, "
-        "which only the same user and root can use.",
-    .examples = "netkit endpoint daemon --name worker --group weights --notify jobs=1 &\n"
-                "netkit endpoint pop --name worker --block     # the first thing that arrives\n"
-                "netkit endpoint notify --name worker jobs     # and one more job",
     .opts = opts,
     .conf_size = sizeof(struct relay_daemon_opts),
     .section = &section,

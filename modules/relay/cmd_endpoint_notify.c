@@ -78,17 +78,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_notify = {
     .synopsis = "GROUP[=N].. [--no-wait] [--format FORMAT] | --name NAME GROUP[=N]..",
     .summary = "Take produced objects out of the queues of groups",
-    .description =
-        "Joins the groups, asks for N objects of each (default 1), waits for them and prints them. "
-        "GROUP=-1 takes everything that is queued at this moment. With --timeout it gives up with "
-        "status 75 when fewer came.\n"
-        "\n"
-        "tlspyo's wire does not tell a produced object from a broadcast: a broadcast that happens "
-        "to "
-        "arrive while this command waits counts as one of the N. (The retained one, which comes "
-        "first, does not.)",
-    .examples = "netkit endpoint notify jobs=3              # wait for three objects\n"
-                "netkit endpoint notify jobs=-1 --format text  # empty the queue",
     .opts = opts,
     .conf_size = sizeof(struct notify_conf),
     .min_args = 1,

@@ -11,11 +11,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_receive_all = {
     .synopsis = "[--name NAME] [--block] [--format FORMAT]",
     .summary = "Take everything out of an endpoint daemon",
-    .description =
-        "Prints all objects that wait in the daemon, oldest first. When there is none it prints "
-        "nothing (with --json an empty list) and ends with status 0; with --block it waits for the "
-        "first one and then takes what is there, with --timeout at most for so long (status 75).",
-    .examples = "netkit endpoint receive-all --json",
     .opts = opts,
     .conf_size = sizeof(struct relay_daemon_read_conf),
     .flags = NK_CMD_NO_CONFIG,

@@ -74,21 +74,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_receive = {
     .synopsis = "--group GROUP.. [--notify N] [-n N] [--format FORMAT] [--dir DIR]",
     .summary = "Print the objects that arrive for groups",
-    .description =
-        "Joins the groups and prints every object as it arrives: broadcasts (first the one that "
-        "each "
-        "group retained) and, with --notify, produced ones. Each object is acknowledged after it "
-        "was "
-        "written; what was not goes back to the queue of a netkit relay.\n"
-        "\n"
-        "A lost connection is made again, with what is left of --notify. Retained broadcasts that "
-        "came before come again only over tlspyo's wire, and after a crash of the relay. SIGTERM "
-        "ends it with status 0. With --timeout it ends after that time: with "
-        "status 0, or 75 when fewer than --max-items came.",
-    .examples =
-        "netkit endpoint receive --group workers -n 1 --format raw > weights.bin\n"
-        "netkit endpoint receive --group jobs --notify 10 -n 10\n"
-        "netkit endpoint receive --group photos --format files --dir in/  # a file for each",
     .opts = opts,
     .conf_size = sizeof(struct receive_conf),
     .run = run,

@@ -369,17 +369,6 @@ const struct nk_cmd nk_cmd_endpoint_request = {
     .synopsis = "--to GROUP [--text TEXT | FILE|-] [-n N] [--copies N] [--header NAME=VALUE].. "
                 "[--format FORMAT]",
     .summary = "Send a request to a group and print the answer",
-    .description =
-        "Puts the object (a FILE, standard input, or --text) into the group's queue, with the name "
-        "of a group of its own for the answer, waits for that and prints it. Whoever takes the "
-        "request (netkit endpoint serve, or any program that reads the metadata) answers by "
-        "producing an object with the same correlation into that group. Without an answer within "
-        "--timeout (default 60 s) it ends with status 75, and the request expires; status 1 means "
-        "that the server said it has failed (what it wrote is printed all the same), 77 that the "
-        "relay does not let us. Needs the native wire.",
-    .examples = "echo hello | netkit endpoint request --to upper\n"
-                "netkit endpoint request --to jobs --text status --timeout 5s\n"
-                "netkit endpoint request --to workers --text version --copies 3  # three answers",
     .opts = opts,
     .conf_size = sizeof(struct request_conf),
     .max_args = 1,

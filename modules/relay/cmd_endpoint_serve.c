@@ -22,14 +22,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_serve = {
     .synopsis = "--group GROUP.. --exec PROGRAM [-j N] [-n N] [--format FORMAT] [-- ARGUMENT..]",
     .summary = "Answer requests with what a program writes",
-    .description =
-        "As consume, but what the program writes to its standard output is sent to whoever made "
-        "the request (netkit endpoint request). The request is acknowledged when the relay has the "
-        "answer. When the program fails, who asked is told so: the answer has a header "
-        "error=TEXT then, and what the program wrote until then; with --requeue there is no "
-        "answer, and the request comes again after --delay. Requests need the native wire.",
-    .examples = "netkit endpoint serve --group upper --exec tr -- a-z A-Z\n"
-                "echo hello | netkit endpoint request --to upper",
     .opts = opts,
     .conf_size = sizeof(struct relay_endpoint_work_conf),
     .max_args = -1,

@@ -38,11 +38,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_status = {
     .synopsis = "[--name NAME]",
     .summary = "Show what an endpoint daemon is doing",
-    .description =
-        "Prints a JSON object: the relay and whether it is connected, the groups and how many "
-        "objects are still wanted of each, what waits for commands, what commands have and did "
-        "not confirm (on_loan), and what it has counted.",
-    .examples = "netkit endpoint status --name worker",
     .opts = opts,
     .conf_size = sizeof(struct status_conf),
     .flags = NK_CMD_NO_CONFIG,

@@ -70,16 +70,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_endpoint_stop = {
     .synopsis = "[--name NAME] [--force]",
     .summary = "Let an endpoint daemon send what it has, and end",
-    .description =
-        "The daemon takes nothing more; when the relay has acknowledged everything that was given "
-        "to it, it ends, and so does this command. Objects that nobody took go back to the relay.\n"
-        "\n"
-        "What commands gave to the daemon is in its memory until the relay has it. While the relay "
-        "cannot be reached this command waits for --timeout (default 60 s), and then ends with "
-        "status 75 and the number of these objects; the daemon goes on trying, and nothing is "
-        "lost. --force ends the daemon at once: then they are lost.",
-    .examples = "netkit endpoint stop --name worker --timeout 10s\n"
-                "netkit endpoint stop --name worker --force    # whatever it still has",
     .opts = opts,
     .conf_size = sizeof(struct stop_conf),
     .flags = NK_CMD_NO_CONFIG,

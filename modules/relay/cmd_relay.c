@@ -359,20 +359,6 @@ const struct nk_cmd nk_cmd_relay = {
     .synopsis = "[--listen LISTEN].. [--connection TLS|TCP] [--cert FILE --key FILE] "
                 "[--password-file FILE]",
     .summary = "Serve endpoints: groups, broadcasts, shared queues",
-    .description =
-        "A relay that unmodified tlspyo Endpoints (Python) and 'netkit endpoint' connect to. "
-        "Endpoints join groups; an object is broadcast to all members of a group, or produced into "
-        "its queue, from which members take what they ask for.\n\n"
-        "At the first start it makes a key, a certificate and a password below the state directory "
-        "and says where they are. Endpoints on this machine find them by themselves; others need "
-        "the "
-        "certificate (or its pin) and the password.\n\n"
-        "An endpoint's object is acknowledged when the engine has it. A consumer that goes away "
-        "before it acknowledged an object loses it to the next one, in the old order.",
-    .examples =
-        "netkit relay                                        # on 127.0.0.1:3000 with TLS\n"
-        "netkit relay --listen tcp::3000 --header-size 12    # for everybody, tmrl's header\n"
-        "netkit relay --connection TCP                       # no TLS, this machine only",
     .section = &relay_section,
     .sections = more_sections,
     .service = &relay_service,

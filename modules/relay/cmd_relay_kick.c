@@ -40,14 +40,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_relay_kick = {
     .synopsis = "ID|PEER.. [--group GROUP]..",
     .summary = "Close connections of the relay that runs in the state directory",
-    .description =
-        "ID and PEER are those that 'netkit relay endpoints' shows. What a connection had not "
-        "acknowledged goes back to its queue and to other consumers. Nothing keeps the endpoint "
-        "from coming back; to lock it out change the password. When one of the words fits no "
-        "connection none is closed, with exit status 2. Prints {\"closed\":N}.",
-    .examples = "netkit relay kick 17\n"
-                "netkit relay kick 192.0.2.7:40112\n"
-                "netkit relay kick --group workers",
     .opts = opts,
     .conf_size = sizeof(struct kick_conf),
     .max_args = -1,

@@ -80,10 +80,6 @@ extern const struct nk_cmd nk_cmd_relay_log_compact;
 const struct nk_cmd nk_cmd_relay_log_compact = {
     .synopsis = "",
     .summary = "Write anew what is alive in the log of a stopped relay",
-    .description =
-        "What was consumed, replaced or dropped takes up no room afterwards. A running relay does "
-        "this by itself when less than a quarter of its log is alive. The relay must not run.",
-    .examples = "netkit relay log compact",
     .flags = NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -100,10 +100,6 @@ extern const struct nk_cmd nk_cmd_relay_log_inspect;
 const struct nk_cmd nk_cmd_relay_log_inspect = {
     .synopsis = "[--records]",
     .summary = "Show what the log of a stopped relay holds",
-    .description =
-        "Each segment below STATE_DIR/relay with its records by type; with --records every one of "
-        "them (not with --json). The relay must not run.",
-    .examples = "netkit relay log inspect --json",
     .opts = opts,
     .conf_size = sizeof(struct inspect_conf),
     .flags = NK_CMD_NO_CONFIG,

@@ -87,11 +87,6 @@ extern const struct nk_cmd nk_cmd_relay_log_verify;
 const struct nk_cmd nk_cmd_relay_log_verify = {
     .synopsis = "",
     .summary = "Check every checksum in the log of a stopped relay",
-    .description =
-        "Reads every segment below STATE_DIR/relay and compares it with its index. Exit status 0 "
-        "when all is good; an end that was not written completely is no damage, it is what a power "
-        "failure leaves. The relay must not run.",
-    .examples = "netkit relay log verify",
     .flags = NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -75,12 +75,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_relay_password_new = {
     .synopsis = "[FILE] [--from FILE|-]",
     .summary = "Make a password file for a relay and its endpoints",
-    .description =
-        "Writes 130 random bits as 26 letters and digits to FILE, readable by its owner alone, and "
-        "prints where; without FILE to password in the credentials folder. An existing file is "
-        "never replaced.",
-    .examples = "netkit relay password new                       # for the relay of this machine\n"
-                "netkit relay password new /etc/netkit/alice.password",
     .opts = opts,
     .conf_size = sizeof(struct password_conf),
     .max_args = 1,

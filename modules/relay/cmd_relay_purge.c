@@ -103,19 +103,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_relay_purge = {
     .synopsis = "GROUP.. [--yes] [--dry-run] [--connect CONNECT]",
     .summary = "Drop what waits in groups of a relay",
-    .description =
-        "Drops the produced objects that wait in the queues of these groups, and their retained "
-        "broadcasts; not what consumers hold and did not acknowledge. Prints how many that were: "
-        "{\"groups\":N,\"objects\":N}. On a terminal it asks first, otherwise it needs --yes; "
-        "--dry-run only counts. When one of the groups does not exist nothing is purged, with exit "
-        "status 2.\n"
-        "\n"
-        "Without --connect the relay is the one that runs in the state directory. With it (or "
-        "--name) the command logs in to that relay as endpoint commands do, and needs the right "
-        "admin in each group (status 77 without it); then it prints {\"groups\":N}.",
-    .examples = "netkit relay purge jobs --yes\n"
-                "netkit relay purge jobs results --dry-run\n"
-                "netkit relay purge jobs --yes --connect tcp:relay.example.org:3000",
     .min_args = 1,
     .max_args = -1,
     .opts = opts,

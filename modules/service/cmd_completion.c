@@ -23,9 +23,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_completion = {
     .synopsis = "bash|zsh|fish",
     .summary = "Print a completion script",
-    .examples = "source <(netkit completion bash)                # in ~/.bashrc\n"
-                "netkit completion zsh > ~/.zfunc/_netkit        # in a directory of $fpath\n"
-                "netkit completion fish > ~/.config/fish/completions/netkit.fish",
     .min_args = 1,
     .max_args = 1,
     .flags = NK_CMD_NO_CONFIG,

@@ -194,13 +194,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_config_check = {
     .synopsis = "[-c FILE] [-C SECTION.KEY=VALUE]..",
     .summary = "Check the configuration without starting anything",
-    .description =
-        "Reads the file, the environment and -C as every other command does, and lists all "
-        "errors, each with its place: unknown sections and keys, wrong values, endpoint "
-        "strings that cannot be, files that are missing, unreadable or readable by others, "
-        "a key that does not belong to its certificate, two sections on one address. Nothing is "
-        "created, changed, resolved or connected. The exit status is 78 when there are errors.",
-    .examples = "netkit config check -c ./netkit.ini",
     .flags = NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* netkit config init [SECTION]: the commented netkit.ini that this program was built with. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/build_info.h"
+#include "base/packed.h"
 #include "service/config.h"
 
 #define CHAPTER "## " /* begins the first line of every section's chapter: "## relay: ..." */
@@ -39,20 +41,24 @@ static bool print_chapter(const char *text, const char *section)
 
 static int run(struct nk_cmd_ctx *ctx)
 {
-    if (ctx->argc == 0) {
-        fputs(nk_build_info.default_ini, stdout);
-    } else if (!print_chapter(nk_build_info.default_ini, ctx->argv[0])) {
-        nk_fail(&ctx->diag, NK_EUSAGE, "netkit.ini has no section '%.60s'", ctx->argv[0]);
-        nk_hint(&ctx->diag, "'netkit config keys' lists the sections");
-        return NK_EUSAGE;
+    char *text;
+    int rc = nk_unpack(nk_build_info.default_ini, &text);
+    if (rc < 0) {
+        return nk_fail_sys(&ctx->diag, rc, "cannot expand the text");
     }
-    return 0;
+    if (ctx->argc == 0) {
+        fputs(text, stdout);
+    } else if (!print_chapter(text, ctx->argv[0])) {
+        rc = nk_fail(&ctx->diag, NK_EUSAGE, "netkit.ini has no section '%.60s'", ctx->argv[0]);
+        nk_hint(&ctx->diag, "'netkit config keys' lists the sections");
+    }
+    free(text);
+    return rc;
 }
 
 const struct nk_cmd nk_cmd_config_init = {
     .synopsis = "[SECTION]",
     .summary = "Print a commented netkit.ini to start from",
-    .examples = "netkit config init > netkit.ini",
     .max_args = 1,
     .flags = NK_CMD_NO_CONFIG,
     .run = run,

@@ -98,10 +98,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_config_show = {
     .synopsis = "[--origin] [--json]",
     .summary = "Show the values in force",
-    .description =
-        "Every section that occurs, with the values that the file, the environment, -C and the "
-        "defaults add up to. Secrets are shown as ***.",
-    .examples = "netkit config show --origin   # with the place each value comes from",
     .opts = opts,
     .conf_size = sizeof(struct show_conf),
     .flags = NK_CMD_NO_CONFIG,

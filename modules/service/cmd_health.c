@@ -50,10 +50,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_health = {
     .synopsis = "[--live|--ready]",
     .summary = "Check whether the services of 'netkit run' are ready",
-    .description = "Prints starting, ready or draining. The exit status is 0 when all services are "
-                   "ready, else 1; "
-                   "also when nobody answers within 5 s (or --timeout).",
-    .examples = "HEALTHCHECK CMD [\"/netkit\", \"health\"]   # in a Dockerfile",
     .opts = opts,
     .conf_size = sizeof(struct health_conf),
     .flags = NK_CMD_NO_CONFIG,

@@ -46,7 +46,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_hello = {
     .synopsis = "[-g TEXT] [-n N] [NAME]",
     .summary = "Say hello: the template for new commands",
-    .examples = "netkit hello -n 2 you   # say it twice",
     .opts = opts,
     .conf_size = sizeof(struct hello_conf),
     .max_args = 1,

@@ -113,10 +113,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_help = {
     .synopsis = "[COMMAND..|options|endpoints|exit-codes]",
     .summary = "Show what a command does, its options and examples",
-    .description = "The same text as 'netkit COMMAND --help' and 'netkit man COMMAND'.",
-    .examples = "netkit help                # all commands\n"
-                "netkit help config check   # one of them\n"
-                "netkit help endpoints      # how LISTEN and CONNECT are written",
     .max_args = -1,
     .flags = NK_CMD_NO_CONFIG,
     .run = run,

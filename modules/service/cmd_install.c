@@ -39,13 +39,5 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_install = {
     .synopsis = "DIR [--prefix TEXT] [--relative] [--force] [--man DIR] [--completion DIR]",
     .summary = "Make links to the commands in a directory",
-    .description =
-        "Makes a link such as nk-relay for each of the larger commands; called through it, "
-        "the program is that command. Links that are there already are kept, files of others "
-        "are refused, and a link is replaced in one step. Copying a file over such a link "
-        "would overwrite the program itself: remove the link first. --dry-run shows what "
-        "would be done.",
-    .examples = "netkit install /usr/local/bin\n"
-                "netkit install --man /usr/local/share/man ~/bin",
     INSTALL_COMMAND,
 };

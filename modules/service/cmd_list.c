@@ -65,9 +65,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_list = {
     .synopsis = "[-v] [--json]",
     .summary = "List the commands",
-    .description =
-        "With -v each one with the source file that defines it. 'netkit --list' prints the "
-        "names alone, one per line.",
     .flags = NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -12,10 +12,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_loglevel = {
     .synopsis = "[MODULE] LEVEL",
     .summary = "Change what 'netkit run' logs while it runs",
-    .description =
-        "LEVEL is one of error, warn, info, debug and trace; it holds for one module, such as "
-        "relay, or for all.",
-    .examples = "netkit loglevel relay debug   # until it is changed again or the process ends",
     .min_args = 1,
     .max_args = 2,
     .flags = NK_CMD_NO_CONFIG,

@@ -34,10 +34,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_man = {
     .synopsis = "[COMMAND..]",
     .summary = "Print a command's man page",
-    .description =
-        "The page is roff text made from the same rows as the help text; without a command it "
-        "is the page of netkit itself. 'netkit install --man DIR' writes all of them.",
-    .examples = "netkit man config check | man -l -   # read it",
     .max_args = -1,
     .flags = NK_CMD_NO_CONFIG,
     .run = run,

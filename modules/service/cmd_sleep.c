@@ -58,10 +58,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_sleep = {
     .synopsis = "TIME",
     .summary = "Wait, then end",
-    .description =
-        "TIME is a number of seconds or a time with a unit: 250ms, 5s, 2m, 1h. TERM and INT "
-        "end it early, also as PID 1. Meant for preStop hooks in images without a shell.",
-    .examples = "netkit sleep 5   # five seconds",
     .min_args = 1,
     .max_args = 1,
     .flags = NK_CMD_NO_CONFIG,

@@ -12,9 +12,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_status = {
     .synopsis = "",
     .summary = "Show what the services of 'netkit run' are doing",
-    .description = "Asks the 'netkit run' that holds the state directory, through its control "
-                   "socket, and prints a JSON object with one key per service.",
-    .examples = "netkit status   # of the default state directory",
     .flags = NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -12,10 +12,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_stop = {
     .synopsis = "",
     .summary = "Let 'netkit run' finish and end",
-    .description =
-        "The same as TERM, but it waits until the process has ended. Services take no new work and "
-        "finish what they are doing, for as long as the --drain-timeout of 'netkit run' allows.",
-    .examples = "netkit stop   # returns when it has ended",
     .flags = NK_CMD_NO_CONFIG,
     .run = run,
 };

@@ -14,8 +14,5 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_uninstall = {
     .synopsis = "DIR [--prefix TEXT] [--man DIR] [--completion DIR]",
     .summary = "Remove what 'netkit install' made",
-    .description =
-        "Removes only links that lead to this program, and only texts that netkit wrote. "
-        "--dry-run shows what would be done.",
     INSTALL_COMMAND,
 };

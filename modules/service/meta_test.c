@@ -13,6 +13,7 @@
 
 #include "base/build_info.h"
 #include "base/cli.h"
+#include "base/packed.h"
 #include "core/registry.h"
 
 static struct nk_cmds cmds(void)
@@ -166,10 +167,17 @@ static bool is_commented_setting(const char *line)
     return line[0] == '#' && (islower((unsigned char)line[1]) || line[1] == '[');
 }
 
+static char *default_ini(void)
+{
+    char *text = NULL;
+    assert_int_equal(nk_unpack(nk_build_info.default_ini, &text), 0);
+    return text;
+}
+
 /* netkit.ini with every commented setting switched on. */
 static char *all_settings(void)
 {
-    const char *p = nk_build_info.default_ini;
+    char *text = default_ini(), *p = text;
     char *out = malloc(strlen(p) + 1), *w = out;
     assert_non_null(out);
     while (*p) {
@@ -180,15 +188,17 @@ static char *all_settings(void)
         p += n;
     }
     *w = '\0';
+    free(text);
     return out;
 }
 
 static void shipped_configuration(void **state)
 {
     (void)state;
-    char *all = all_settings();
-    must_load(nk_build_info.default_ini, "netkit.ini as it is");
+    char *all = all_settings(), *text = default_ini();
+    must_load(text, "netkit.ini as it is");
     must_load(all, "netkit.ini with every comment switched on");
+    free(text);
     free(all);
 }
 

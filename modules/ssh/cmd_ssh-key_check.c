@@ -189,13 +189,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_check;
 const struct nk_cmd nk_cmd_ssh_key_check = {
     .synopsis = "[--open] [--passphrase-file FILE] FILE|-..",
     .summary = "Show what SSH keys and certificates are",
-    .description =
-        "Prints form, type, size, fingerprints, comment and encryption of private and public keys, "
-        "and what certificates are for, whether they are valid now and signed as they should be. "
-        "Private keys are opened, and their halves checked, unless that needs a passphrase that is "
-        "not given. Fails when a private key could be read or changed by others, and for RSA keys "
-        "of fewer than 2048 bits.",
-    .examples = "netkit ssh-key check ~/.ssh/id_ed25519 ~/.ssh/id_ed25519-cert.pub",
     .opts = opts,
     .conf_size = sizeof(struct check_conf),
     .min_args = 1,

@@ -108,13 +108,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_config;
 const struct nk_cmd nk_cmd_ssh_key_config = {
     .synopsis = "[-F FILE] [-o KEYWORD=VALUE].. [-l USER] [-p PORT] [--plain] [USER@]HOST [--json]",
     .summary = "Show the settings that ssh_config gives for a host",
-    .description =
-        "A line for each setting, and behind it the file and line (or -o) that it comes from; "
-        "settings without one are netkit's own. Read are ~/.ssh/config and /etc/ssh/ssh_config: of "
-        "each keyword the first value counts. Keywords that OpenSSH does not have either are "
-        "warned about; Match exec is not run.",
-    .examples = "netkit ssh-key config bastion\n"
-                "netkit ssh-key config -F ./ssh_config -o Port=2222 alice@db --json",
     .opts = opts,
     .conf_size = sizeof(struct config_conf),
     .min_args = 1,

@@ -256,13 +256,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_gen;
 const struct nk_cmd nk_cmd_ssh_key_gen = {
     .synopsis = "[-t TYPE] [-b N] [--comment TEXT] [-o FILE] [--no-passphrase]",
     .summary = "Make a key pair for SSH",
-    .description =
-        "Writes the private key, in OpenSSH's form and readable by its owner alone, to FILE, and "
-        "the public one to FILE.pub: the line for authorized_keys, which is printed, too. "
-        "Existing files are never replaced without --force, and either both are written or "
-        "neither. The passphrase is asked for on the terminal.",
-    .examples = "netkit ssh-key gen\n"
-                "netkit ssh-key gen -t rsa -b 4096 --passphrase-file pass -o backup",
     .opts = opts,
     .conf_size = sizeof(struct gen_conf),
     .flags = NK_CMD_NO_CONFIG,

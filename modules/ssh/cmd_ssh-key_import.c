@@ -130,13 +130,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_import;
 const struct nk_cmd nk_cmd_ssh_key_import = {
     .synopsis = "[-o FILE] [--comment TEXT] [--passphrase-file FILE] FILE|-",
     .summary = "Convert a key of another form to OpenSSH's",
-    .description =
-        "Public keys of RFC 4716, LSH and PEM become a line for authorized_keys. Private keys in "
-        "PEM (PKCS#1, SEC1, PKCS#8) and PuTTY's become a file as ssh-keygen writes it; one that "
-        "was encrypted "
-        "is encrypted again with the same passphrase.",
-    .examples = "netkit ssh-key import key.rfc4716 >> ~/.ssh/authorized_keys\n"
-                "netkit ssh-key import server.pem -o id_server",
     .opts = opts,
     .conf_size = sizeof(struct import_conf),
     .min_args = 1,

@@ -156,12 +156,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_known_hosts_add;
 const struct nk_cmd nk_cmd_ssh_key_known_hosts_add = {
     .synopsis = "[-f FILE] [-p PORT] [--hash] [--ca|--revoked] HOST KEYS|-",
     .summary = "Remember the keys of a host",
-    .description =
-        "Adds the public keys in a file, as .pub files and known_hosts have them, for the host; "
-        "those that it has already are left out. With --ca and --revoked the host may be patterns "
-        "with commas between them. A changed key is not replaced: remove it first.",
-    .examples = "netkit ssh-key known-hosts add bastion ssh_host_ed25519_key.pub\n"
-                "netkit ssh-key known-hosts add --ca '*.example.com' ca.pub",
     .opts = opts,
     .conf_size = sizeof(struct ssh_known_conf),
     .min_args = 2,

@@ -14,10 +14,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_known_hosts_find;
 const struct nk_cmd nk_cmd_ssh_key_known_hosts_find = {
     .synopsis = "[-f FILE] [-p PORT] HOST [--json]",
     .summary = "Find the keys that a known_hosts file has for a host",
-    .description =
-        "Lines with hashed names, patterns and markers are found, too. The exit code is 1 when "
-        "there is none.",
-    .examples = "netkit ssh-key known-hosts find -p 2222 bastion",
     .opts = opts,
     .conf_size = sizeof(struct ssh_known_conf),
     .min_args = 1,

@@ -62,11 +62,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_known_hosts_hash;
 const struct nk_cmd nk_cmd_ssh_key_known_hosts_hash = {
     .synopsis = "[-f FILE]",
     .summary = "Hash the names of hosts in a known_hosts file",
-    .description =
-        "Whoever reads the file cannot tell then which hosts it is about, only whether a name that "
-        "they think of is among them. Patterns and lines with markers stay readable. No copy of "
-        "the old file is kept.",
-    .examples = "netkit ssh-key known-hosts hash",
     .opts = opts,
     .conf_size = sizeof(struct ssh_known_conf),
     .min_args = 0,

@@ -12,11 +12,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_known_hosts_list;
 const struct nk_cmd nk_cmd_ssh_key_known_hosts_list = {
     .synopsis = "[-f FILE] [--json]",
     .summary = "List the host keys in a known_hosts file",
-    .description =
-        "A line for each: its number in the file, the hosts, the type and the fingerprint of the "
-        "key, and its comment. Malformed lines are told on standard error, with their number, and "
-        "make the exit code 1.",
-    .examples = "netkit ssh-key known-hosts list",
     .opts = opts,
     .conf_size = sizeof(struct ssh_known_conf),
     .min_args = 0,

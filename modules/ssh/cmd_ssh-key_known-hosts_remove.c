@@ -63,10 +63,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_known_hosts_remove;
 const struct nk_cmd nk_cmd_ssh_key_known_hosts_remove = {
     .synopsis = "[-f FILE] [-p PORT] HOST",
     .summary = "Forget the keys of a host",
-    .description =
-        "Takes its name out of the known_hosts file: the lines that are about it alone go, others "
-        "lose the name. Lines with markers and patterns stay, and are told.",
-    .examples = "netkit ssh-key known-hosts remove '[bastion]:2222'",
     .opts = opts,
     .conf_size = sizeof(struct ssh_known_conf),
     .min_args = 1,

@@ -264,14 +264,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_scan;
 const struct nk_cmd nk_cmd_ssh_key_scan = {
     .synopsis = "[-p PORT] [--hash] [--certificates] [--connect CONNECT] HOST.. [--json]",
     .summary = "Show the host keys of servers",
-    .description =
-        "Lines for known_hosts with every type of key that each server has. Whoever is between "
-        "here "
-        "and a server can show keys of their own: compare the fingerprints with what the servers' "
-        "administrators say before you believe them. --timeout is for each connection (10s); there "
-        "is one for each type of key, and many hosts are asked at once.",
-    .examples = "netkit ssh-key scan db1 db2 '[bastion]:2222' > new\n"
-                "netkit ssh-key scan --connect tor:abc..xyz.onion:22 abc..xyz.onion --json",
     .opts = opts,
     .conf_size = sizeof(struct scan_conf),
     .min_args = 1,

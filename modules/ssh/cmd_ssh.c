@@ -440,20 +440,6 @@ const struct nk_cmd nk_cmd_ssh = {
                 "[-W HOST:PORT] [--fingerprint FINGERPRINT] [--password-file FILE] "
                 "[--answer PATTERN=FILE].. [USER@]HOST [COMMAND..]",
     .summary = "Run programs on another machine over SSH",
-    .description =
-        "Takes the words of OpenSSH's ssh(1) and its configuration (see 'netkit ssh-key config'). "
-        "Everything after HOST is the command that runs there; its input, output, errors and exit "
-        "status are those of netkit, 128 and its number stand for a signal, 255 for a failure of "
-        "the connection.\n\n"
-        "--fingerprint SHA256:..|MD5:.. is the one key that the host may have; known_hosts does "
-        "not "
-        "count then. --password-file answers where a password is asked for, --answer '*code*=FILE' "
-        "the server's questions that match.\n\n"
-        "With a terminal, ~. at the beginning of a line ends the session.",
-    .examples = "netkit ssh alice@example.com uname -a  # a command\n"
-                "tar c site | netkit ssh web tar xC /srv  # with its input\n"
-                "netkit ssh -J bastion db  # over another host\n"
-                "netkit ssh -W 10.0.0.5:5432 bastion  # a connection from there",
     .max_args = -1,
     .flags = NK_CMD_RAW | NK_CMD_EXEC,
     .run = run,

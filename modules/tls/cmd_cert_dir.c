@@ -33,9 +33,6 @@ extern const struct nk_cmd nk_cmd_cert_dir;
 const struct nk_cmd nk_cmd_cert_dir = {
     .synopsis = "[--create]",
     .summary = "Print the folder of the relay's credentials",
-    .description =
-        "The folder holds key.pem, certificate.pem and password. A relay makes them at its "
-        "first start; endpoints on the same machine find them there.",
     .opts = opts,
     .conf_size = sizeof(struct dir_conf),
     .flags = NK_CMD_NO_CONFIG,

@@ -34,9 +34,6 @@ extern const struct nk_cmd nk_cmd_cert_fingerprint;
 const struct nk_cmd nk_cmd_cert_fingerprint = {
     .synopsis = "FILE",
     .summary = "Print the pins of a certificate",
-    .description =
-        "Prints the SHA-256 of the public key, which stays the same when the certificate is "
-        "renewed with the same key, and that of the certificate. Either can be given as pin.",
     .min_args = 1,
     .max_args = 1,
     .flags = NK_CMD_NO_CONFIG,

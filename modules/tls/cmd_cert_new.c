@@ -273,16 +273,6 @@ extern const struct nk_cmd nk_cmd_cert_new;
 const struct nk_cmd nk_cmd_cert_new = {
     .synopsis = "[--cn NAME] [--san NAME].. [--days N] [--ca FILE --ca-key FILE] [--ask] [-o DIR]",
     .summary = "Make a private key and a certificate",
-    .description =
-        "The key is ECDSA P-256. The files are key.pem, readable by the owner alone, and "
-        "certificate.pem; existing ones are never replaced without --force, and either both are "
-        "written or neither.\n\n"
-        "The printed pin is the SHA-256 of the public key: a peer that is given pin=sha256:.. "
-        "trusts "
-        "exactly this key, needs no CA, and looks at neither name nor dates.",
-    .examples = "netkit cert new -o creds                     # for a relay and its endpoints\n"
-                "netkit cert new --cn srv.example -o srv      # valid for srv.example\n"
-                "netkit cert new --cn alice --ca ca.pem --ca-key ca-key.pem -o alice",
     .opts = opts,
     .conf_size = sizeof(struct new_conf),
     .flags = NK_CMD_NO_CONFIG,

@@ -38,10 +38,6 @@ extern const struct nk_cmd nk_cmd_cert_show;
 const struct nk_cmd nk_cmd_cert_show = {
     .synopsis = "FILE..",
     .summary = "Show what certificates say",
-    .description =
-        "Prints subject, issuer, names, validity, kind of key, serial number, the SHA-256 of "
-        "the certificate and the pin (the SHA-256 of its public key). A file may be PEM or "
-        "DER; of a chain the first certificate is shown.",
     .min_args = 1,
     .max_args = -1,
     .flags = NK_CMD_NO_CONFIG,

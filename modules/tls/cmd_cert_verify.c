@@ -51,9 +51,6 @@ extern const struct nk_cmd nk_cmd_cert_verify;
 const struct nk_cmd nk_cmd_cert_verify = {
     .synopsis = "[--ca FILE] [--name HOST] FILE",
     .summary = "Check a certificate chain as a client would",
-    .description =
-        "Exit status 0 when the chain in FILE (leaf first) leads to a trusted certificate, is "
-        "valid now and matches --name; 77 with the exact reason otherwise.",
     .opts = opts,
     .conf_size = sizeof(struct verify_conf),
     .min_args = 1,

@@ -24,9 +24,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_circuits_close = {
     .synopsis = "ID.. [--if-unused]",
     .summary = "Close circuits of tor",
-    .description = "Streams on them end. A circuit that tor does not know is an error (status 1); "
-                   "the others are closed all the same.",
-    .examples = "netkit tor circuits close 12 13",
     .opts = opts,
     .conf_size = sizeof(struct close_conf),
     .min_args = 1,

@@ -9,9 +9,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_circuits_extend = {
     .synopsis = "ID PATH",
     .summary = "Make a circuit longer and wait until it is built",
-    .description = "PATH is as in 'circuits build'; its relays come behind those that the circuit "
-                   "has. A relay that cannot be reached ends the whole circuit.",
-    .examples = "netkit tor circuits extend 12 otherexit",
     .opts = tor_build_opts + 1, /* without --purpose, which tor takes for new ones only */
     .conf_size = sizeof(struct tor_build_cli_conf),
     .min_args = 2,

@@ -9,10 +9,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_circuits_list = {
     .synopsis = "[--filter CONDITION]..",
     .summary = "Show tor's circuits",
-    .description = "A line for each circuit: its number, state, purpose, the relays it leads "
-                   "through, when it was made, and what tor has asked of it. With --json all that "
-                   "tor says, relays with fingerprints.",
-    .examples = "netkit tor circuits list --filter 'path=myguard' --json",
     .opts = tor_list_opts,
     .conf_size = sizeof(struct tor_list_conf),
     .run = run,

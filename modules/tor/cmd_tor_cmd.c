@@ -294,22 +294,6 @@ extern const struct nk_cmd nk_cmd_tor_cmd;
 const struct nk_cmd nk_cmd_tor_cmd = {
     .synopsis = "[LINE..|-]",
     .summary = "Send commands to tor's control port as they are",
-    .description =
-        "Each LINE is a command of control-spec; without any, or with '-', they are the lines of "
-        "standard input, where one that begins with '+' is followed by its data up to a line with "
-        "a "
-        "single dot. The connection is authenticated already. Replies are printed as they come, "
-        "data blocks as well; with --json each reply is one line. Each command is sent as soon as "
-        "it "
-        "is there and the one before it is answered, so that a program can talk to tor this way. "
-        "All "
-        "are sent; the exit status is 1 when tor refused something.\n\n"
-        "Commands that tor does not answer (ADD_ONION with ClientAuth=, HSPOST without HSADDRESS=) "
-        "are refused. Do not put keys and passwords on the command line, where others see them: "
-        "standard input is for that.",
-    .examples = "netkit tor cmd 'GETINFO version'\n"
-                "netkit tor cmd 'SETCONF MaxCircuitDirtiness=60' 'GETCONF MaxCircuitDirtiness'\n"
-                "netkit tor cmd - <commands.txt",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .max_args = -1,

@@ -139,18 +139,6 @@ extern const struct nk_cmd nk_cmd_tor_conf_get;
 const struct nk_cmd nk_cmd_tor_conf_get = {
     .synopsis = "[--raw] [--follow [-n N]] [KEY..]",
     .summary = "Show options of a running tor",
-    .description = "Without KEY all options that are not at their defaults. What is printed can "
-                   "stand in a torrc: times and sizes "
-                   "have units, and what is not set is a comment. HiddenServiceOptions stands for "
-                   "all lines of onion services, in "
-                   "their order. --json has a typed value for each line (numbers for times, in "
-                   "seconds or milliseconds, and for "
-                   "sizes, in bytes); --raw has the values alone, for scripts. --follow goes on "
-                   "with changes as tor tells them, "
-                   "whoever makes them; an option that is reset is not set then.",
-    .examples =
-        "netkit tor conf get SocksPort MaxCircuitDirtiness\nnetkit tor conf get > torrc.now\n"
-        "netkit tor conf get --follow --json",
     .opts = opts,
     .conf_size = sizeof(struct get_conf),
     .max_args = -1,

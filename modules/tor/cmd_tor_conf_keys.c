@@ -95,12 +95,6 @@ extern const struct nk_cmd nk_cmd_tor_conf_keys;
 const struct nk_cmd nk_cmd_tor_conf_keys = {
     .synopsis = "[--type TYPE] [PART..]",
     .summary = "List the options that a tor has, with their types and defaults",
-    .description = "Asks tor, so the list is that of its version; obsolete options, which tor "
-                   "ignores, are not in it. "
-                   "With PART only names that contain one of the texts, without regard to case. "
-                   "Ends with status 1 "
-                   "when there are none. --json also tells what each type takes.",
-    .examples = "netkit tor conf keys hiddenservice\nnetkit tor conf keys --type DataSize --json",
     .opts = opts,
     .conf_size = sizeof(struct keys_conf),
     .max_args = -1,

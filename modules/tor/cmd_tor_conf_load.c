@@ -48,16 +48,6 @@ extern const struct nk_cmd nk_cmd_tor_conf_load;
 const struct nk_cmd nk_cmd_tor_conf_load = {
     .synopsis = "FILE|-",
     .summary = "Make a torrc the configuration of a running tor",
-    .description =
-        "The whole configuration becomes that of the file, as if tor had been started with it: "
-        "what the file does not "
-        "say is at its default then, the control port, too. Names and values are checked first "
-        "(--dry-run does only "
-        "that); tor takes all of the file or, with an error, nothing, and what cannot change while "
-        "it runs "
-        "(DataDirectory ..) must be the same. No file is changed; %include is not possible here.",
-    .examples = "netkit tor conf get > torrc; edit torrc; netkit tor conf load torrc\n"
-                "netkit tor conf load --dry-run torrc  # only check it",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,

@@ -40,12 +40,6 @@ extern const struct nk_cmd nk_cmd_tor_conf_reset;
 const struct nk_cmd nk_cmd_tor_conf_reset = {
     .synopsis = "KEY[=VALUE]..",
     .summary = "Give options of a running tor their defaults back",
-    .description = "An option without a value gets its default; with one it is set as by 'tor conf "
-                   "set'. Tor takes all "
-                   "of them or none. Prints what tor has then, and like 'tor conf set' changes no "
-                   "file. Resetting "
-                   "HiddenServiceDir ends all onion services of the configuration.",
-    .examples = "netkit tor conf reset MaxCircuitDirtiness ExitNodes",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,

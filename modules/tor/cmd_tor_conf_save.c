@@ -157,12 +157,6 @@ extern const struct nk_cmd nk_cmd_tor_conf_save;
 const struct nk_cmd nk_cmd_tor_conf_save = {
     .synopsis = "[--force]",
     .summary = "Have tor write its configuration file",
-    .description = "Tor rewrites the whole torrc it was started with: comments, order and %include "
-                   "lines are lost, the old file "
-                   "is kept as torrc.orig.1. From then on a reload or restart finds what is in "
-                   "force now. --dry-run prints the "
-                   "lines that would go and come, when the file can be read here.",
-    .examples = "netkit tor conf save --dry-run\nnetkit tor conf save",
     .opts = opts,
     .conf_size = sizeof(struct save_conf),
     .flags = NK_CMD_EXEC,

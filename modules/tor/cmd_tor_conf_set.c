@@ -188,22 +188,6 @@ extern const struct nk_cmd nk_cmd_tor_conf_set;
 const struct nk_cmd nk_cmd_tor_conf_set = {
     .synopsis = "[--append|--replace] KEY=VALUE..",
     .summary = "Set options of a running tor",
-    .description = "Every value is checked against the type that tor gives for the option before "
-                   "anything is sent; then tor "
-                   "takes all of them or none. Times and sizes may have units (10 minutes, 10m, "
-                   "1.5 GB; powers of 1024), "
-                   "Booleans may be yes and no. A list is set as a whole, from the lines that are "
-                   "given for it; --append keeps "
-                   "those it has. That is so for onion services, too (HiddenServiceDir and what "
-                   "follows it): a command that "
-                   "would end one of them is refused without --append or --replace. Prints what "
-                   "tor has then. Nothing of this is "
-                   "in tor's configuration file: a reload or restart of tor takes it back, unless "
-                   "'tor conf save' writes it.",
-    .examples = "netkit tor conf set MaxCircuitDirtiness='5 minutes' BandwidthRate='1 MB'\n"
-                "netkit tor conf set --append SocksPort=9055  # one more\n"
-                "netkit tor conf set --append HiddenServiceDir=/var/lib/tor/web "
-                "HiddenServicePort='80 127.0.0.1:8080'",
     .opts = opts,
     .conf_size = sizeof(struct set_conf),
     .min_args = 1,

@@ -127,20 +127,6 @@ extern const struct nk_cmd nk_cmd_tor_connect;
 const struct nk_cmd nk_cmd_tor_connect = {
     .synopsis = "[--socks ADDR] [--isolate NAME|--circuit ID|PATH] [--linger TIME] HOST:PORT",
     .summary = "Join standard input and output to a place behind Tor",
-    .description =
-        "As nc, through tor's SOCKS port; tor resolves the name. --timeout (90 s) is for the time "
-        "until the connection stands. HOST PORT is as good as HOST:PORT.\n\n"
-        "The command ends when the other end does. Tor cannot end one direction alone, so the end "
-        "of standard input ends the connection, but not before nothing has come for --linger.\n\n"
-        "With --circuit the connection goes over that circuit and no other, or fails. PATH makes a "
-        "new one (see `tor circuits build`; at least two relays, the last one an exit), which tor "
-        "ends when it has not been used for ten minutes. While the connection is made, tor leaves "
-        "new streams to netkit (__LeaveStreamsUnattached), which gives all others back to tor; "
-        "only "
-        "one controller can do that at a time (status 75).",
-    .examples = "netkit tor connect example.com:80\n"
-                "netkit tor connect --circuit 'myguard,*,myexit' example.com:80\n"
-                "ssh -o ProxyCommand='netkit tor connect %h:%p' user@example.com",
     .opts = opts,
     .conf_size = sizeof(struct connect_conf),
     .min_args = 1,

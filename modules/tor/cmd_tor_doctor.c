@@ -275,14 +275,6 @@ extern const struct nk_cmd nk_cmd_tor_doctor;
 const struct nk_cmd nk_cmd_tor_doctor = {
     .synopsis = "[--control ADDR] [--torrc-file FILE]",
     .summary = "Tell what keeps netkit from a running tor",
-    .description =
-        "Looks for the program tor, its control port, what opens that, and SOCKS. The lines that "
-        "are missing in tor's torrc are printed on standard output, one each, and nothing else; "
-        "what was found, and what else is missing (membership in a group), on standard error. Exit "
-        "status: 0 when nothing is missing, else 1.",
-    .examples = "netkit tor doctor\n"
-                "netkit -q tor doctor | sudo tee -a /etc/tor/torrc\n"
-                "netkit --json tor doctor",
     .opts = opts,
     .conf_size = sizeof(struct doctor_conf),
     .flags = NK_CMD_NO_CONFIG,

@@ -352,17 +352,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_events = {
     .synopsis = "[TYPE..] [--filter CONDITION]..",
     .summary = "Show tor's events as they come",
-    .description =
-        "A line for each event of these types (CIRC, STREAM, BW, HS_DESC ..: 'netkit tor info "
-        "events/names' has them all); without TYPE, of all but DEBUG and INFO; 'all' has those, "
-        "too. With --json an object for each, with typed fields: numbers, lists, relays as "
-        "{fingerprint, nickname}, times in UTC; what this program does not know is text.\n"
-        "\n"
-        "A lost connection is made again. When the output is read too slowly, events are left out, "
-        "and how many is said on standard error. INT and TERM end it with status 0.",
-    .examples = "netkit tor events circ stream\n"
-                "netkit tor events circ --filter 'status=BUILT|FAILED' -n 1\n"
-                "netkit tor events --json stream --filter target~.onion",
     .opts = opts,
     .conf_size = sizeof(struct events_conf),
     .max_args = -1,

@@ -9,9 +9,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_guards = {
     .synopsis = "[--filter CONDITION]..",
     .summary = "Show the relays through which tor enters its network",
-    .description = "A line for each entry guard that tor has chosen: its name, its state (up, "
-                   "never-connected, down, unusable, unlisted), and since when it is so.",
-    .examples = "netkit tor guards --filter status=up",
     .opts = tor_list_opts,
     .conf_size = sizeof(struct tor_list_conf),
     .run = run,

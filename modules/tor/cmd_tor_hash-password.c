@@ -46,13 +46,6 @@ static int run(struct nk_cmd_ctx *ctx)
 extern const struct nk_cmd nk_cmd_tor_hash_password;
 const struct nk_cmd nk_cmd_tor_hash_password = {
     .summary = "Hash a password for tor's control port",
-    .description =
-        "Prints the line for torrc (HashedControlPassword). Whoever can connect to the control "
-        "port "
-        "and knows the password controls tor; --password-file gives it to `netkit tor`. Where both "
-        "run on one machine, CookieAuthentication 1 needs no password.",
-    .examples = "netkit tor hash-password >>/etc/tor/torrc\n"
-                "netkit tor hash-password --password-file tor.password",
     .opts = opts,
     .conf_size = sizeof(struct hash_conf),
     .flags = NK_CMD_NO_CONFIG,

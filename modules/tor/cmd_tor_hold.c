@@ -14,8 +14,6 @@ static int run(struct nk_cmd_ctx *ctx)
 extern const struct nk_cmd nk_cmd_tor_hold;
 const struct nk_cmd nk_cmd_tor_hold = {
     .summary = "Hold the global tor for those who use it",
-    .description = "Started by the first process of netkit that uses the global tor; ends it, and "
-                   "itself, when nobody has used it for the time 'idle'.",
     .section = &tor_section,
     .service = &tor_service,
     .conf_size = sizeof(struct tor_section_conf),

@@ -108,14 +108,6 @@ extern const struct nk_cmd nk_cmd_tor_info;
 const struct nk_cmd nk_cmd_tor_info = {
     .synopsis = "KEY..",
     .summary = "Ask tor for values (GETINFO)",
-    .description =
-        "One KEY prints its value, several print KEY=VALUE; a value of several lines begins below "
-        "its KEY. `info/names` lists the keys that tor knows, `config/names` its options, "
-        "`events/names` its events. Values of any size are printed as they come; --json holds "
-        "them in memory, 16 MiB at most.",
-    .examples = "netkit tor info version\n"
-                "netkit tor info --json traffic/read traffic/written\n"
-                "netkit tor info ns/all",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,

@@ -318,26 +318,6 @@ extern const struct nk_cmd nk_cmd_tor_launch;
 const struct nk_cmd nk_cmd_tor_launch = {
     .synopsis = "[--data-dir DIR] [--socks auto|PORT|0|unix] [--torrc LINE].. [-- COMMAND ..]",
     .summary = "Start a tor of one's own, and a program that uses it",
-    .description =
-        "Starts tor with a configuration of its own (the system's torrc is not read), a control "
-        "socket in a private directory, and its network off; owns it, switches the network on, and "
-        "waits until it has bootstrapped; --timeout limits that. tor ends with netkit, however "
-        "netkit ends, and what was temporary is removed.\n\n"
-        "Without a command, the addresses are printed and tor runs until TERM or INT. With one, it "
-        "is started when tor is ready, gets signals and the terminal passed on, and its exit "
-        "status is ours; if tor ends first, so does the command. Its environment has "
-        "NETKIT_TOR_SOCKS and NETKIT_TOR_CONTROL (endpoint strings), NETKIT_TOR_COOKIE, "
-        "NETKIT_TOR_DATA_DIR, and, where SOCKS is offered on a port, ALL_PROXY and all_proxy. As "
-        "PID 1 of a container it does what an init must.\n\n"
-        "--progress json writes a line {\"phase\":\"bootstrap\",\"percent\":..,\"tag\":..,"
-        "\"summary\":..} for each step. Exit status: 127 without the program tor, 69 when tor has "
-        "ended or a port is taken, 75 after --timeout or when another tor has the data directory, "
-        "78 for lines that tor refuses.",
-    .examples =
-        "netkit tor launch                              # until Ctrl-C; prints where SOCKS is\n"
-        "netkit tor launch -- curl https://example.com  # one program through Tor\n"
-        "netkit tor launch --socks 9050 --data-dir /var/lib/tor-mine\n"
-        "netkit tor launch --torrc 'UseBridges 1' --torrc 'Bridge 192.0.2.1:443'",
     .opts = opts,
     .conf_size = sizeof(struct launch_conf),
     .max_args = -1,

@@ -102,13 +102,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_map = {
     .synopsis = "[FROM=TO..] [--filter CONDITION]..",
     .summary = "Show or make tor's address mappings",
-    .description =
-        "Without arguments, the addresses that tor replaces by others: mapped by controllers, from "
-        "its configuration, and remembered answers. With FROM=TO, new ones: whoever asks tor for "
-        "FROM gets TO. FROM may be 0.0.0.0, :: or . for an unused address of that kind, which is "
-        "printed. Mapping an address to itself ends its mapping.",
-    .examples = "netkit tor map 0.0.0.0=internal.example  # prints the address to use\n"
-                "netkit tor map old.example=new.example",
     .opts = tor_list_opts,
     .conf_size = sizeof(struct tor_list_conf),
     .max_args = -1,

@@ -108,13 +108,6 @@ static int run(struct nk_cmd_ctx *ctx)
 extern const struct nk_cmd nk_cmd_tor_newnym;
 const struct nk_cmd nk_cmd_tor_newnym = {
     .summary = "Let new connections use new circuits",
-    .description =
-        "Tells tor to use circuits for new connections that were not used before, and ends when it "
-        "does: tor delays it when the last time is less than ten seconds ago. Open connections "
-        "stay "
-        "where they are. For separate circuits at the same time use isolation instead "
-        "(`tor:HOST:PORT,isolate=NAME`).",
-    .examples = "netkit tor newnym",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .flags = NK_CMD_EXEC,

@@ -10,9 +10,6 @@ extern const struct nk_cmd nk_cmd_tor_ptr;
 const struct nk_cmd nk_cmd_tor_ptr = {
     .synopsis = "[--socks ADDR] [--isolate NAME] ADDRESS..",
     .summary = "Look the names of addresses up through Tor",
-    .description =
-        "The reverse of 'netkit tor resolve'. Addresses of private networks are not asked for.",
-    .examples = "netkit tor ptr 192.0.2.5 2001:db8::5",
     .opts = tor_socks_cli_opts,
     .conf_size = sizeof(struct tor_socks_cli_conf),
     .min_args = 1,

@@ -222,13 +222,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_relays = {
     .synopsis = "[NAME..] [--flag FLAG].. [--country CC]",
     .summary = "Show the relays that tor knows",
-    .description =
-        "A line for each relay in tor's consensus: its nickname, fingerprint, address, country "
-        "(when NAME or --country is given), weight of bandwidth and flags. NAME is a nickname or a "
-        "fingerprint; one that tor does not know is an error. With --json ports, policy and "
-        "version, too.",
-    .examples = "netkit tor relays --flag Exit --country se\n"
-                "netkit tor relays myguard --json",
     .opts = opts,
     .conf_size = sizeof(struct relays_conf),
     .max_args = -1,

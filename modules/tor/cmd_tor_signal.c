@@ -57,12 +57,6 @@ extern const struct nk_cmd nk_cmd_tor_signal;
 const struct nk_cmd nk_cmd_tor_signal = {
     .synopsis = "NAME",
     .summary = "Send tor a signal over its control port",
-    .description =
-        "RELOAD (HUP): read the configuration again. SHUTDOWN (INT), HALT (TERM): end, after or "
-        "without finishing open connections. NEWNYM: `netkit tor newnym` also waits for it. "
-        "CLEARDNSCACHE, HEARTBEAT, DORMANT, ACTIVE, DUMP (USR1), DEBUG (USR2). RELOAD takes away "
-        "what was set over the control port and not saved.",
-    .examples = "netkit tor signal RELOAD",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 1,

@@ -235,10 +235,6 @@ static int run(struct nk_cmd_ctx *ctx)
 extern const struct nk_cmd nk_cmd_tor_status;
 const struct nk_cmd nk_cmd_tor_status = {
     .summary = "Show how a running tor is doing",
-    .description = "Version, process, bootstrap, listeners, how many circuits, streams and onion "
-                   "services there are, and traffic. What an older tor does not know is left out.",
-    .examples = "netkit tor status\n"
-                "netkit tor status --json",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .flags = NK_CMD_EXEC,

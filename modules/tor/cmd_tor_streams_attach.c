@@ -41,12 +41,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_streams_attach = {
     .synopsis = "STREAM CIRCUIT [--hop N]",
     .summary = "Attach a stream that waits for a controller to a circuit",
-    .description =
-        "CIRCUIT 0 lets tor choose. Streams wait for a controller only while "
-        "__LeaveStreamsUnattached is 1 ('netkit tor conf set'), and are given up when nobody "
-        "attaches them within two minutes. 'netkit tor connect --circuit' does all of it for one "
-        "connection.",
-    .examples = "netkit tor streams attach 49 12",
     .opts = opts,
     .conf_size = sizeof(struct attach_conf),
     .min_args = 2,

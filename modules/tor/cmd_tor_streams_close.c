@@ -34,8 +34,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_streams_close = {
     .synopsis = "ID.. [--reason N]",
     .summary = "Close streams of tor",
-    .description = "The clients that asked for them see their connections end.",
-    .examples = "netkit tor streams close 49",
     .opts = opts,
     .conf_size = sizeof(struct close_conf),
     .min_args = 1,

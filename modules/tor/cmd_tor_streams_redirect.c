@@ -30,8 +30,6 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_tor_streams_redirect = {
     .synopsis = "STREAM ADDRESS [PORT]",
     .summary = "Give a stream that is not attached yet another destination",
-    .description = "The client that asked for the stream is not told.",
-    .examples = "netkit tor streams redirect 49 other.example 443",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .min_args = 2,

@@ -274,14 +274,6 @@ extern const struct nk_cmd nk_cmd_tor_top;
 const struct nk_cmd nk_cmd_tor_top = {
     .synopsis = "[--once]",
     .summary = "Watch what a tor is doing, on the whole screen",
-    .description = "Bandwidth of the last minutes as a graph, circuits, streams, guards and tor's "
-                   "log, as they change. Keys: q quit, "
-                   "n new identity (SIGNAL NEWNYM), p pause, ^L draw again, and g c s e l to hide "
-                   "and show the panels. At most ten "
-                   "pictures a second, of which only differences are sent. A lost connection is "
-                   "made again. --once prints one "
-                   "picture as text.",
-    .examples = "netkit tor top\nnetkit tor top --once",
     .opts = opts,
     .conf_size = sizeof(struct top_conf),
     .run = run,

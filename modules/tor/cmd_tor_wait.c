@@ -167,13 +167,6 @@ extern const struct nk_cmd nk_cmd_tor_wait;
 const struct nk_cmd nk_cmd_tor_wait = {
     .synopsis = "[bootstrap|circuit]",
     .summary = "Wait until tor can be used",
-    .description =
-        "`bootstrap` (the default) waits until tor has got all that it needs to build circuits, "
-        "`circuit` until it has built one. Also waits for a tor that is not running yet or is "
-        "restarted; a dormant one is woken. --timeout bounds it (exit status 75); --progress shows "
-        "the steps.",
-    .examples = "netkit tor wait --timeout 2m\n"
-                "netkit tor wait circuit --timeout 30s --progress plain",
     .opts = tor_cli_rows,
     .conf_size = sizeof(struct tor_cli_conf),
     .max_args = 1,

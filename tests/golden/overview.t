@@ -115,6 +115,7 @@ $ netkit --version | sed 's/ [0-9].*/ N/; s/(.*/(...)/; s/build.*/build X/'
 > inih N
 > yyjson N
 > qrcodegen N
+> zlib N
 $ netkit -V hello | head -n 1 | sed 's/ [0-9].*/ N/'
 > netkit N
 $ netkit list -v | grep config
