@@ -6,6 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "core/registry.h"
 #include "ssh/dest.h"
 #include "ssh/place.h"
 
@@ -103,6 +104,44 @@ static void test_refused(void **state)
     refuses(host, false, "");
 }
 
+static void accepts(const char *text, bool listen, const char *peer_host)
+{
+    struct nk_endpoint *ep;
+    struct nk_diag diag = {0};
+    enum nk_ep_role role = listen ? NK_EP_LISTEN_OPEN : NK_EP_CONNECT_OPEN;
+    if (nk_endpoint_parse(text, role, &ep, &diag) != 0) {
+        fail_msg("'%s': %s", text, diag.text);
+    }
+    assert_string_equal(shown(nk_endpoint_layer(ep, 0)->peer_host), peer_host);
+    nk_endpoint_free(ep);
+}
+
+static void denies(const char *text, bool listen, const char *part)
+{
+    struct nk_diag diag = {0};
+    if (nk_endpoint_check(text, listen, &diag) >= 0 || !strstr(diag.text, part)) {
+        fail_msg("'%s': '%s'", text, diag.text);
+    }
+}
+
+static void test_endpoints(void **state)
+{
+    (void)state;
+    accepts("tls+ssh:web/db:443,ssh_config=none", false, "db"); /* whose certificate it is */
+    accepts("tls+ssh:web/[::1]:443,ssh_config=none", false, "::1");
+    accepts("tls+ssh:web/unix:/s,ssh_config=none,name=x", false, "-");
+    accepts("ssh:web,ssh_config=none,jump=a%2Cb,identity=k,identity=l,hold=5s", false, "-");
+    accepts("ssh:web/listen:0,ssh_config=none", true, "-");
+    denies("socks5+ssh:web/listen:1080,ssh_config=none", true, "other machines");
+    accepts("socks5+ssh:web/listen:1080,ssh_config=none,allow_remote=yes", true, "-");
+    denies("tls+ssh:web,ssh_config=none", false, "does not say where to connect");
+    denies("ssh:web/db:1,ssh_config=/nonexistent", false, "/nonexistent");
+    denies("ssh:web/db:1,option=Nothing 1,option=User", false, "");
+    denies("ssh:web/db:1,ssh_config=none,jump=%24(x)", false, "");
+    denies("ssh:web/db:1,ssh_config=none,hold=2h", false, "hold");
+    denies("ssh:web/db:1,ssh_conf=none", false, "unknown key");
+}
+
 static void test_destination(void **state)
 {
     (void)state;
@@ -148,7 +187,7 @@ int nk_test_ssh_place(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_connect), cmocka_unit_test(test_listen),
         cmocka_unit_test(test_refused), cmocka_unit_test(test_destination),
-        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split),   cmocka_unit_test(test_endpoints),
     };
     return cmocka_run_group_tests_name("ssh/place", tests, NULL, NULL);
 }

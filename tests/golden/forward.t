@@ -41,3 +41,18 @@ $ echo piped | netkit forward stdio: exec:cat | cat
 $ netkit forward unix:/nosuch/dir/s tcp:localhost:80
 ! netkit forward: unix:/nosuch/dir/s: No such file or directory
 = 1
+$ netkit forward tcp::0 ssh:web,ssh_config=none
+! netkit forward: 'ssh:web,ssh_config=none': 'ssh:' does not say where to connect (hint: it needs [USER@]HOST[:PORT]/HOST:PORT, /unix:PATH, /exec:COMMAND, /subsystem:NAME or /listen:[ADDRESS:]PORT)
+= 78
+$ netkit forward tcp::0 ssh:web/db,ssh_config=none
+! netkit forward: 'ssh:web/db,ssh_config=none': 'db' is not HOST:PORT: the port is missing
+= 78
+$ netkit forward tcp::0 ssh:web/listen:80,ssh_config=none
+! netkit forward: 'ssh:web/listen:80,ssh_config=none': ssh: 'listen:80' is a place to listen, and this is a place to connect (hint: write ssh:HOST/HOST:PORT)
+= 78
+$ netkit forward ssh:web/db:80,ssh_config=none tcp:localhost:80
+! netkit forward: 'ssh:web/db:80,ssh_config=none': ssh: 'db:80' is a place to connect to, and this is a place to listen (hint: write ssh:HOST/listen:[ADDRESS:]PORT)
+= 78
+$ netkit forward tcp::0 'ssh:web/db:80,ssh_config=none,option=Port=x'
+! netkit forward: 'ssh:web/db:80,ssh_config=none,option=Port=x': -o: Port: it cannot be 'x'
+= 78
