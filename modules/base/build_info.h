@@ -15,12 +15,12 @@ struct nk_packed;
 
 /* Constants, none of them NULL. */
 struct nk_build_info {
-    const char *version;             /* netkit's own, "0.1.0" */
-    const char *build_id;            /* 12 hex digits: a hash of the sources */
-    const char *mode;                /* "release", "debug", "asan", ... */
-    const char *compiler;            /* its --version line */
-    const char *libc;                /* "musl 1.2.3-1" or "glibc" */
-    const struct nk_build_lib *libs; /* ends with a NULL name */
+    const char *version;                 /* netkit's own, "0.1.0" */
+    const char *build_id;                /* 12 hex digits: a hash of the sources */
+    const char *mode;                    /* "release", "debug", "asan", ... */
+    const char *compiler;                /* its --version line */
+    const char *libc;                    /* "musl 1.2.3-1" or "glibc" */
+    const struct nk_build_lib *libs;     /* ends with a NULL name */
     const struct nk_packed *licenses;    /* of netkit and of all that is linked in */
     const struct nk_packed *default_ini; /* the text of netkit.ini */
 };

@@ -28,8 +28,7 @@ static int dial_text(struct nk_app *app, struct nk_buf *b, struct nk_stream **ou
     return rc;
 }
 
-/* What means something in endpoint strings is encoded. */
-static int put_encoded(struct nk_buf *b, const char *s)
+int ssh_put_encoded(struct nk_buf *b, const char *s)
 {
     int rc = 0;
     for (; *s && rc == 0; s++) {
@@ -44,7 +43,7 @@ static int put_tcp(const struct ssh_config *c, struct nk_buf *b)
     static const char *const families[] = {"", ",family=ipv4", ",family=ipv6"};
     bool six = strchr(c->host_name, ':') != NULL;
     int rc = nk_buf_puts(b, six ? "tcp:[" : "tcp:");
-    rc = rc < 0 ? rc : put_encoded(b, c->host_name);
+    rc = rc < 0 ? rc : ssh_put_encoded(b, c->host_name);
     rc = rc < 0 ? rc
                 : nk_buf_printf(b, "%s:%lld%s", six ? "]" : "", (long long)c->port,
                                 families[c->family]);
@@ -70,15 +69,15 @@ static int put_command(const struct ssh_config *c, const struct nk_strlist *env,
     if (rc >= 0) {
         const char *text = nk_buf_str(&words);
         rc = text ? nk_buf_puts(b, "exec:") : nk_fail_sys(diag, -ENOMEM, "ProxyCommand");
-        rc = rc < 0 ? rc : put_encoded(b, text);
+        rc = rc < 0 ? rc : ssh_put_encoded(b, text);
     }
     for (size_t i = 0; rc == 0 && env && i < env->n; i++) {
         rc = nk_buf_puts(b, ",env=");
-        rc = rc < 0 ? rc : put_encoded(b, env->v[i]);
+        rc = rc < 0 ? rc : ssh_put_encoded(b, env->v[i]);
     }
     if (rc == 0 && cwd) {
         rc = nk_buf_puts(b, ",cwd=");
-        rc = rc < 0 ? rc : put_encoded(b, cwd);
+        rc = rc < 0 ? rc : ssh_put_encoded(b, cwd);
     }
     nk_buf_clear(&words);
     return rc;

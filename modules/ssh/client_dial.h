@@ -27,4 +27,8 @@ int ssh_client_dial(struct nk_app *app, const struct ssh_config *config,
 int ssh_jump_config(const char *list, const char *file, struct nk_log *log, struct ssh_config **out,
                     struct nk_diag *diag);
 
+/* ssh_put_encoded - append a part of an endpoint string; what means something there is encoded. 0,
+ * -ENOMEM, NK_ETOOBIG. */
+int ssh_put_encoded(struct nk_buf *b, const char *s);
+
 #endif

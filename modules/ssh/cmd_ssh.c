@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,14 +15,15 @@
 #include "core/pump.h"
 #include "core/registry.h"
 #include "core/signal.h"
-#include "ssh/channel.h"
-#include "ssh/client.h"
+#include "ssh/forwarding.h"
+#include "ssh/link.h"
 #include "ssh/session.h"
 #include "ssh/ssh_words.h"
+#include "ssh/tty.h"
 
 #define MODULE "ssh"
 
-enum { TEXT_MAX = 256 * 1024 };
+enum { TEXT_MAX = 256 * 1024, TOLD_MAX = 1024 };
 
 struct work {
     struct nk_cmd_ctx *ctx;
@@ -30,7 +32,10 @@ struct work {
     struct nk_log *log; /* the command's, or that of -E */
     struct nk_app *app;
     struct nk_secret password;
-    struct ssh_client *client;
+    struct ssh_link *link;
+    struct ssh_link_user user;
+    struct ssh_forwarding *forwarding;
+    struct nk_signal *usr1; /* --reconnect: now */
     struct ssh_program *program;
     struct nk_pump *pump;
     struct nk_buf command;
@@ -53,13 +58,25 @@ static void stop(struct work *w, int status)
     nk_app_stop(w->app, status);
 }
 
+/* As ssh(1) does: connections over the forwards outlive the program. */
+static void on_drained(void *owner)
+{
+    const struct work *w = owner;
+    nk_app_stop(w->app, w->status);
+}
+
 static void on_done(void *owner, int status, const struct nk_diag *why)
 {
     struct work *w = owner;
     if (why) {
         failed(w, why);
     }
-    stop(w, status);
+    w->status = status;
+    if (!why && w->forwarding && ssh_forwarding_active(w->forwarding) > 0) {
+        ssh_forwarding_drain(w->forwarding);
+    } else {
+        stop(w, status);
+    }
 }
 
 static void on_pumped(void *owner, const struct nk_pump_result *r)
@@ -72,12 +89,11 @@ static void on_pumped(void *owner, const struct nk_pump_result *r)
     stop(w, r->error < 0 ? SSH_EXIT_FAILED : 0);
 }
 
-static void on_closed(void *owner, struct ssh_client *c, int rc, const struct nk_diag *why)
+static void on_down(void *owner, struct ssh_link *l, const struct nk_diag *why)
 {
     struct work *w = owner;
-    (void)c;
-    (void)rc;
-    if (!w->program && !w->pump) { /* else they have been told, and end when all is written */
+    /* a program and -W have been told, and end when all is written */
+    if (ssh_link_state(l) == SSH_LINK_OVER && !w->program && !w->pump) {
         failed(w, why);
         stop(w, SSH_EXIT_FAILED);
     }
@@ -100,8 +116,7 @@ static int forward_stdio(struct work *w, struct nk_diag *diag)
     (void)snprintf(t.host, sizeof(t.host), "%.*s", n, text + (six ? 1 : 0));
     struct nk_stream *there = NULL, *here = NULL;
     struct nk_endpoint *ep;
-    int rc = ssh_channel_dial_tcp(w->app, ssh_client_channels(w->client), t.host, (uint16_t)port,
-                                  &there, diag);
+    int rc = ssh_link_dial_tcp(w->link, t.host, (uint16_t)port, NULL, NULL, &there, diag);
     if (rc < 0) {
         return rc;
     }
@@ -143,7 +158,7 @@ static int start_program(struct work *w, struct nk_diag *diag)
     if (conf.subsystem && !conf.command) {
         return nk_fail(diag, NK_EUSAGE, "-s: which subsystem?");
     }
-    return ssh_program_open(ssh_client_channels(w->client), &conf, &w->program, diag);
+    return ssh_program_open(ssh_link_channels(w->link), &conf, &w->program, diag);
 }
 
 /* -f: the login is done; from now on we are on our own. */
@@ -161,11 +176,9 @@ static void into_background(struct work *w)
     w->parent = -1;
 }
 
-static void on_open(void *owner, struct ssh_client *c)
+static void begin(struct work *w)
 {
-    struct work *w = owner;
     struct nk_diag diag = {0};
-    (void)c;
     into_background(w);
     int rc = w->words.stdio_forward                   ? forward_stdio(w, &diag)
              : w->config->session == SSH_SESSION_NONE ? 0
@@ -176,7 +189,110 @@ static void on_open(void *owner, struct ssh_client *c)
     }
 }
 
-static const struct ssh_client_ops client_ops = {.open = on_open, .closed = on_closed};
+static void on_forwards(void *owner)
+{
+    begin(owner);
+}
+
+static void on_refused(void *owner, int rc, const struct nk_diag *why)
+{
+    struct work *w = owner;
+    (void)rc;
+    failed(w, why);
+    stop(w, SSH_EXIT_FAILED);
+}
+
+/* The port that the server has chosen is nowhere else to be seen. */
+static void on_told(void *owner, const struct ssh_forward *f, int rc, uint16_t port,
+                    const struct nk_diag *why)
+{
+    const struct work *w = owner;
+    const struct ssh_forward_end *to = &f->connect;
+    char text[TOLD_MAX];
+    (void)why;
+    if (rc == 0 && !f->listen.path && f->listen.port == 0 && w->config->log_level > SSH_LOG_ERROR) {
+        int n = snprintf(text, sizeof(text), "Allocated port %u for remote forward to ", port);
+        if (to->host) {
+            (void)snprintf(text + n, sizeof(text) - (size_t)n, "%s:%u\n", to->host, to->port);
+        } else {
+            (void)snprintf(text + n, sizeof(text) - (size_t)n, "%s\n",
+                           to->path ? to->path : "SOCKS");
+        }
+        ssh_tty_say(text);
+    }
+}
+
+static bool has_forwards(const struct work *w)
+{
+    return w->config->forwards.n > 0 && !w->words.stdio_forward && !w->config->clear_forwardings;
+}
+
+static int open_forwards(struct work *w, struct nk_diag *diag)
+{
+    const struct ssh_forwarding_conf conf = {.link = w->link,
+                                             .log = w->log,
+                                             .forwards = &w->config->forwards,
+                                             .config = w->config,
+                                             .once = !w->words.reconnect,
+                                             .ready = on_forwards,
+                                             .told = on_told,
+                                             .failed = on_refused,
+                                             .drained = on_drained,
+                                             .owner = w};
+    return ssh_forwarding_open(&conf, &w->forwarding, diag);
+}
+
+static void on_up(void *owner, struct ssh_link *l)
+{
+    struct work *w = owner;
+    struct nk_diag diag = {0};
+    (void)l;
+    if (w->words.reconnect && ssh_link_ups(l) > 1) {
+        return;
+    }
+    if (!has_forwards(w)) {
+        begin(w);
+    } else if (!w->forwarding && open_forwards(w, &diag) < 0) {
+        failed(w, &diag);
+        stop(w, SSH_EXIT_FAILED);
+    }
+}
+
+static void on_usr1(void *owner, int signal)
+{
+    const struct work *w = owner;
+    (void)signal;
+    ssh_link_retry(w->link);
+}
+
+static int open_link(struct work *w)
+{
+    struct nk_cmd_ctx *ctx = w->ctx;
+    const struct ssh_link_conf conf = {.app = w->app,
+                                       .log = w->log,
+                                       .config = w->config,
+                                       .file = w->words.file,
+                                       .pins = (const char *const *)w->words.pins.v,
+                                       .npins = w->words.pins.n,
+                                       .password = w->password.data ? &w->password : NULL,
+                                       .answers = &w->words.answers,
+                                       .no_input = ctx->globals->no_input,
+                                       .quiet = w->config->log_level <= SSH_LOG_ERROR,
+                                       .once = !w->words.reconnect};
+    int rc = ssh_link_new(&conf, &w->link, &ctx->diag);
+    if (rc < 0) {
+        w->config = NULL;
+        return rc;
+    }
+    w->user = (struct ssh_link_user){.up = on_up, .down = on_down, .owner = w};
+    ssh_link_attach(w->link, &w->user);
+    if (w->words.reconnect) {
+        rc = nk_signal_watch(w->app, SIGUSR1, on_usr1, w, &w->usr1);
+        rc = rc < 0 ? nk_fail_sys(&ctx->diag, rc, "signals") : 0;
+        rc = rc < 0 || !has_forwards(w) ? rc : open_forwards(w, &ctx->diag);
+    }
+    return rc;
+}
 
 static int connect_and_run(struct work *w)
 {
@@ -189,21 +305,8 @@ static int connect_and_run(struct work *w)
     if (rc < 0) {
         return rc;
     }
-    const struct ssh_client_conf conf = {.app = w->app,
-                                         .log = w->log,
-                                         .config = w->config,
-                                         .file = w->words.file,
-                                         .pins = (const char *const *)w->words.pins.v,
-                                         .npins = w->words.pins.n,
-                                         .password = w->password.data ? &w->password : NULL,
-                                         .answers = &w->words.answers,
-                                         .no_input = ctx->globals->no_input,
-                                         .quiet = w->config->log_level <= SSH_LOG_ERROR,
-                                         .ops = &client_ops,
-                                         .owner = w};
     rc = nk_signal_oneshot_guard(w->app);
-    rc = rc < 0 ? nk_fail_sys(&ctx->diag, rc, "signals")
-                : ssh_client_open(&conf, &w->client, &ctx->diag);
+    rc = rc < 0 ? nk_fail_sys(&ctx->diag, rc, "signals") : open_link(w);
     return rc < 0 ? rc : nk_app_run(w->app);
 }
 
@@ -211,11 +314,17 @@ static void clear(struct work *w)
 {
     ssh_program_close(w->program);
     nk_pump_close(w->pump);
-    ssh_client_close(w->client);
+    ssh_forwarding_close(w->forwarding);
+    nk_signal_close(w->usr1);
+    if (w->link) {
+        ssh_link_detach(w->link, &w->user);
+        ssh_link_unref(w->link);
+    } else {
+        ssh_config_free(w->config);
+    }
     if (w->app) {
         nk_app_free(w->app);
     }
-    ssh_config_free(w->config);
     ssh_words_clear(&w->words);
     nk_secret_clear(&w->password);
     nk_buf_clear(&w->command);
@@ -361,14 +470,10 @@ static int prepare(struct work *w)
     if (rc < 0 || w->words.print_config) {
         return rc;
     }
-    if (w->words.forwards) {
-        return nk_fail(&w->ctx->diag, NK_EUNSUPPORTED,
-                       "-L, -R and -D are not supported yet; -W, -J and commands are");
+    if (w->words.reconnect && w->config->session != SSH_SESSION_NONE) {
+        return nk_fail(&w->ctx->diag, NK_EUSAGE, "--reconnect is for forwards alone: add -N");
     }
     set_level(w);
-    if (w->config->forwards.n > 0 && !w->words.stdio_forward && !w->config->clear_forwardings) {
-        nk_warn(w->log, MODULE, "the configuration's forwards are not set up");
-    }
     rc = read_command(w);
     if (rc == 0 && w->words.password_file) {
         rc = nk_file_read_secret(w->words.password_file, true, &w->password, &w->ctx->diag);
@@ -437,7 +542,8 @@ static int run(struct nk_cmd_ctx *ctx)
 const struct nk_cmd nk_cmd_ssh = {
     .synopsis = "[-46AaCfGgNnqsTtVvx] [-b ADDRESS] [-c CIPHERS] [-E LOG] [-e CHAR] [-F FILE] "
                 "[-i KEY] [-J HOSTS] [-l USER] [-m MACS] [-o OPTION] [-p PORT] [-Q WHAT] "
-                "[-W HOST:PORT] [--fingerprint FINGERPRINT] [--password-file FILE] "
+                "[-D [ADDR:]PORT] [-L LISTEN:TO] [-R LISTEN[:TO]] [-W HOST:PORT] "
+                "[--reconnect] [--fingerprint FINGERPRINT] [--password-file FILE] "
                 "[--answer PATTERN=FILE].. [USER@]HOST [COMMAND..]",
     .summary = "Run programs on another machine over SSH",
     .max_args = -1,

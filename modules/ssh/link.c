@@ -19,8 +19,8 @@ enum { SETTINGS_MAX = 256 * 1024 };
 struct ssh_link {
     struct ssh_link_conf conf; /* what it points to is the link's, but for the log */
     struct nk_secret password;
-    struct nk_strlist pins, answers;
-    char *file;
+    struct nk_strlist pins, answers, env;
+    char *file, *cwd;
     enum ssh_link_state state;
     struct ssh_client *client;
     struct ssh_link_user *users, *walk; /* walk: who is called next */
@@ -282,6 +282,8 @@ static int begin(struct ssh_link *l, struct nk_diag *diag)
                                          .npins = l->pins.n,
                                          .password = l->password.data ? &l->password : NULL,
                                          .answers = &l->answers,
+                                         .env = l->env.n ? &l->env : NULL,
+                                         .cwd = l->cwd,
                                          .no_input = l->conf.no_input,
                                          .quiet = l->conf.quiet,
                                          .ops = &ops,
@@ -400,7 +402,9 @@ static void forget(struct ssh_link *l)
     nk_secret_clear(&l->password);
     nk_strlist_clear(&l->pins);
     nk_strlist_clear(&l->answers);
+    nk_strlist_clear(&l->env);
     free(l->file);
+    free(l->cwd);
     free(l->settings);
     free(l);
 }
@@ -432,16 +436,24 @@ static int copy_list(struct nk_strlist *out, const char *const *v, size_t n)
     return rc;
 }
 
+static int copy_strings(struct nk_strlist *out, const struct nk_strlist *l)
+{
+    return l ? copy_list(out, (const char *const *)l->v, l->n) : 0;
+}
+
+static int copy_text(char **out, const char *text)
+{
+    *out = text ? strdup(text) : NULL;
+    return text && !*out ? -ENOMEM : 0;
+}
+
 static int copy(struct ssh_link *l, const struct ssh_link_conf *conf)
 {
     int rc = copy_list(&l->pins, conf->pins, conf->npins);
-    if (rc == 0 && conf->answers) {
-        rc = copy_list(&l->answers, (const char *const *)conf->answers->v, conf->answers->n);
-    }
-    if (rc == 0 && conf->file) {
-        l->file = strdup(conf->file);
-        rc = l->file ? 0 : -ENOMEM;
-    }
+    rc = rc < 0 ? rc : copy_strings(&l->answers, conf->answers);
+    rc = rc < 0 ? rc : copy_strings(&l->env, conf->env);
+    rc = rc < 0 ? rc : copy_text(&l->file, conf->file);
+    rc = rc < 0 ? rc : copy_text(&l->cwd, conf->cwd);
     if (rc == 0 && conf->password && conf->password->data) {
         rc = nk_secret_set(&l->password, conf->password->data, conf->password->len);
     }
@@ -517,20 +529,31 @@ static struct ssh_link **shared_list(struct nk_app *app)
     return list;
 }
 
+static int put_lines(struct nk_buf *b, char what, const char *const *v, size_t n)
+{
+    int rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = nk_buf_printf(b, "%c%s\n", what, v[i]);
+    }
+    return rc;
+}
+
+static int put_strings(struct nk_buf *b, char what, const struct nk_strlist *l)
+{
+    return l ? put_lines(b, what, (const char *const *)l->v, l->n) : 0;
+}
+
 /* All that makes links differ, but for the password. */
 static int put_settings(const struct ssh_link_conf *c, struct nk_buf *b)
 {
     int rc = ssh_config_print(c->config, b);
     rc = rc < 0 ? rc
-                : nk_buf_printf(b, "%s\n%d%d%d%d %" PRIu64 "\n", c->file ? c->file : "",
-                                c->no_input, c->quiet, c->once, c->refuse, c->hold_ms);
-    for (size_t i = 0; i < c->npins && rc == 0; i++) {
-        rc = nk_buf_printf(b, "%s\n", c->pins[i]);
-    }
-    for (size_t i = 0; c->answers && i < c->answers->n && rc == 0; i++) {
-        rc = nk_buf_printf(b, "=%s\n", c->answers->v[i]);
-    }
-    return rc;
+                : nk_buf_printf(b, "%s\n%s\n%d%d%d%d %" PRIu64 "\n", c->file ? c->file : "",
+                                c->cwd ? c->cwd : "", c->no_input, c->quiet, c->once, c->refuse,
+                                c->hold_ms);
+    rc = rc < 0 ? rc : put_lines(b, 'p', c->pins, c->npins);
+    rc = rc < 0 ? rc : put_strings(b, 'a', c->answers);
+    return rc < 0 ? rc : put_strings(b, 'e', c->env);
 }
 
 static struct ssh_link *find(struct ssh_link *list, const struct ssh_link_conf *conf,

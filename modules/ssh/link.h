@@ -68,7 +68,8 @@ struct ssh_link_conf {
     const char *const *pins;
     size_t npins;
     const struct nk_secret *password;
-    const struct nk_strlist *answers;
+    const struct nk_strlist *answers, *env;
+    const char *cwd;
     bool no_input, quiet;
     bool once;        /* not made again: OVER after its first end */
     bool refuse;      /* streams fail while it waits, instead of waiting too */

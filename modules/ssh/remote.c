@@ -154,7 +154,8 @@ static void on_stream_closed(void *arg)
     release(r);
 }
 
-/* Is it ours? Servers name the address as we did, most of them; the port is what counts. */
+/* Is it ours? Most servers name the address as we did; else the port is what counts, which for
+ * AsyncSSH is 0 where we have left it to the server. */
 static bool is_ours(const struct remote *r, struct nk_cur *cur, bool any)
 {
     struct ssh_str where = ssh_cur_string(cur);
@@ -162,7 +163,9 @@ static bool is_ours(const struct remote *r, struct nk_cur *cur, bool any)
     if (r->conf.path) {
         return !cur->failed && same;
     }
-    return nk_cur_be32(cur) == r->port && !cur->failed && (same || any);
+    uint32_t port = nk_cur_be32(cur);
+    return !cur->failed &&
+           ((port == r->port && (same || any)) || (port == r->conf.port && same && any));
 }
 
 static bool on_incoming(void *owner, struct ssh_channel *ch, struct ssh_str type,

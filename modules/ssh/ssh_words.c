@@ -146,7 +146,6 @@ static int one_word(struct ssh_words *w, int argc, char *const *argv, int *i, st
         if (*i >= argc) {
             return nk_fail(diag, NK_EUSAGE, "option -%c needs a value", l->c);
         }
-        w->forwards = w->forwards || strchr("LRD", l->c) != NULL;
         int rc = !l->text                           ? special(w, l->c, value, n, diag)
                  : *l->text || (l->value && *value) ? add(&w->options, l->text, value, diag)
                                                     : 0;
@@ -175,7 +174,10 @@ static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, s
         w->password_file = value;
         return 0;
     }
-    return nk_fail(diag, NK_EUSAGE, "there is no option %s", argv[*i]);
+    w->reconnect = w->reconnect || strcmp(argv[*i], "--reconnect") == 0;
+    return strcmp(argv[*i], "--reconnect") == 0
+               ? 0
+               : nk_fail(diag, NK_EUSAGE, "there is no option %s", argv[*i]);
 }
 
 /* [USER@]HOST, or a URI (draft-ietf-secsh-scp-sftp-ssh-uri) */

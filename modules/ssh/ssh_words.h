@@ -13,15 +13,16 @@ struct ssh_words {
     char *host, *user; /* of HOST, USER@HOST or ssh://[USER@]HOST[:PORT]; user may be NULL */
     int port;          /* of the address or -p; 0: none */
     const char *file;  /* -F */
-    struct nk_strlist options;            /* "Keyword=value", in their order */
-    const char *stdio_forward;            /* -W */
-    const char *log_file;                 /* -E */
-    const char *query;                    /* -Q */
-    const char *password_file;            /* --password-file */
-    struct nk_strlist pins;               /* --fingerprint */
-    struct nk_strlist answers;            /* --answer: "PATTERN=FILE" */
-    bool version, print_config, forwards; /* -V, -G; one of -L, -R, -D is among them */
-    char *const *command;                 /* the words after HOST */
+    struct nk_strlist options;  /* "Keyword=value", in their order */
+    const char *stdio_forward;  /* -W */
+    const char *log_file;       /* -E */
+    const char *query;          /* -Q */
+    const char *password_file;  /* --password-file */
+    struct nk_strlist pins;     /* --fingerprint */
+    struct nk_strlist answers;  /* --answer: "PATTERN=FILE" */
+    bool version, print_config; /* -V, -G */
+    bool reconnect;             /* --reconnect */
+    char *const *command;       /* the words after HOST */
     int ncommand;
 };
 

@@ -70,7 +70,7 @@ static void options(void **state)
     assert_string_equal(w.pins.v[0], "MD5:x");
     assert_int_equal(w.ncommand, 2);
     assert_string_equal(w.command[1], "-l");
-    assert_false(w.forwards);
+    assert_false(w.reconnect);
     ssh_words_clear(&w);
     assert_int_equal(
         parse(&w, WORDS("-W", "a:1", "-D1080", "-F", "f", "-E", "e", "-G", "--", "-x")), 0);
@@ -78,7 +78,7 @@ static void options(void **state)
     assert_string_equal(w.file, "f");
     assert_string_equal(w.log_file, "e");
     assert_string_equal(w.host, "-x"); /* refused by whoever looks at names */
-    assert_true(w.print_config && w.forwards);
+    assert_true(w.print_config);
     ssh_words_clear(&w);
     assert_int_equal(parse(&w, WORDS("-V")), 0);
     assert_true(w.version);

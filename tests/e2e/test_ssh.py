@@ -97,8 +97,6 @@ def test_words(sshd):
     assert {"user alice", "hostname example.com", "port 2222"} <= set(shown)
     assert run("ssh").returncode == 2
     assert run("ssh", "-Z", "host").returncode == 2
-    done = ssh(sshd, "true", words=["-L", "1:127.0.0.1:2"])
-    denied(done, "-L, -R and -D")
 
 
 def test_sftp_subsystem(sshd):
