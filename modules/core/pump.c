@@ -19,8 +19,8 @@ struct way {
     uint8_t *rest; /* read but not written yet: rest[off..len) */
     size_t off, len;
     size_t piece;
-    uint64_t bytes;
-    bool ended; /* end of stream was read and passed on */
+    uint64_t bytes, first; /* written; how many of them did not come from `from` */
+    bool ended;            /* end of stream was read and passed on */
 };
 
 struct nk_pump {
@@ -80,7 +80,7 @@ static void on_done(void *owner)
 {
     struct nk_pump *p = owner;
     struct nk_pump_result r = {
-        .error = p->error, .bytes = {p->way[0].bytes, p->way[1].bytes}, .why = &p->why};
+        .error = p->error, .bytes = {nk_pump_bytes(p, 0), nk_pump_bytes(p, 1)}, .why = &p->why};
     p->fn(p->owner, &r);
     free(p);
 }
@@ -247,20 +247,52 @@ static void on_event(void *owner, struct nk_stream *s, unsigned events)
 
 /* --- birth and death -------------------------------------------------------------------------- */
 
+static struct nk_pump *pump_new(const struct nk_pump_conf *conf)
+{
+    struct nk_pump *p = calloc(1, sizeof(*p));
+    if (!p || !conf) {
+        return p;
+    }
+    p->conf = *conf;
+    if (conf->first_len > 0) {
+        struct way *w = &p->way[0];
+        w->rest = malloc(conf->first_len);
+        if (!w->rest) {
+            free(p);
+            return NULL;
+        }
+        memcpy(w->rest, conf->first, conf->first_len);
+        w->len = w->first = conf->first_len;
+    }
+    return p;
+}
+
+/* Both are connected already, and nobody will say so again. */
+static void begin(struct nk_pump *p)
+{
+    int rc = waiting(&p->way[0]) ? flush(p, &p->way[0]) : 0;
+    if (rc < 0 && rc != NK_EAGAIN) {
+        finish(p, rc);
+        return;
+    }
+    set_interest(p);
+    arm_idle(p);
+}
+
 int nk_pump_start(struct nk_app *app, struct nk_stream *take_a, struct nk_stream *take_b,
                   const struct nk_pump_conf *conf, nk_pump_done_fn *fn, void *owner,
                   struct nk_pump **out)
 {
-    struct nk_pump *p = calloc(1, sizeof(*p));
+    struct nk_pump *p = pump_new(conf);
     if (!p) {
         nk_stream_close(take_a);
         nk_stream_close(take_b);
         return -ENOMEM;
     }
     p->app = app;
-    p->way[0] = (struct way){.from = take_a, .to = take_b, .piece = PIECE_MIN};
-    p->way[1] = (struct way){.from = take_b, .to = take_a, .piece = PIECE_MIN};
-    p->conf = conf ? *conf : (struct nk_pump_conf){0};
+    p->way[0].from = p->way[1].to = take_a;
+    p->way[1].from = p->way[0].to = take_b;
+    p->way[0].piece = p->way[1].piece = PIECE_MIN;
     p->fn = fn;
     p->owner = owner;
     p->moved_ms = nk_now_ms(app);
@@ -268,9 +300,8 @@ int nk_pump_start(struct nk_app *app, struct nk_stream *take_a, struct nk_stream
     nk_timer_init(&p->idle, app, on_idle, p);
     nk_stream_own(take_a, on_event, p);
     nk_stream_own(take_b, on_event, p);
-    if (connected(p)) { /* nobody will say so again */
-        set_interest(p);
-        arm_idle(p);
+    if (connected(p)) {
+        begin(p);
     }
     *out = p;
     return 0;
@@ -288,5 +319,6 @@ void nk_pump_close(struct nk_pump *p)
 
 uint64_t nk_pump_bytes(const struct nk_pump *p, int dir)
 {
-    return p->way[dir].bytes;
+    const struct way *w = &p->way[dir];
+    return w->bytes > w->first ? w->bytes - w->first : 0;
 }

@@ -18,6 +18,8 @@ struct nk_pump;
 struct nk_pump_conf {
     uint64_t idle_ms;      /* close when nothing moved for so long; 0 = never */
     uint64_t half_idle_ms; /* the same once one side has ended; 0 = never */
+    const void *first;     /* written to b before anything of a; copied, and not counted */
+    size_t first_len;
 };
 
 struct nk_pump_result {

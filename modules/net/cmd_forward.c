@@ -5,6 +5,7 @@
 #include "core/app.h"
 #include "core/launcher.h"
 #include "net/forward.h"
+#include "net/join.h"
 
 enum { DRAIN_MS = 10 * 1000 /* for open connections, after the first TERM */ };
 
@@ -25,7 +26,14 @@ enum { DRAIN_MS = 10 * 1000 /* for open connections, after the first TERM */ };
     {.name = "max-connections", .type = NK_OPT_INT,                                                \
      .offset = NK_FIELD(struct net_forward_conf, max_connections), .arg = "N", .def = "10000",     \
      .min = 1, .max = 1000000, .flags = NK_OPT_RELOAD,                                             \
-     .help = "Connections at the same time; more wait to be accepted"}
+     .help = "Connections at the same time; more wait to be accepted"},                            \
+    {.name = "proxy-protocol", .type = NK_OPT_ENUM,                                                \
+     .offset = NK_FIELD(struct net_forward_conf, proxy_protocol), .arg = "VERSION",                \
+     .def = "none", .choices = net_join_proxy_versions, .flags = NK_OPT_RELOAD,                    \
+     .help = "Tell CONNECT who the client is, in a PROXY protocol header"},                        \
+    {.name = "accept-proxy-protocol", .type = NK_OPT_BOOL,                                         \
+     .offset = NK_FIELD(struct net_forward_conf, accept_proxy_protocol), .flags = NK_OPT_RELOAD,   \
+     .help = "Each connection has to begin with such a header, which is believed"}
 /* clang-format on */
 
 static const struct nk_opt opts[] = {SHARED_ROWS, NK_OPT_END};
@@ -71,6 +79,10 @@ static int run_once(struct nk_cmd_ctx *ctx)
                                          .ini = ctx->ini};
     struct nk_app *app;
     fill(ctx, &conf);
+    if (conf.proxy_protocol || conf.accept_proxy_protocol) {
+        return nk_fail(&ctx->diag, NK_EUSAGE, "%s has no addresses for the PROXY protocol",
+                       conf.listen);
+    }
     int rc = nk_app_new(&app, &app_conf, &ctx->diag);
     if (rc < 0) {
         return rc;
@@ -90,7 +102,7 @@ static int run(struct nk_cmd_ctx *ctx)
 
 const struct nk_cmd nk_cmd_forward = {
     .synopsis = "[--allow-uid UID].. [--idle TIME] [--half-idle TIME] [--max-connections N] "
-                "LISTEN CONNECT",
+                "[--proxy-protocol v1|v2] [--accept-proxy-protocol] LISTEN CONNECT",
     .summary = "Join any listener to any connector",
     .opts = opts,
     .conf_size = sizeof(struct net_forward_conf),

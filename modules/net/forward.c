@@ -68,6 +68,10 @@ static int parse_both(const struct net_forward_conf *conf, struct nk_endpoint **
     rc = rc < 0 ? rc
                 : nk_endpoint_parse(conf->connect, open ? NK_EP_CONNECT_OPEN : NK_EP_CONNECT,
                                     connect, diag);
+    if (rc == 0 && open && (conf->proxy_protocol || conf->accept_proxy_protocol)) {
+        rc = nk_fail(diag, NK_ECONFIG, "there is no PROXY protocol around '%s'", conf->listen);
+        nk_endpoint_free(*connect);
+    }
     if (rc == 0 && open && !nk_endpoint_open(*connect)) {
         rc = nk_fail(diag, NK_ECONFIG,
                      "the clients of '%s' say where to connect, and '%s' has an end of its own",
@@ -93,6 +97,8 @@ static struct net_join_conf join_conf(struct nk_service *f)
                                   .idle_ms = c->idle_ms,
                                   .half_idle_ms = c->half_idle_ms,
                                   .asks = nk_endpoint_open(f->connect),
+                                  .proxy_in = c->accept_proxy_protocol,
+                                  .proxy_out = c->proxy_protocol,
                                   .dial = dial,
                                   .owner = f,
                                   .drained = on_drained};

@@ -6,6 +6,7 @@
 #ifndef NK_NET_FORWARD_H
 #define NK_NET_FORWARD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/opt.h"
 #include "core/service.h"
@@ -17,6 +18,8 @@ struct net_forward_conf {
     uint64_t idle_ms;            /* 0 = none */
     uint64_t half_idle_ms;       /* after one direction has ended; 0 = none */
     int64_t max_connections;     /* more wait to be accepted */
+    int proxy_protocol;          /* version of the header that is written first; 0 = none */
+    bool accept_proxy_protocol;  /* each connection has to begin with one */
 };
 
 extern const struct nk_service_type net_forward_service;

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/pump.h"
 #include "core/registry.h"
+#include "net/greeting.h"
 
 #define PEER_MAX 128
 
@@ -19,10 +20,13 @@ enum {
     LOG_LINES = 10             /* failures are logged one by one */
 };
 
+const char *const net_join_proxy_versions[] = {"none", "v1", "v2", NULL};
+
 /* One accepted stream and its connection. */
 struct pair {
     struct net_join *j;
-    struct nk_stream *from, *to; /* until the pump has them: the peer says where to connect */
+    struct nk_stream *from, *to; /* until the pump has them */
+    struct net_greeting *said;   /* until then: how the stream began */
     struct nk_pump *pump;
     struct pair *prev, *next;
     char peer[PEER_MAX];
@@ -148,6 +152,7 @@ static void pair_gone(struct pair *p)
         p->next->prev = p->prev;
     }
     j->sum.active--;
+    net_greeting_free(p->said);
     free(p);
     update_pause(j);
     end_when_drained(j);
@@ -168,13 +173,56 @@ static void on_pair_done(void *owner, const struct nk_pump_result *r)
     pair_gone(p);
 }
 
+/* The header for the other side: the addresses that came with ours, or the real ones. */
+static int put_header(const struct pair *p, struct nk_stream *from, struct nk_buf *out)
+{
+    const struct net_join_conf *c = &p->j->conf;
+    struct net_proxy_header h = {0};
+    struct nk_buf tlvs;
+    char text[PEER_MAX] = "";
+    size_t n = sizeof(text);
+    int rc = 0;
+    nk_buf_init(&tlvs, NET_PROXY_MAX);
+    if (p->said) {
+        h = *net_greeting_header(p->said);
+    }
+    if (!h.known) {
+        (void)net_proxy_addr(nk_stream_peer(from, text, sizeof(text)), &h.from);
+        (void)nk_stream_query(from, NK_Q_LOCAL, text, &n); /* else it stays what is no address */
+        (void)net_proxy_addr(text, &h.to);
+    }
+    if (c->proxy_out == 2) {
+        rc = c->fields ? c->fields(c->owner, from, &tlvs) : 0;
+        rc = rc < 0 ? rc : net_proxy_put_others(&tlvs, h.tlvs, h.tlvs_len);
+    }
+    if (rc == 0) {
+        rc = net_proxy_write(out, c->proxy_out, &h.from, &h.to, nk_buf_ptr(&tlvs),
+                             nk_buf_len(&tlvs));
+    }
+    nk_buf_clear(&tlvs);
+    return rc;
+}
+
 static int start_pump(struct pair *p, struct nk_stream *take_from, struct nk_stream *take_to,
                       struct nk_diag *diag)
 {
     const struct net_join_conf *c = &p->j->conf;
-    const struct nk_pump_conf conf = {.idle_ms = c->idle_ms, .half_idle_ms = c->half_idle_ms};
+    struct nk_pump_conf conf = {.idle_ms = c->idle_ms, .half_idle_ms = c->half_idle_ms};
+    struct nk_buf header;
+    nk_buf_init(&header, NET_PROXY_MAX);
+    int rc = c->proxy_out ? put_header(p, take_from, &header) : 0;
     p->from = p->to = NULL;
-    int rc = nk_pump_start(c->app, take_from, take_to, &conf, on_pair_done, p, &p->pump);
+    net_greeting_free(p->said);
+    p->said = NULL;
+    if (rc < 0) {
+        nk_stream_close(take_from);
+        nk_stream_close(take_to);
+    } else {
+        conf.first = nk_buf_ptr(&header);
+        conf.first_len = nk_buf_len(&header);
+        rc = nk_pump_start(c->app, take_from, take_to, &conf, on_pair_done, p, &p->pump);
+    }
+    nk_buf_clear(&header);
     return rc < 0 ? nk_fail_sys(diag, rc, "%s", c->module) : 0;
 }
 
@@ -262,6 +310,38 @@ static void on_asked(void *owner, struct nk_stream *from, unsigned events)
     }
 }
 
+static void join(struct pair *p, struct nk_stream *take_s);
+
+static void on_said(void *owner, int rc, const struct nk_diag *why)
+{
+    struct pair *p = owner;
+    struct nk_stream *from = p->from;
+    if (rc < 0) {
+        pair_fail(p, rc, why);
+        return;
+    }
+    const struct net_proxy_header *h = net_greeting_header(p->said);
+    if (h->known) {
+        char peer[PEER_MAX];
+        nk_addr_format(peer, sizeof(peer), &h->from);
+        nk_debug(p->j->log, p->j->conf.module, "%s: connection of %s", p->peer, peer);
+        memcpy(p->peer, peer, sizeof(peer));
+    }
+    p->from = NULL;
+    join(p, from);
+}
+
+static void greet(struct pair *p, struct nk_stream *take_s)
+{
+    struct nk_diag why = {0};
+    p->from = take_s;
+    int rc = net_greeting_start(p->j->conf.app, take_s, on_said, p, &p->said);
+    if (rc < 0) {
+        nk_fail_sys(&why, rc, "PROXY protocol");
+        pair_fail(p, rc, &why);
+    }
+}
+
 static void join(struct pair *p, struct nk_stream *take_s)
 {
     const struct net_join_conf *c = &p->j->conf;
@@ -321,7 +401,11 @@ void net_join_take(struct net_join *j, struct nk_stream *take_s)
     j->pairs = p;
     j->sum.active++;
     j->sum.accepted++;
-    join(p, take_s);
+    if (j->conf.proxy_in) {
+        greet(p, take_s);
+    } else {
+        join(p, take_s);
+    }
     update_pause(j);
 }
 
@@ -366,6 +450,7 @@ void net_join_close(struct net_join *j)
         nk_pump_close(p->pump);
         nk_stream_close(p->from);
         nk_stream_close(p->to);
+        net_greeting_free(p->said);
         free(p);
     }
     free(j);

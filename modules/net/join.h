@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/buf.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -38,6 +39,11 @@ typedef int net_join_dial_fn(void *owner, const struct nk_target *target, nk_str
 typedef int net_join_wrap_fn(void *owner, struct nk_stream *take_s, struct nk_stream **out,
                              struct nk_diag *diag);
 
+/* Append fields of the PROXY protocol, version 2 (net/proxy_protocol.h), about the connection from,
+ * which is connected when a layer was put over it. Those of a header that came in follow, as far as
+ * their types are others. 0, or the error that ends the connection. */
+typedef int net_join_fields_fn(void *owner, struct nk_stream *from, struct nk_buf *tlvs);
+
 /* Strings and lists are borrowed until net_join_close or net_join_set. */
 struct net_join_conf {
     struct nk_app *app;
@@ -49,10 +55,17 @@ struct net_join_conf {
     uint64_t idle_ms, half_idle_ms;     /* as in core/pump.h */
     bool asks;                          /* streams say where to connect (NK_Q_TARGET) */
     net_join_wrap_fn *wrap;             /* NULL: streams are used as they come */
+    bool proxy_in;                      /* streams begin with a header of the PROXY protocol,
+                                         * which says who their peer is; else they are closed */
+    int proxy_out;                      /* version of the header that is written; 0: none */
+    net_join_fields_fn *fields;         /* with proxy_out 2; NULL: only what came in */
     net_join_dial_fn *dial;
     void *owner;
     void (*drained)(void *owner); /* after net_join_drain; once, from the loop. May be NULL */
 };
+
+/* Choices of a row --proxy-protocol: the value is that of proxy_out. */
+extern const char *const net_join_proxy_versions[];
 
 struct net_join_counts {
     uint64_t active, accepted, denied, failed;

@@ -1,7 +1,7 @@
 # forward: endpoint strings are checked before anything is opened.
 
 $ netkit forward tcp::80
-! netkit forward: too few arguments: netkit forward [--allow-uid UID].. [--idle TIME] [--half-idle TIME] [--max-connections N] LISTEN CONNECT (hint: see 'netkit forward --help')
+! netkit forward: too few arguments: netkit forward [--allow-uid UID].. [--idle TIME] [--half-idle TIME] [--max-connections N] [--proxy-protocol v1|v2] [--accept-proxy-protocol] LISTEN CONNECT (hint: see 'netkit forward --help')
 = 2
 $ netkit forward tcp:example.com:80 tcp:a:1
 ! netkit forward: 'tcp:example.com:80': 'example.com' is a name, and listening needs an address (hint: leave the host out (tcp::80) for all addresses, or use localhost)
@@ -23,6 +23,15 @@ $ netkit forward tcp::0 tcp:localhost:80 --allow-uid 0
 = 78
 $ netkit forward unix:@a stdio: --allow-uid root
 ! netkit forward: allow_uid: 'root' is not the number of a user
+= 78
+$ netkit forward stdio: exec:cat --proxy-protocol v2
+! netkit forward: stdio: has no addresses for the PROXY protocol
+= 2
+$ netkit forward tcp::0 tcp:localhost:80 --proxy-protocol v3
+! netkit forward: --proxy-protocol: 'v3' is not one of none, v1, v2 (hint: see 'netkit forward --help')
+= 2
+$ netkit forward socks5:127.0.0.1:0 tcp: --accept-proxy-protocol
+! netkit forward: there is no PROXY protocol around 'socks5:127.0.0.1:0'
 = 78
 $ netkit forward stdio: mem:x
 ! netkit forward: 'mem:' is for tests only
