@@ -9,8 +9,9 @@
 #include "core/stream.h"
 #include "net/proxy_protocol.h"
 
-#define NET_GREETING_MS 10000 /* in which the whole header must have come; as for a TLS handshake  \
-                               */
+#define NET_GREETING_MS                                                                            \
+    10000 /* in which the whole header must have come; as for a TLS handshake                      \
+           */
 
 struct nk_app;
 struct net_greeting;

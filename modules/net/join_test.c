@@ -39,6 +39,7 @@ static void on_out(void *owner, struct nk_listener *l, struct nk_stream *take_s)
 {
     struct world *w = owner;
     (void)l;
+    nk_stream_close(w->far); /* of one before */
     w->far = take_s;
 }
 
