@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "core/pump.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/app.h"
 #include "core/clock.h"
@@ -10,7 +13,22 @@
 
 enum {
     PIECE_MIN = 64 * 1024,
-    PIECE_MAX = 256 * 1024 /* larger reads cost half the CPU of PIECE_MIN, and more bring nothing */
+    PIECE_MAX = 256 * 1024, /* larger reads cost half the CPU of PIECE_MIN, more bring nothing */
+    BULK_FROM = 32 * 1024,  /* a piece from which on splicing is tried ... */
+    BULK_UNTIL = 4 * 1024,  /* ... and one below which it has cost more than copying */
+    PIPES_MAX = 64,         /* of an app, in use and idle, and no more than one in */
+    PIPES_SHARE = 16,       /* so many of the descriptors that it may have */
+    PIPES_IDLE = 8          /* kept for the next piece */
+};
+
+struct pipe_ends {
+    int out, in; /* bytes come out here, go in there */
+};
+
+/* The pipes of an app. */
+struct pipes {
+    struct pipe_ends idle[PIPES_IDLE];
+    size_t nidle, count, max;
 };
 
 /* One direction: bytes from `from` to `to`. */
@@ -19,6 +37,9 @@ struct way {
     uint8_t *rest; /* read but not written yet: rest[off..len) */
     size_t off, len;
     size_t piece;
+    struct pipe_ends pipe; /* while `piped` bytes wait in it */
+    size_t piped;
+    bool bulk;             /* the next piece goes through a pipe */
     uint64_t bytes, first; /* written; how many of them did not come from `from` */
     bool ended;            /* end of stream was read and passed on */
 };
@@ -31,6 +52,7 @@ struct nk_pump {
     void *owner;
     struct nk_timer idle;
     struct nk_defer done;
+    uint64_t spliced;
     uint64_t moved_ms; /* when bytes moved last */
     bool over;
     int error;
@@ -50,12 +72,84 @@ static uint8_t *scratch(struct nk_app *app)
     return p;
 }
 
+/* --- pipes ------------------------------------------------------------------------------------ */
+
+static const char pipes_key = 0;
+
+static void pipe_close(struct pipes *l, struct pipe_ends e)
+{
+    close(e.out);
+    close(e.in);
+    l->count--;
+}
+
+static void pipes_free(void *value)
+{
+    struct pipes *l = value;
+    while (l->nidle > 0) {
+        pipe_close(l, l->idle[--l->nidle]);
+    }
+    free(l);
+}
+
+static struct pipes *pipes_of(struct nk_app *app)
+{
+    struct pipes *l = nk_app_slot(app, &pipes_key);
+    struct rlimit r;
+    if (l || (l = calloc(1, sizeof(*l))) == NULL) {
+        return l;
+    }
+    l->max = getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < PIPES_MAX * PIPES_SHARE
+                 ? (size_t)r.rlim_cur / PIPES_SHARE
+                 : PIPES_MAX;
+    if (nk_app_slot_set(app, &pipes_key, l, pipes_free) < 0) {
+        free(l);
+        l = NULL;
+    }
+    return l;
+}
+
+/* An empty one. False when there is none to be had: the bytes are copied then. */
+static bool pipe_take(struct nk_app *app, struct pipe_ends *out)
+{
+    struct pipes *l = pipes_of(app);
+    int fd[2];
+    if (l && l->nidle > 0) {
+        *out = l->idle[--l->nidle];
+        return true;
+    }
+    if (!l || l->count >= l->max || pipe2(fd, O_CLOEXEC | O_NONBLOCK) < 0) {
+        return false;
+    }
+    l->count++;
+    *out = (struct pipe_ends){.out = fd[0], .in = fd[1]};
+    (void)fcntl(fd[1], F_SETPIPE_SZ, PIECE_MAX); /* else it has the usual 64 KiB, or less */
+    return true;
+}
+
+/* It is empty again. */
+static void pipe_give(struct nk_app *app, struct pipe_ends e)
+{
+    struct pipes *l = pipes_of(app);
+    if (l->nidle < PIPES_IDLE) {
+        l->idle[l->nidle++] = e;
+    } else {
+        pipe_close(l, e);
+    }
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
 static void release(struct nk_pump *p)
 {
     nk_timer_stop(&p->idle);
     nk_stream_close(p->way[0].from);
     nk_stream_close(p->way[1].from);
     for (int i = 0; i < 2; i++) {
+        if (p->way[i].piped > 0) {
+            pipe_close(pipes_of(p->app), p->way[i].pipe);
+            p->way[i].piped = 0;
+        }
         free(p->way[i].rest);
         p->way[i].rest = NULL;
         p->way[i].from = p->way[i].to = NULL;
@@ -79,8 +173,10 @@ static void finish(struct nk_pump *p, int error)
 static void on_done(void *owner)
 {
     struct nk_pump *p = owner;
-    struct nk_pump_result r = {
-        .error = p->error, .bytes = {nk_pump_bytes(p, 0), nk_pump_bytes(p, 1)}, .why = &p->why};
+    struct nk_pump_result r = {.error = p->error,
+                               .bytes = {nk_pump_bytes(p, 0), nk_pump_bytes(p, 1)},
+                               .spliced = p->spliced,
+                               .why = &p->why};
     p->fn(p->owner, &r);
     free(p);
 }
@@ -89,20 +185,49 @@ static void on_done(void *owner)
 
 static bool waiting(const struct way *w)
 {
-    return w->rest != NULL;
+    return w->rest != NULL || w->piped > 0;
+}
+
+static bool can_splice(const struct way *w)
+{
+    return nk_stream_can_splice(w->from) && nk_stream_can_splice(w->to);
+}
+
+static void wrote(struct nk_pump *p, struct way *w, size_t n)
+{
+    w->bytes += n;
+    p->moved_ms = nk_now_ms(p->app);
+}
+
+static int flush_pipe(struct nk_pump *p, struct way *w)
+{
+    ssize_t n = nk_stream_splice_out(w->to, w->pipe.out, w->piped);
+    if (n < 0) {
+        return (int)n;
+    }
+    w->piped -= (size_t)n;
+    p->spliced += (size_t)n;
+    wrote(p, w, (size_t)n);
+    if (w->piped > 0) {
+        return NK_EAGAIN;
+    }
+    pipe_give(p->app, w->pipe);
+    return 0;
 }
 
 /* Writes what waits. 0 when nothing is left, NK_EAGAIN, or the error. */
 static int flush(struct nk_pump *p, struct way *w)
 {
+    if (w->piped > 0) {
+        return flush_pipe(p, w);
+    }
     while (w->off < w->len) {
         ssize_t n = nk_stream_write(w->to, w->rest + w->off, w->len - w->off);
         if (n < 0) {
             return (int)n;
         }
         w->off += (size_t)n;
-        w->bytes += (uint64_t)n;
-        p->moved_ms = nk_now_ms(p->app);
+        wrote(p, w, (size_t)n);
     }
     free(w->rest);
     w->rest = NULL;
@@ -118,8 +243,8 @@ static int pass(struct nk_pump *p, struct way *w, const uint8_t *data, size_t n)
         return (int)put;
     }
     size_t taken = put > 0 ? (size_t)put : 0;
-    w->bytes += taken;
-    p->moved_ms = nk_now_ms(p->app);
+    wrote(p, w, taken);
+    w->bulk = n >= BULK_FROM && p->conf.how == NK_PUMP_AUTO && can_splice(w);
     if (taken == n) {
         if (n == w->piece && w->piece < PIECE_MAX) {
             w->piece *= 2;
@@ -144,6 +269,32 @@ static int pass_end(struct way *w)
     return rc == NK_EUNSUPPORTED ? 0 : rc;
 }
 
+/* One piece through a pipe. As move(); without a pipe or where it does not work `bulk` ends. */
+static int move_piped(struct nk_pump *p, struct way *w)
+{
+    struct pipe_ends e;
+    if (!pipe_take(p->app, &e)) {
+        w->bulk = false;
+        return 0;
+    }
+    ssize_t n = nk_stream_splice_in(w->from, e.in, PIECE_MAX);
+    if (n <= 0) {
+        pipe_give(p->app, e);
+        w->bulk = w->bulk && n != NK_EUNSUPPORTED;
+        return n == 0 ? pass_end(w) : n == NK_EUNSUPPORTED ? 0 : (int)n;
+    }
+    w->pipe = e;
+    w->piped = (size_t)n;
+    w->bulk = n >= BULK_UNTIL || p->conf.how == NK_PUMP_SPLICE;
+    return flush_pipe(p, w);
+}
+
+static int move_copied(struct nk_pump *p, struct way *w, uint8_t *buf)
+{
+    ssize_t n = nk_stream_read(w->from, buf, w->piece);
+    return n < 0 ? (int)n : n == 0 ? pass_end(w) : pass(p, w, buf, (size_t)n);
+}
+
 /* Reads and writes until one side has to be waited for. 0, or the error that ends the pump. */
 static int move(struct nk_pump *p, struct way *w)
 {
@@ -153,14 +304,7 @@ static int move(struct nk_pump *p, struct way *w)
     }
     int rc = waiting(w) ? flush(p, w) : 0;
     while (rc == 0 && !w->ended) {
-        ssize_t n = nk_stream_read(w->from, buf, w->piece);
-        if (n < 0) {
-            rc = (int)n;
-        } else if (n == 0) {
-            rc = pass_end(w);
-        } else {
-            rc = pass(p, w, buf, (size_t)n);
-        }
+        rc = w->bulk ? move_piped(p, w) : move_copied(p, w, buf);
     }
     return rc == NK_EAGAIN ? 0 : rc;
 }
@@ -217,6 +361,8 @@ static void advance(struct nk_pump *p)
         return;
     }
     for (int i = 0; i < 2; i++) {
+        p->way[i].bulk =
+            p->way[i].bulk || (p->conf.how == NK_PUMP_SPLICE && can_splice(&p->way[i]));
         int rc = p->way[i].ended && !waiting(&p->way[i]) ? 0 : move(p, &p->way[i]);
         if (rc < 0) {
             finish(p, rc);

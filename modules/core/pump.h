@@ -3,7 +3,8 @@
  * pump - copy between two streams in both directions until both ended: half-close is passed on,
  * optional idle limits. A stream is only read while everything read from it before was written, so
  * a direction holds at most one piece: 64 KiB, growing to 256 KiB while the receiver keeps up, and
- * only for as long as bytes wait.
+ * only for as long as bytes wait. Between sockets bulk goes through pipes, which belong to the app:
+ * a connection holds one only while bytes wait in it, and copies when there is none to be had.
  */
 #ifndef NK_CORE_PUMP_H
 #define NK_CORE_PUMP_H
@@ -15,7 +16,15 @@
 
 struct nk_pump;
 
+/* Between two plain sockets bytes may go through a pipe inside of the kernel (splice). */
+enum nk_pump_how {
+    NK_PUMP_AUTO,  /* while they come in large pieces: small ones cost more that way */
+    NK_PUMP_COPY,  /* never */
+    NK_PUMP_SPLICE /* wherever it works */
+};
+
 struct nk_pump_conf {
+    enum nk_pump_how how;
     uint64_t idle_ms;      /* close when nothing moved for so long; 0 = never */
     uint64_t half_idle_ms; /* the same once one side has ended; 0 = never */
     const void *first;     /* written to b before anything of a; copied, and not counted */
@@ -25,6 +34,7 @@ struct nk_pump_conf {
 struct nk_pump_result {
     int error;                 /* 0 when both directions ended cleanly */
     uint64_t bytes[2];         /* a to b, b to a */
+    uint64_t spliced;          /* how many of them went through a pipe */
     const struct nk_diag *why; /* in words; valid during the call, "" when error is 0 */
 };
 

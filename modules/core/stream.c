@@ -109,29 +109,56 @@ void nk_stream_own(struct nk_stream *s, nk_stream_event_fn *fn, void *owner)
     list_add(s);
 }
 
-ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n)
+/* How much of n may be read in this turn. */
+static size_t turn_share(struct nk_stream *s, size_t n)
 {
-    struct nk_app *app = s->app;
+    const struct nk_app *app = s->app;
     if (s->turn != app->turn) {
         s->turn = app->turn;
         s->turn_bytes = 0;
     }
     if (s->turn_bytes >= NK_TURN_BYTES) {
         nk_stream_again(s);
-        return NK_EAGAIN;
-    }
-    if (n > NK_TURN_BYTES - s->turn_bytes) {
-        n = NK_TURN_BYTES - s->turn_bytes;
+        return 0;
     }
     s->again = false; /* the implementation says so again if bytes are left */
     s->pending &= ~(unsigned)NK_READABLE;
-    ssize_t got = s->ops->read(s, p, n);
+    return n < NK_TURN_BYTES - s->turn_bytes ? n : NK_TURN_BYTES - s->turn_bytes;
+}
+
+static ssize_t was_read(struct nk_stream *s, ssize_t got)
+{
     if (got > 0) {
         s->turn_bytes += (size_t)got;
     } else if (got != NK_EAGAIN) {
         nk_stream_again(s); /* the end and errors stay readable */
     }
     return got;
+}
+
+ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n)
+{
+    n = turn_share(s, n);
+    return n > 0 ? was_read(s, s->ops->read(s, p, n)) : NK_EAGAIN;
+}
+
+ssize_t nk_stream_splice_in(struct nk_stream *s, int pipe, size_t n)
+{
+    if (!nk_stream_can_splice(s)) {
+        return NK_EUNSUPPORTED;
+    }
+    n = turn_share(s, n);
+    return n > 0 ? was_read(s, s->ops->splice(s, pipe, n, false)) : NK_EAGAIN;
+}
+
+ssize_t nk_stream_splice_out(struct nk_stream *s, int pipe, size_t n)
+{
+    return nk_stream_can_splice(s) ? s->ops->splice(s, pipe, n, true) : NK_EUNSUPPORTED;
+}
+
+bool nk_stream_can_splice(struct nk_stream *s)
+{
+    return s->ops->splice && s->ops->splice(s, -1, 0, false) == 0;
 }
 
 ssize_t nk_stream_writev(struct nk_stream *s, const struct iovec *iov, int n)

@@ -87,6 +87,10 @@ struct nk_stream_ops {
     /* 0, -ENOENT when there is no such thing below, or the error; filters hand it to the layer
      * below (nk_stream_tune on their lower stream). NULL: there is nothing to tune. */
     int (*tune)(struct nk_stream *s, enum nk_tune what, int value);
+    /* move up to n bytes between a pipe and the stream inside of the kernel: as read, or as writev
+     * when out; NK_EUNSUPPORTED when it cannot, and nothing is changed then. n = 0 only asks
+     * whether it can. NULL: it never can. */
+    ssize_t (*splice)(struct nk_stream *s, int pipe, size_t n, bool out);
     /* streams that answer NK_Q_TARGET: tell the peer what came of it; else NULL. */
     int (*answer)(struct nk_stream *s, int error);
 };
@@ -129,6 +133,15 @@ ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n);
  * NK_EAGAIN: wait for NK_WRITABLE; errors: -EPIPE, -ECONNRESET ... */
 ssize_t nk_stream_writev(struct nk_stream *s, const struct iovec *iov, int n);
 ssize_t nk_stream_write(struct nk_stream *s, const void *p, size_t n);
+
+/* nk_stream_splice_in - nk_stream_read into the write end of a pipe; nk_stream_splice_out -
+ * nk_stream_write from the read end of one, which holds n bytes or more. NK_EUNSUPPORTED where
+ * bytes have to be seen (filters) or the descriptor does not allow it. */
+ssize_t nk_stream_splice_in(struct nk_stream *s, int pipe, size_t n);
+ssize_t nk_stream_splice_out(struct nk_stream *s, int pipe, size_t n);
+
+/* nk_stream_can_splice - whether these two work on a connected stream. */
+bool nk_stream_can_splice(struct nk_stream *s);
 
 /* nk_stream_shutdown - half-close: no more writes. Bytes already taken are still delivered. */
 int nk_stream_shutdown(struct nk_stream *s);

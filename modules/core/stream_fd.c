@@ -134,22 +134,24 @@ static ssize_t receive_some(const struct fd_stream *f, void *p, size_t n)
     return f->shared ? shared_read(fd, p, n) : read(fd, p, n);
 }
 
-static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
+/* What a read returns when it needs no system call. */
+static bool read_is_known(const struct fd_stream *f, ssize_t *out)
 {
-    struct fd_stream *f = of(s);
-    ssize_t got;
     if (!f->w) {
-        return f->read_error ? f->read_error : NK_EAGAIN;
+        *out = f->read_error ? f->read_error : NK_EAGAIN;
+    } else if (f->read_error || f->ended) {
+        *out = f->read_error;
+    } else if (f->drained == f->s.app->turn && (nk_watch_mask(f->w) & NK_READABLE)) {
+        *out = NK_EAGAIN; /* saves a system call per event */
+    } else {
+        return false;
     }
-    if (f->read_error || f->ended) {
-        return f->read_error;
-    }
-    if (f->drained == s->app->turn && (nk_watch_mask(f->w) & NK_READABLE)) {
-        return NK_EAGAIN; /* saves a system call per event */
-    }
-    do {
-        got = receive_some(f, p, n);
-    } while (got < 0 && errno == EINTR);
+    return true;
+}
+
+/* The system call gave `got` (and errno) of n wanted bytes; `all` of what is there if less. */
+static ssize_t was_read(struct fd_stream *f, ssize_t got, size_t n, bool all)
+{
     if (got < 0 && errno != EAGAIN) {
         return f->read_error = -errno;
     }
@@ -159,12 +161,25 @@ static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
         return 0;
     }
     if (got == (ssize_t)n && !(nk_watch_mask(f->w) & NK_READABLE)) {
-        nk_stream_again(s); /* there may be more, and the watcher would not tell */
+        nk_stream_again(&f->s); /* there may be more, and the watcher would not tell */
     } else if (got != (ssize_t)n) {
-        f->drained = f->socket && got > 0 ? s->app->turn : 0;
+        f->drained = all && f->socket && got > 0 ? f->s.app->turn : 0;
         arm(f);
     }
     return got < 0 ? NK_EAGAIN : got;
+}
+
+static ssize_t fd_read(struct nk_stream *s, void *p, size_t n)
+{
+    struct fd_stream *f = of(s);
+    ssize_t got;
+    if (read_is_known(f, &got)) {
+        return got;
+    }
+    do {
+        got = receive_some(f, p, n);
+    } while (got < 0 && errno == EINTR);
+    return was_read(f, got, n, true);
 }
 
 static ssize_t send_some(const struct fd_stream *f, const struct iovec *iov, int n)
@@ -183,25 +198,20 @@ static ssize_t send_some(const struct fd_stream *f, const struct iovec *iov, int
     return put < 0 ? -errno : put;
 }
 
-static ssize_t fd_writev(struct nk_stream *s, const struct iovec *iov, int n)
+/* Why nothing can be written now; 0 when it can be tried. */
+static int no_write(struct fd_stream *f)
 {
-    struct fd_stream *f = of(s);
-    size_t total = 0;
-    if (f->write_error) {
-        return f->write_error;
+    if (f->write_error || f->shut) {
+        return f->write_error ? f->write_error : -EPIPE;
     }
-    if (f->shut) {
-        return -EPIPE;
-    }
-    if (!f->w) {
-        f->want_write = true;
-        return NK_EAGAIN;
-    }
-    for (int i = 0; i < n; i++) {
-        total += iov[i].iov_len;
-    }
-    ssize_t put = send_some(f, iov, n);
-    if (put == (ssize_t)total) {
+    f->want_write = f->want_write || !f->w;
+    return f->w ? 0 : NK_EAGAIN;
+}
+
+/* The system call put that many of n bytes, or failed. */
+static ssize_t was_written(struct fd_stream *f, ssize_t put, size_t n)
+{
+    if (put == (ssize_t)n) {
         return put;
     }
     if (put < 0 && put != NK_EAGAIN) {
@@ -210,6 +220,42 @@ static ssize_t fd_writev(struct nk_stream *s, const struct iovec *iov, int n)
     f->want_write = true;
     arm(f);
     return put;
+}
+
+static ssize_t fd_writev(struct nk_stream *s, const struct iovec *iov, int n)
+{
+    struct fd_stream *f = of(s);
+    size_t total = 0;
+    int rc = no_write(f);
+    if (rc < 0) {
+        return rc;
+    }
+    for (int i = 0; i < n; i++) {
+        total += iov[i].iov_len;
+    }
+    return was_written(f, send_some(f, iov, n), total);
+}
+
+/* A description that may block would: splice() has no "do not wait" for the socket. */
+static ssize_t fd_splice(struct nk_stream *s, int pipe, size_t n, bool out)
+{
+    struct fd_stream *f = of(s);
+    ssize_t done = 0;
+    if (!f->socket || f->shared) {
+        return NK_EUNSUPPORTED;
+    }
+    if (n == 0 || (out && (done = no_write(f)) < 0) || (!out && read_is_known(f, &done))) {
+        return done;
+    }
+    int fd = nk_watch_fd(f->w), in = out ? pipe : fd, to = out ? fd : pipe;
+    do {
+        done = splice(in, NULL, to, NULL, n, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    } while (done < 0 && errno == EINTR);
+    if (done < 0 && !out && errno == EINVAL) {
+        return NK_EUNSUPPORTED;
+    }
+    /* less than was asked for may be all that fits into the pipe's slots */
+    return out ? was_written(f, done < 0 ? -errno : done, n) : was_read(f, done, n, false);
 }
 
 static int shut_now(struct fd_stream *f)
@@ -382,6 +428,7 @@ static const struct nk_stream_ops fd_ops = {
     .query = fd_query,
     .interest = fd_interest,
     .tune = fd_tune,
+    .splice = fd_splice,
 };
 
 int nk_stream_pending(struct nk_app *app, const char *name, void (*cancel)(void *arg), void *arg,

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -172,9 +173,8 @@ static const char *const pairs[][2] = {
     {"unix", "mem:back"},
 };
 
-static void test_copies_both_ways(void **state)
+static void copies_both_ways(enum nk_pump_how how)
 {
-    (void)state;
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         for (int first = 0; first < 2; first++) { /* who ends first */
             struct chain c;
@@ -182,6 +182,7 @@ static void test_copies_both_ways(void **state)
             snprintf(name, sizeof(name), "unix:@netkit-pump-%d", (int)getpid());
             bool named = strcmp(pairs[i][0], "unix") == 0;
             open_chain(&c, named ? name : pairs[i][0], pairs[i][1], NULL);
+            c.conf.how = how;
             size_t big = i == 1 ? 5000 : 700000;
             c.client.to_send = first ? big : 1;
             c.server.to_send = first ? 1 : big;
@@ -198,9 +199,75 @@ static void test_copies_both_ways(void **state)
             assert_int_equal(c.server.got, c.client.to_send);
             assert_int_equal(c.result.bytes[0], c.client.to_send);
             assert_int_equal(c.result.bytes[1], c.server.to_send);
+            bool sockets =
+                strncmp(pairs[i][0], "mem", 3) != 0 && strncmp(pairs[i][1], "mem", 3) != 0;
+            size_t all = c.client.to_send + c.server.to_send;
+            if (how == NK_PUMP_SPLICE || !sockets) {
+                assert_int_equal(c.result.spliced, sockets ? all : 0);
+            } else {
+                assert_true(how == NK_PUMP_COPY ? c.result.spliced == 0 : c.result.spliced < all);
+            }
             close_chain(&c);
         }
     }
+}
+
+static void test_copies_both_ways(void **state)
+{
+    (void)state;
+    copies_both_ways(NK_PUMP_AUTO);
+    copies_both_ways(NK_PUMP_COPY);
+    copies_both_ways(NK_PUMP_SPLICE);
+}
+
+/* Bulk goes through a pipe by itself, and without one when there are no descriptors. */
+static void test_bulk(void **state)
+{
+    (void)state;
+    for (int pipes = 0; pipes < 2; pipes++) {
+        struct rlimit old, none;
+        struct chain c;
+        open_chain(&c, "tcp:127.0.0.1:0", "tcp:127.0.0.1:0", NULL);
+        for (int t = 0; t < TURNS && !c.server.s; t++) {
+            nk_app_turn(c.app, 10);
+        }
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+        none = (struct rlimit){.rlim_cur = 3, .rlim_max = old.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, pipes ? &old : &none), 0);
+        c.client.to_send = 8 << 20;
+        c.client.shut_after = c.server.shut_after = true;
+        send_more(&c.client);
+        send_more(&c.server);
+        run_to_result(&c);
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+        for (int t = 0; t < TURNS && c.server.last > 0; t++) {
+            nk_app_turn(c.app, 1000);
+        }
+        assert_int_equal(c.server.got, c.client.to_send);
+        assert_false(c.server.wrong);
+        assert_true(pipes ? c.result.spliced > c.server.got / 2 : c.result.spliced == 0);
+        close_chain(&c);
+    }
+}
+
+/* Closed while bytes wait in a pipe. */
+static void test_close_with_a_full_pipe(void **state)
+{
+    (void)state;
+    struct chain c;
+    open_chain(&c, "tcp:127.0.0.1:0", "tcp:127.0.0.1:0", NULL);
+    c.conf.how = NK_PUMP_SPLICE;
+    c.client.to_send = 64 << 20;
+    for (int t = 0; t < TURNS && !c.server.s; t++) {
+        nk_app_turn(c.app, 10);
+    }
+    nk_stream_interest(c.server.s, 0); /* reads nothing */
+    for (uint64_t before = 1, t = 0; t < TURNS && nk_pump_bytes(c.pump, 0) != before; t++) {
+        before = t % 8 ? before : nk_pump_bytes(c.pump, 0);
+        nk_app_turn(c.app, 5);
+    }
+    assert_true(c.client.sent < c.client.to_send);
+    close_chain(&c);
 }
 
 static void test_refused_back(void **state)
@@ -279,6 +346,8 @@ int nk_test_net_pump(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copies_both_ways),
+        cmocka_unit_test(test_bulk),
+        cmocka_unit_test(test_close_with_a_full_pipe),
         cmocka_unit_test(test_refused_back),
         cmocka_unit_test(test_reset_passes_what_came_before),
         cmocka_unit_test(test_idle_limits),
