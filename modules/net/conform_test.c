@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/conform_testkit.h"
+#include "core/pump.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -38,6 +39,42 @@ static int open_pipes(struct nk_app *app, struct nk_stream **a, struct nk_stream
     return rc < 0 ? rc : nk_stream_from_inherited(app, there[0], back[1], "b", b, NULL);
 }
 
+/* Two socket pairs with a pump between them, which is closed with the app. */
+static void on_pumped(void *owner, const struct nk_pump_result *r)
+{
+    (void)r;
+    *(struct nk_pump **)owner = NULL;
+}
+
+static void pump_free(void *value)
+{
+    struct nk_pump **p = value;
+    nk_pump_close(*p);
+    free(p);
+}
+
+static int open_pumped(struct nk_app *app, enum nk_pump_how how, struct nk_stream **a,
+                       struct nk_stream **b)
+{
+    const struct nk_pump_conf conf = {.how = how};
+    struct nk_stream *x, *y;
+    struct nk_pump **p = calloc(1, sizeof(*p)); /* its address is the slot's key, too */
+    int rc = p ? nk_app_slot_set(app, p, p, pump_free) : -ENOMEM;
+    rc = rc < 0 ? rc : open_socketpair(app, a, &x);
+    rc = rc < 0 ? rc : open_socketpair(app, &y, b);
+    return rc < 0 ? rc : nk_pump_start(app, x, y, &conf, on_pumped, p, p);
+}
+
+static int open_copied(struct nk_app *app, struct nk_stream **a, struct nk_stream **b)
+{
+    return open_pumped(app, NK_PUMP_COPY, a, b);
+}
+
+static int open_spliced(struct nk_app *app, struct nk_stream **a, struct nk_stream **b)
+{
+    return open_pumped(app, NK_PUMP_SPLICE, a, b);
+}
+
 static const struct nk_conform_row rows[] = {
     {.name = "mem", .listen = "mem:x", .refused = "mem:nobody"},
     {.name = "mem, tiny",
@@ -57,6 +94,8 @@ static const struct nk_conform_row rows[] = {
      .listen = "unix:@netkit-conform-$$,sndbuf=4096",
      .suffix = ",sndbuf=4096"},
     {.name = "socketpair", .open = open_socketpair},
+    {.name = "pump that copies", .open = open_copied},
+    {.name = "pump through pipes", .open = open_spliced},
     {.name = "inherited socket", .open = open_inherited},
     {.name = "inherited pipes", .open = open_pipes},
 };
