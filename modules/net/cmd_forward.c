@@ -31,7 +31,7 @@ enum { DRAIN_MS = 10 * 1000 /* for open connections, after the first TERM */ };
      .offset = NK_FIELD(struct net_forward_conf, proxy_protocol), .arg = "VERSION",                \
      .def = "none", .choices = net_join_proxy_versions, .flags = NK_OPT_RELOAD,                    \
      .help = "Tell CONNECT who the client is, in a PROXY protocol header"},                        \
-    {.name = "accept-proxy-protocol", .type = NK_OPT_BOOL,                                         \
+    {.name = "accept-proxy-protocol", .type = NK_OPT_FLAG,                                         \
      .offset = NK_FIELD(struct net_forward_conf, accept_proxy_protocol), .flags = NK_OPT_RELOAD,   \
      .help = "Each connection has to begin with such a header, which is believed"}
 /* clang-format on */

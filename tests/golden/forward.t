@@ -28,7 +28,7 @@ $ netkit forward stdio: exec:cat --proxy-protocol v2
 ! netkit forward: stdio: has no addresses for the PROXY protocol
 = 2
 $ netkit forward tcp::0 tcp:localhost:80 --proxy-protocol v3
-! netkit forward: --proxy-protocol: 'v3' is not one of none, v1, v2 (hint: see 'netkit forward --help')
+! netkit forward: --proxy-protocol: 'v3' is not one of none, v1, v2
 = 2
 $ netkit forward socks5:127.0.0.1:0 tcp: --accept-proxy-protocol
 ! netkit forward: there is no PROXY protocol around 'socks5:127.0.0.1:0'
