@@ -296,7 +296,8 @@ static int on_payload(void *owner, const uint8_t *p, size_t n, struct nk_diag *d
         (*p >= SSH_MSG_USERAUTH_REQUEST && *p < FIRST_CHANNEL_MESSAGE)) {
         return ssh_conn_login_message(c, p, n, diag);
     }
-    if (*p >= FIRST_CHANNEL_MESSAGE && *p <= LAST_CHANNEL_MESSAGE) {
+    bool refusal = *p == SSH_MSG_UNIMPLEMENTED && c->ch; /* perhaps of a global request */
+    if ((*p >= FIRST_CHANNEL_MESSAGE && *p <= LAST_CHANNEL_MESSAGE) || refusal) {
         if (!c->ch) {
             return nk_fail(diag, NK_EPROTO, "the server sent %s (%u) before the login",
                            ssh_message_name(*p), *p);

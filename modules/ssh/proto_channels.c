@@ -533,6 +533,9 @@ int ssh_channels_receive(struct ssh_channels *c, const uint8_t *payload, size_t 
                                   (struct ssh_str){cur.p, nk_cur_left(&cur)})
                    ? 0
                    : ssh_channels_wrong(diag, number, "answers nothing");
+    case SSH_MSG_UNIMPLEMENTED: /* RFC 4253 11.4: it knows no global requests; of others, all do */
+        (void)ssh_replies_answer(c, &c->replies, 0, (struct ssh_str){0});
+        return 0;
     case SSH_MSG_CHANNEL_OPEN:
         return get_open(c, &cur, diag);
     default:

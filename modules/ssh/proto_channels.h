@@ -107,7 +107,8 @@ void ssh_channels_free(struct ssh_channels *c);
  * more. */
 void ssh_channels_end(struct ssh_channels *c, const struct nk_diag *why);
 
-/* ssh_channels_receive - a payload with a number from 80 to 100 (borrowed). NK_EPROTO: it is
+/* ssh_channels_receive - a payload with a number from 80 to 100 (borrowed), or UNIMPLEMENTED, which
+ * refuses the oldest global request that has no answer. NK_EPROTO: it is
  * malformed, is about a channel that is not there, goes beyond a window, or answers nothing; or the
  * sink's error. Then the connection is to be ended. */
 int ssh_channels_receive(struct ssh_channels *c, const uint8_t *payload, size_t n,

@@ -333,6 +333,9 @@ static int in_between(struct ssh_transport *t, const struct ssh_packet *p, struc
         return nk_fail(diag, NK_EPROTO, "the server sent %s (%u) during key exchange",
                        ssh_message_name(number), number);
     }
+    if (number == SSH_MSG_UNIMPLEMENTED && t->authenticated) {
+        return hand_up(t, p, diag);
+    }
     return number == SSH_MSG_DEBUG ? on_debug(t, p, diag) : 0;
 }
 

@@ -57,11 +57,9 @@ struct ssh_str ssh_kit_take(struct ssh_kit_sink *k, struct nk_buf *keep)
     return (struct ssh_str){.p = nk_buf_ptr(keep), .n = nk_buf_len(keep)};
 }
 
-void ssh_kit_put(struct nk_buf *b, const char *format, ...)
+static void put(struct nk_buf *b, const char *format, va_list ap)
 {
-    va_list ap;
     int rc = 0;
-    va_start(ap, format);
     for (const char *f = format; *f && rc == 0; f++) {
         struct ssh_str s;
         switch (*f) {
@@ -87,10 +85,31 @@ void ssh_kit_put(struct nk_buf *b, const char *format, ...)
             abort();
         }
     }
-    va_end(ap);
     if (rc < 0) {
         abort();
     }
+}
+
+void ssh_kit_put(struct nk_buf *b, const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    put(b, format, ap);
+    va_end(ap);
+}
+
+bool ssh_kit_next_is(struct ssh_kit_sink *k, struct nk_buf *keep, const char *format, ...)
+{
+    struct nk_buf want;
+    va_list ap;
+    nk_buf_init(&want, OUT_MAX);
+    va_start(ap, format);
+    put(&want, format, ap);
+    va_end(ap);
+    struct ssh_str got = ssh_kit_take(k, keep);
+    bool same = got.n == nk_buf_len(&want) && memcmp(got.p, nk_buf_ptr(&want), got.n) == 0;
+    nk_buf_clear(&want);
+    return same;
 }
 
 struct ssh_str ssh_kit_str(const char *text)

@@ -3,6 +3,8 @@
 #ifndef SSH_SINK_TESTKIT_H
 #define SSH_SINK_TESTKIT_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "ssh/sink.h"
 #include "ssh/wire.h"
@@ -29,6 +31,10 @@ struct ssh_str ssh_kit_take(struct ssh_kit_sink *k, struct nk_buf *keep);
  * ssh_str), 't' a bool (int). Aborts without memory.
  */
 void ssh_kit_put(struct nk_buf *b, const char *format, ...);
+
+/* ssh_kit_next_is - take the oldest payload (as ssh_kit_take); whether it is this one, said as for
+ * ssh_kit_put. */
+bool ssh_kit_next_is(struct ssh_kit_sink *k, struct nk_buf *keep, const char *format, ...);
 
 /* ssh_kit_str - the text as borrowed bytes. */
 struct ssh_str ssh_kit_str(const char *text);

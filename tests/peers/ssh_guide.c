@@ -11,12 +11,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/file.h"
-#include "base/secret.h"
 #include "core/app.h"
-#include "core/registry.h"
 #include "ssh/host_policy.h"
 #include "ssh/ssh.h"
+#include "ssh_peer.h"
 
 struct guide {
     struct nk_app *app;
@@ -109,12 +107,10 @@ static void on_executed(void *owner, int ok, struct ssh_str data)
 
 static void on_open(void *owner, struct ssh_channel *ch, struct ssh_str data)
 {
-    static const uint8_t command[] = {0, 0, 0, 3, 'c', 'a', 't'};
     struct guide *g = owner;
     (void)data;
     g->channel = ch;
-    (void)ssh_channel_request(ch, "exec", (struct ssh_str){command, sizeof(command)}, on_executed,
-                              g);
+    (void)peer_run_cat(ch, on_executed, g);
 }
 
 static void on_failed(void *owner, struct ssh_channel *ch, uint32_t reason,
@@ -161,32 +157,13 @@ static void on_over(void *owner, int rc, const struct nk_diag *why)
 static const struct ssh_conn_ops conn_ops = {
     .host_key = on_host_key, .open = on_login, .closed = on_over};
 
-/* A key that needs no passphrase. */
-static int read_key(const char *path, struct ssh_private **out, struct nk_diag *diag)
-{
-    struct nk_secret text = {0};
-    struct ssh_sealed *sealed = NULL;
-    int rc = nk_file_read_secret(path, false, &text, diag);
-    rc = rc < 0 ? rc : ssh_sealed_parse(text.data, text.len, &sealed, diag);
-    rc = rc < 0 ? rc : ssh_sealed_unlock(sealed, NULL, 0, out, diag);
-    ssh_sealed_unref(sealed);
-    nk_secret_clear(&text);
-    return rc;
-}
-
 static int run(struct guide *g, const char *where, const char *user, struct ssh_private *key,
                struct nk_diag *diag)
 {
-    struct nk_endpoint *ep;
     struct nk_stream *s;
     const struct ssh_conn_conf conf = {
         .app = g->app, .ops = &conn_ops, .owner = g, .user = user, .key = key};
-    int rc = nk_endpoint_parse(where, NK_EP_CONNECT, &ep, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = nk_dial(g->app, ep, NULL, NULL, &s, diag);
-    nk_endpoint_free(ep);
+    int rc = peer_dial(g->app, where, &s, diag);
     rc = rc < 0 ? rc : ssh_conn_new(&g->conn, &conf, s, diag);
     return rc < 0 ? rc : nk_app_run(g->app);
 }
@@ -203,7 +180,7 @@ int main(int argc, char **argv)
     }
     g.fingerprint = argv[4];
     int rc = ssh_pin_check(g.fingerprint, &diag);
-    rc = rc < 0 ? rc : read_key(argv[3], &key, &diag);
+    rc = rc < 0 ? rc : peer_read_key(argv[3], &key, &diag);
     rc = rc < 0 ? rc : nk_app_new(&g.app, &conf, &diag);
     rc = rc < 0 ? rc : run(&g, argv[1], argv[2], key, &diag);
     if (rc < 0) {

@@ -13,13 +13,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "base/file.h"
-#include "base/secret.h"
 #include "core/app.h"
 #include "core/clock.h"
-#include "core/registry.h"
 #include "ssh/host_policy.h"
 #include "ssh/ssh.h"
+#include "ssh_peer.h"
 
 enum { PIECE = 64 * 1024, CHANNELS_MAX = 1000 };
 
@@ -94,12 +92,10 @@ static void on_executed(void *owner, int ok, struct ssh_str data)
 
 static void on_open(void *owner, struct ssh_channel *ch, struct ssh_str data)
 {
-    static const uint8_t command[] = {0, 0, 0, 3, 'c', 'a', 't'};
     struct one *o = owner;
     (void)data;
     o->ch = ch;
-    (void)ssh_channel_request(ch, "exec", (struct ssh_str){command, sizeof(command)}, on_executed,
-                              o);
+    (void)peer_run_cat(ch, on_executed, o);
 }
 
 static void on_failed(void *owner, struct ssh_channel *ch, uint32_t reason,
@@ -175,21 +171,8 @@ static void on_over(void *owner, int rc, const struct nk_diag *why)
 static const struct ssh_conn_ops conn_ops = {
     .host_key = on_host_key, .open = on_login, .closed = on_over};
 
-static int read_key(const char *path, struct ssh_private **out, struct nk_diag *diag)
-{
-    struct nk_secret text = {0};
-    struct ssh_sealed *sealed = NULL;
-    int rc = nk_file_read_secret(path, false, &text, diag);
-    rc = rc < 0 ? rc : ssh_sealed_parse(text.data, text.len, &sealed, diag);
-    rc = rc < 0 ? rc : ssh_sealed_unlock(sealed, NULL, 0, out, diag);
-    ssh_sealed_unref(sealed);
-    nk_secret_clear(&text);
-    return rc;
-}
-
 static int run(struct many *m, char **argv, int argc, struct nk_diag *diag)
 {
-    struct nk_endpoint *ep;
     struct nk_stream *s;
     struct ssh_proposal proposal;
     struct ssh_conn_conf conf = {.app = m->app,
@@ -200,13 +183,8 @@ static int run(struct many *m, char **argv, int argc, struct nk_diag *diag)
                                  .rekey_bytes = argc > 7 ? strtoull(argv[7], NULL, 10) : 0};
     ssh_proposal_init(&proposal);
     int rc = argc > 8 ? ssh_proposal_set(&proposal, SSH_LIST_CIPHER, argv[8], diag) : 0;
-    rc = rc < 0 ? rc : read_key(argv[3], &conf.key, diag);
-    rc = rc < 0 ? rc : nk_endpoint_parse(argv[1], NK_EP_CONNECT, &ep, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = nk_dial(m->app, ep, NULL, NULL, &s, diag);
-    nk_endpoint_free(ep);
+    rc = rc < 0 ? rc : peer_read_key(argv[3], &conf.key, diag);
+    rc = rc < 0 ? rc : peer_dial(m->app, argv[1], &s, diag);
     rc = rc < 0 ? rc : ssh_conn_new(&m->conn, &conf, s, diag);
     ssh_private_unref(conf.key);
     return rc < 0 ? rc : nk_app_run(m->app);
