@@ -225,6 +225,9 @@ def test_import_openssl(tmp_path, secret):
         spki = tool("openssl", "pkey", "-in", path, "-passin", f"pass:{SECRET}", "-pubout")
         (tmp_path / "spki").write_text(spki)
         done = run("ssh-key", "import", tmp_path / "spki")
+        if path.suffix in (".sha1", ".dek"):  # to open it costs the rounds of bcrypt, and is tried with .pbes2
+            assert fingerprint(out, "sha256") == "SHA256:" + fingerprint_of(done.stdout.split()[1]), path
+            continue
         assert public(out, SECRET if locked else "") == done.stdout.split()[:2], path
     check_error(run("ssh-key", "import", tmp_path / "ed.pkcs8"), 2, "--output")
     check_error(run("ssh-key", "import", "--no-input", tmp_path / "ed.pbes2", "-o", tmp_path / "x"), 2, "--no-input")
@@ -281,7 +284,8 @@ def test_puttygen(tmp_path, secret):
     need_command("puttygen")
     for kind in (["ed25519"], ["ecdsa", "-b", "384"], ["rsa", "-b", "2048"]):
         ppk, new, pem = (tmp_path / f"{kind[0]}.{end}" for end in ("ppk", "new", "pem"))
-        tool("puttygen", "-q", "-t", *kind, "-o", ppk, "--new-passphrase", "/dev/null", "--random-device", "/dev/urandom")
+        key = keygen(tmp_path / kind[0], "-t", *kind)  # puttygen itself needs seconds for an RSA key
+        tool("puttygen", key, "-O", "private", "-o", ppk, "--new-passphrase", "/dev/null")
         line = tool("puttygen", "-L", ppk).split()[:2]
         forms = [(v, phrase) for v in (2, 3) for phrase in ("/dev/null", secret)]
         for version, phrase in forms if kind == ["ed25519"] else forms[3:]:
