@@ -226,8 +226,9 @@ static int wrap(struct nk_app *app, const struct nk_ep_layer *layer, void *state
                 struct nk_diag *diag)
 {
     const struct ep_socks5_conf *c = layer->conf;
+    const struct socks_server_conf server = {.handshake_ms = c->handshake_ms};
     (void)state;
-    return role == NK_EP_LISTEN ? socks_server_wrap(app, c->handshake_ms, take_lower, out, diag)
+    return role == NK_EP_LISTEN ? socks_server_wrap(app, &server, take_lower, out, diag)
                                 : wrap_client(app, layer, take_lower, out, diag);
 }
 

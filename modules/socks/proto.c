@@ -25,9 +25,10 @@ static int fail(struct socks_proto *p)
 static enum socks_message awaited(const struct socks_proto *p)
 {
     static const uint8_t kinds[] = {
-        [SOCKS_AWAIT_CHOICE] = SOCKS_CHOICE, [SOCKS_AWAIT_STATUS] = SOCKS_STATUS,
-        [SOCKS_AWAIT_REPLY] = SOCKS_REPLY,   [SOCKS_AWAIT_GREETING] = SOCKS_GREETING,
-        [SOCKS_AWAIT_LOGIN] = SOCKS_LOGIN,   [SOCKS_AWAIT_REQUEST] = SOCKS_REQUEST,
+        [SOCKS_AWAIT_CHOICE] = SOCKS_CHOICE,     [SOCKS_AWAIT_STATUS] = SOCKS_STATUS,
+        [SOCKS_AWAIT_REPLY] = SOCKS_REPLY,       [SOCKS_AWAIT_GREETING] = SOCKS_GREETING,
+        [SOCKS_AWAIT_LOGIN] = SOCKS_LOGIN,       [SOCKS_AWAIT_REQUEST] = SOCKS_REQUEST,
+        [SOCKS_AWAIT_REQUEST4] = SOCKS_REQUEST4,
     };
     return (enum socks_message)kinds[p->state];
 }
@@ -64,8 +65,11 @@ static void queue_pair(struct socks_proto *p, uint8_t first, uint8_t second)
 
 static void queue_reply(struct socks_proto *p, unsigned code)
 {
-    uint8_t reply[SOCKS_MESSAGE_MAX];
-    size_t n = socks_put_reply(reply, (uint8_t)code, NULL);
+    uint8_t reply[SOCKS_MESSAGE_MAX] = {0};
+    size_t n = p->is4 ? SOCKS_REPLY4_LEN : socks_put_reply(reply, (uint8_t)code, NULL);
+    if (p->is4) {
+        reply[1] = code == SOCKS_REPLY_OK ? SOCKS_GRANTED4 : SOCKS_REJECTED4;
+    }
     p->code = (uint8_t)code;
     queue(p, reply, n);
 }
@@ -157,9 +161,11 @@ static int on_reply(struct socks_proto *p, struct nk_diag *diag)
 
 /* --- the server ------------------------------------------------------------------------------- */
 
-void socks_proto_server(struct socks_proto *p)
+void socks_proto_server(struct socks_proto *p, bool takes4, const struct nk_secret *need)
 {
     memset(p, 0, sizeof(*p));
+    p->takes4 = takes4 && !need;
+    p->need = need;
     p->state = SOCKS_AWAIT_GREETING;
     p->code = UINT8_MAX;
 }
@@ -187,15 +193,39 @@ static int foreign(struct socks_proto *p, uint8_t first, struct nk_diag *diag)
 static int on_greeting(struct socks_proto *p, struct nk_diag *diag)
 {
     bool none = false, login = false;
-    if (socks_parse_greeting(p->in, p->have, &none, &login) < 0 || (!none && !login)) {
+    if (socks_parse_greeting(p->in, p->have, &none, &login) < 0 || (!none && !login) ||
+        (p->need && !login)) {
         fail(p);
         queue_pair(p, SOCKS_VERSION, SOCKS_METHOD_REFUSED);
-        return nk_fail(diag, NK_EPROTO, "the client offers no method of login that is known here");
+        return nk_fail(diag, NK_EPROTO, "the client offers no method of login that is %s here",
+                       p->need ? "good" : "known");
     }
     /* who can give a name wants to be kept apart by it */
     queue_pair(p, SOCKS_VERSION, login ? SOCKS_METHOD_LOGIN : SOCKS_METHOD_NONE);
     set_state(p, login ? SOCKS_AWAIT_LOGIN : SOCKS_AWAIT_REQUEST);
     return 0;
+}
+
+static void keep_login(struct socks_proto *p, const struct socks_login *l)
+{
+    p->logged_in = true;
+    p->user_len = l->user_len;
+    p->password_len = l->password_len;
+    memcpy(p->user, l->user, l->user_len);
+    memcpy(p->password, l->password, l->password_len);
+}
+
+/* Is the login the one that is needed, if one is? */
+static bool is_needed(const struct socks_proto *p)
+{
+    uint8_t both[2 * SOCKS_TEXT_MAX + 1];
+    size_t n = (size_t)p->user_len + 1 + p->password_len;
+    memcpy(both, p->user, p->user_len);
+    both[p->user_len] = ':';
+    memcpy(both + p->user_len + 1, p->password, p->password_len);
+    bool right = !p->need || nk_secret_eq(p->need, both, n);
+    nk_wipe(both, sizeof(both));
+    return right;
 }
 
 static int on_login(struct socks_proto *p, struct nk_diag *diag)
@@ -205,12 +235,13 @@ static int on_login(struct socks_proto *p, struct nk_diag *diag)
         fail(p);
         return nk_fail(diag, NK_EPROTO, "the client's login is malformed");
     }
-    p->logged_in = true;
-    p->user_len = l.user_len;
-    p->password_len = l.password_len;
-    memcpy(p->user, l.user, l.user_len);
-    memcpy(p->password, l.password, l.password_len);
+    keep_login(p, &l);
     nk_wipe(p->in, sizeof(p->in));
+    if (!is_needed(p)) {
+        fail(p);
+        queue_pair(p, SOCKS_LOGIN_VERSION, 1);
+        return nk_fail(diag, NK_EAUTH, "the client's user name or password is wrong");
+    }
     queue_pair(p, SOCKS_LOGIN_VERSION, 0);
     set_state(p, SOCKS_AWAIT_REQUEST);
     return 0;
@@ -225,7 +256,13 @@ static int refuse(struct socks_proto *p, unsigned code)
 
 static int on_request(struct socks_proto *p, struct nk_diag *diag)
 {
-    int rc = socks_parse_request(p->in, p->have, &p->command, &p->addr);
+    struct socks_login l = {0};
+    int rc = p->is4 ? socks_parse_request4(p->in, p->have, &p->command, &p->addr, &l)
+                    : socks_parse_request(p->in, p->have, &p->command, &p->addr);
+    if (rc == 0 && l.user_len > 0) {
+        l.password = l.user; /* of length 0 */
+        keep_login(p, &l);
+    }
     if (rc == NK_EUNSUPPORTED) {
         refuse(p, SOCKS_REPLY_ADDRESS);
         return nk_fail(diag, NK_EPROTO, "the client asks for an unknown type of address");
@@ -284,6 +321,10 @@ int socks_proto_got(struct socks_proto *p, size_t n, struct nk_diag *diag)
         return 0;
     }
     p->have = (uint16_t)(p->have + n);
+    if (p->state == SOCKS_AWAIT_GREETING && p->takes4 && p->in[0] == SOCKS_VERSION4) {
+        p->is4 = true;
+        p->state = SOCKS_AWAIT_REQUEST4;
+    }
     if (!socks_head_ok(awaited(p), p->in[0])) {
         if (p->state == SOCKS_AWAIT_GREETING) {
             return foreign(p, p->in[0], diag);

@@ -10,6 +10,8 @@
 
 #include "socks/wire.h"
 
+struct nk_secret;
+
 /* X(name) - what the machine waits for. */
 #define SOCKS_STATES(X)                                                                            \
     X(AWAIT_CHOICE)   /* client: the server's method */                                            \
@@ -18,6 +20,7 @@
     X(AWAIT_GREETING) /* server: the client's methods */                                           \
     X(AWAIT_LOGIN)    /* server: user name and password */                                         \
     X(AWAIT_REQUEST)  /* server: command and address */                                            \
+    X(AWAIT_REQUEST4) /* server: all that a client of SOCKS 4 says */                              \
     X(AWAIT_ANSWER)   /* server: its owner, who dials */                                           \
     X(OPEN)           /* nothing: bytes of the two ends follow */                                  \
     X(FAILED)         /* nothing: it is over */
@@ -30,11 +33,13 @@ enum { SOCKS_OUT_MAX = 4 + SOCKS_MESSAGE_MAX + 7 + SOCKS_TEXT_MAX /* greeting, l
 
 struct socks_proto {
     uint8_t state;
-    uint8_t command;        /* asked for */
-    uint8_t code;           /* client: reply code, 0xff before; server: what it answered */
-    bool pipeline;          /* client, of socks_ask */
-    bool none_offered;      /* client: "no authentication" was among the methods */
-    bool logged_in;         /* server: a user name and password came */
+    uint8_t command;              /* asked for */
+    uint8_t code;                 /* client: reply code, 0xff before; server: what it answered */
+    bool pipeline;                /* client, of socks_ask */
+    bool none_offered;            /* client: "no authentication" was among the methods */
+    bool logged_in;               /* server: a user name and password came */
+    bool takes4, is4;             /* server: clients of SOCKS 4 may come; this is one */
+    const struct nk_secret *need; /* server: "user:password" that a client must have; or NULL */
     struct socks_addr addr; /* client: what the reply names; server: what the client asks for */
     uint16_t have;          /* bytes of the current message */
     uint16_t out_at, out_end,
@@ -60,8 +65,10 @@ struct socks_ask {
 /* socks_proto_client - begin as client. */
 void socks_proto_client(struct socks_proto *p, const struct socks_ask *ask);
 
-/* socks_proto_server - begin as server. */
-void socks_proto_server(struct socks_proto *p);
+/* socks_proto_server - begin as server. takes4: also of SOCKS 4 and 4a, but not where a login is
+ * needed, which they do not have. need: borrowed until it is over; NULL: any login, or none, is
+ * good. */
+void socks_proto_server(struct socks_proto *p, bool takes4, const struct nk_secret *need);
 
 /* socks_proto_room - where the next bytes from the peer go; *n: how many are wanted, at least 1, or
  * 0 when none are wanted now. */

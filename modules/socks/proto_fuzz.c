@@ -24,7 +24,7 @@ static void begin(struct socks_proto *p, uint8_t how)
                             .login_only = (how & 4) != 0,
                             .pipeline = (how & 8) != 0};
     if (how & 1) {
-        socks_proto_server(p);
+        socks_proto_server(p, (how & 2) != 0, NULL);
         return;
     }
     require(socks_addr_set(&ask.addr, "example.com", 80, NULL) == 0);

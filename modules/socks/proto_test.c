@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "base/secret.h"
+
 #define BYTES(text) (const uint8_t *)(text), sizeof(text) - 1
 
 static const struct socks_login alice = {(const uint8_t *)"alice", (const uint8_t *)"pw", 5, 2};
@@ -90,7 +92,7 @@ static void both_sides_understand_each_other(void **state)
             ask.pipeline = kind == 1 || kind == 3;
             ask.login_only = kind >= 3;
             socks_proto_client(&c, &ask);
-            socks_proto_server(&s);
+            socks_proto_server(&s, false, NULL);
             converse(&c, &s, piece);
             assert_int_equal(c.state, SOCKS_OPEN);
             assert_int_equal(s.state, SOCKS_OPEN);
@@ -234,7 +236,7 @@ static void the_server_refuses_what_it_must(void **state)
             struct nk_diag why = {0};
             uint8_t out[SOCKS_OUT_MAX];
             int rc;
-            socks_proto_server(&s);
+            socks_proto_server(&s, false, NULL);
             feed(&s, cases[i].bytes, cases[i].n, piece, &rc, &why);
             assert_true(rc < 0);
             assert_non_null(strstr(why.text, cases[i].text));
@@ -254,7 +256,7 @@ static void the_server_leaves_early_data_alone(void **state)
     (void)state;
     for (size_t piece = 1; piece < sizeof(bytes); piece++) {
         struct socks_proto s;
-        socks_proto_server(&s);
+        socks_proto_server(&s, false, NULL);
         size_t took = feed(&s, bytes, sizeof(bytes) - 1, piece, &rc, &why);
         assert_int_equal(rc, 0);
         assert_int_equal(took, sizeof(bytes) - 1 - 5);
@@ -264,6 +266,94 @@ static void the_server_leaves_early_data_alone(void **state)
         assert_int_equal(drain(&s, out), 2 + 2 + 10);
         assert_memory_equal(out, "\5\2\1\0\5\5\0\1", 8);
     }
+}
+
+static void the_server_takes_version_4_where_it_may(void **state)
+{
+    static const struct {
+        const uint8_t *bytes;
+        size_t n;
+        const char *host, *user;
+    } cases[] = {
+        {BYTES("\4\1\0\120\1\2\3\4\0"), "1.2.3.4", ""},
+        {BYTES("\4\1\0\120\1\2\3\4alice\0"), "1.2.3.4", "alice"},
+        {BYTES("\4\1\0\120\0\0\0\1alice\0example.com\0"), "example.com", "alice"},
+        {BYTES("\4\1\0\120\0\0\0\7\0x\0"), "x", ""},
+        {BYTES("\4\1\0\120\0\0\0\1\0a b\0"), NULL, ""},
+        {BYTES("\4\1\0\120\0\0\0\1\0\0"), NULL, ""},
+        {BYTES("\4\2\0\120\1\2\3\4\0"), NULL, ""}, /* BIND */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        for (size_t piece = 1; piece < 14; piece++) {
+            struct socks_proto s;
+            struct nk_diag why = {0};
+            uint8_t out[SOCKS_OUT_MAX];
+            char host[SOCKS_TEXT_MAX + 1];
+            bool good = cases[i].host != NULL;
+            int rc;
+            socks_proto_server(&s, true, NULL);
+            assert_int_equal(feed(&s, cases[i].bytes, cases[i].n, piece, &rc, &why), cases[i].n);
+            assert_int_equal(rc == 0, good);
+            assert_int_equal(s.state, good ? SOCKS_AWAIT_ANSWER : SOCKS_FAILED);
+            if (good) {
+                assert_string_equal(socks_addr_host(&s.addr, host), cases[i].host);
+                assert_int_equal(s.addr.port, 80);
+                assert_int_equal(s.user_len, strlen(cases[i].user));
+                assert_memory_equal(s.user, cases[i].user, s.user_len);
+                socks_proto_answer(&s, SOCKS_REPLY_OK);
+            }
+            assert_int_equal(drain(&s, out), 8);
+            assert_memory_equal(out, good ? "\0\x5a\0" : "\0\x5b\0", 3);
+        }
+    }
+}
+
+static void a_version_4_request_has_a_length(void **state)
+{
+    uint8_t bytes[SOCKS_MESSAGE_MAX + 8] = {4, 1, 0, 80, 1, 2, 3, 4};
+    struct socks_proto s;
+    struct nk_diag why = {0};
+    int rc;
+    (void)state;
+    memset(bytes + 8, 'x', sizeof(bytes) - 8);
+    socks_proto_server(&s, true, NULL);
+    assert_int_equal(feed(&s, bytes, sizeof(bytes), 1, &rc, &why), SOCKS_MESSAGE_MAX);
+    assert_int_equal(rc, NK_EPROTO);
+}
+
+static void the_server_wants_its_login(void **state)
+{
+    static const struct {
+        const uint8_t *bytes;
+        size_t n;
+        const char *answer;
+        size_t answer_n;
+        bool good;
+    } cases[] = {
+        {BYTES("\5\2\0\2\1\5alice\2pw\5\1\0\1\1\2\3\4\0\120"), "\5\2\1\0", 4, true},
+        {BYTES("\5\1\2\1\5alice\2pW"), "\5\2\1\1", 4, false},
+        {BYTES("\5\1\2\1\5alice\0"), "\5\2\1\1", 4, false},
+        {BYTES("\5\1\2\1\10alice:pw\0"), "\5\2\1\1", 4, false},
+        {BYTES("\5\1\0"), "\5\xff", 2, false},
+        {BYTES("\4\1\0\120\1\2\3\4\0"), "\0\x5b", 2, false},
+    };
+    struct nk_secret need = {0};
+    (void)state;
+    assert_int_equal(nk_secret_set(&need, "alice:pw", 8), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct socks_proto s;
+        struct nk_diag why = {0};
+        uint8_t out[SOCKS_OUT_MAX];
+        int rc;
+        socks_proto_server(&s, true, &need);
+        feed(&s, cases[i].bytes, cases[i].n, 3, &rc, &why);
+        assert_int_equal(s.state == SOCKS_AWAIT_ANSWER, cases[i].good);
+        assert_int_equal(rc == 0, cases[i].good);
+        assert_true(drain(&s, out) >= cases[i].answer_n);
+        assert_memory_equal(out, cases[i].answer, cases[i].answer_n);
+    }
+    nk_secret_clear(&need);
 }
 
 int nk_test_socks_proto(void);
@@ -276,6 +366,9 @@ int nk_test_socks_proto(void)
         cmocka_unit_test(the_client_says_what_went_wrong),
         cmocka_unit_test(the_server_refuses_what_it_must),
         cmocka_unit_test(the_server_leaves_early_data_alone),
+        cmocka_unit_test(the_server_takes_version_4_where_it_may),
+        cmocka_unit_test(a_version_4_request_has_a_length),
+        cmocka_unit_test(the_server_wants_its_login),
     };
     return cmocka_run_group_tests_name("socks/proto", tests, NULL, NULL);
 }

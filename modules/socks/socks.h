@@ -61,10 +61,18 @@ int socks_client_reply(const struct nk_stream *s);
  * The server. The stream connects when the client's request stands; NK_Q_TARGET then says what it
  * asks for, and the owner dials and tells the outcome with nk_stream_answer. Nothing can be read or
  * written before. A client that sends anything else, or nothing for handshake_ms, is told so as far
- * as its protocol allows, and the stream fails. Any user name and password is good: they are part
- * of the target (struct nk_target), to keep connections of different names apart.
+ * as its protocol allows, and the stream fails. Any user name and password is good, unless one is
+ * needed: they are part of the target (struct nk_target), to keep connections of different names
+ * apart.
  */
-int socks_server_wrap(struct nk_app *app, uint64_t handshake_ms, struct nk_stream *take_lower,
-                      struct nk_stream **out, struct nk_diag *diag);
+struct socks_server_conf {
+    uint64_t handshake_ms;        /* 0 = none */
+    bool takes4;                  /* SOCKS 4 and 4a too, where no login is needed */
+    const struct nk_secret *need; /* "user:password" that clients must have; borrowed until the
+                                   * stream is closed. NULL: any, or none */
+};
+
+int socks_server_wrap(struct nk_app *app, const struct socks_server_conf *conf,
+                      struct nk_stream *take_lower, struct nk_stream **out, struct nk_diag *diag);
 
 #endif

@@ -528,17 +528,17 @@ static void on_drop(void *owner)
          &why);
 }
 
-int socks_server_wrap(struct nk_app *app, uint64_t handshake_ms, struct nk_stream *lower,
-                      struct nk_stream **out, struct nk_diag *diag)
+int socks_server_wrap(struct nk_app *app, const struct socks_server_conf *conf,
+                      struct nk_stream *lower, struct nk_stream **out, struct nk_diag *diag)
 {
-    struct socks_stream *f = stream_new(app, handshake_ms);
+    struct socks_stream *f = stream_new(app, conf->handshake_ms);
     if (!f) {
         nk_stream_close(lower);
         return nk_fail_sys(diag, -ENOMEM, "SOCKS");
     }
     struct attempt *a = f->attempt;
     f->server = true;
-    socks_proto_server(&a->proto);
+    socks_proto_server(&a->proto, conf->takes4, conf->need);
     a->preauth.drop = on_drop;
     a->preauth.owner = f;
     nk_preauth_enter(nk_app_preauth(app), &a->preauth);

@@ -7,7 +7,13 @@
 
 #include "base/cur.h"
 
-enum { IPV4_LEN = 4, IPV6_LEN = 16, HEAD = 4 /* bytes before an address */, PORT_LEN = 2 };
+enum {
+    IPV4_LEN = 4,
+    IPV6_LEN = 16,
+    HEAD = 4 /* bytes before an address */,
+    PORT_LEN = 2,
+    HEAD4 = 8 /* before the user */
+};
 
 /* --- reply codes ------------------------------------------------------------------------------ */
 
@@ -153,6 +159,26 @@ static size_t want_addressed(const uint8_t *p, size_t n)
     }
 }
 
+/* Is the address of a version 4 request none, so that a name follows (SOCKS 4a)? */
+static bool is_named4(const uint8_t *p)
+{
+    return p[4] == 0 && p[5] == 0 && p[6] == 0 && p[7] != 0;
+}
+
+static size_t want_request4(const uint8_t *p, size_t n)
+{
+    if (n <= HEAD4) {
+        return HEAD4 + 1;
+    }
+    const uint8_t *end = memchr(p + HEAD4, 0, n - HEAD4);
+    if (end && is_named4(p)) {
+        size_t name = (size_t)(end - p) + 1;
+        end = memchr(p + name, 0, n - name);
+    }
+    size_t want = end ? (size_t)(end - p) + 1 : n + 1; /* one at a time: nothing says how long */
+    return want < SOCKS_MESSAGE_MAX ? want : SOCKS_MESSAGE_MAX;
+}
+
 size_t socks_want(enum socks_message kind, const uint8_t *p, size_t n)
 {
     switch (kind) {
@@ -163,6 +189,8 @@ size_t socks_want(enum socks_message kind, const uint8_t *p, size_t n)
     case SOCKS_REQUEST:
     case SOCKS_REPLY:
         return want_addressed(p, n);
+    case SOCKS_REQUEST4:
+        return want_request4(p, n);
     case SOCKS_CHOICE:
     case SOCKS_STATUS:
     default:
@@ -175,7 +203,9 @@ bool socks_head_ok(enum socks_message kind, uint8_t first)
     if (kind == SOCKS_STATUS) {
         return true; /* RFC 1929 §2 says 1; some servers send 5 */
     }
-    return first == (kind == SOCKS_LOGIN ? SOCKS_LOGIN_VERSION : SOCKS_VERSION);
+    return first == (kind == SOCKS_LOGIN      ? SOCKS_LOGIN_VERSION
+                     : kind == SOCKS_REQUEST4 ? SOCKS_VERSION4
+                                              : SOCKS_VERSION);
 }
 
 /* --- parsers ---------------------------------------------------------------------------------- */
@@ -248,6 +278,25 @@ int socks_parse_request(const uint8_t *p, size_t n, uint8_t *command, struct soc
         *a = got;
     }
     return rc;
+}
+
+int socks_parse_request4(const uint8_t *p, size_t n, uint8_t *command, struct socks_addr *a,
+                         struct socks_login *login)
+{
+    if (n <= HEAD4 || n != want_request4(p, n) || p[n - 1] != 0) {
+        return NK_EPROTO;
+    }
+    const char *user = (const char *)p + HEAD4, *name = user + strlen(user) + 1;
+    size_t len = is_named4(p) ? strlen(name) : 0;
+    if (strlen(user) > SOCKS_TEXT_MAX || (is_named4(p) && !socks_name_ok(name, len))) {
+        return NK_EPROTO;
+    }
+    *login = (struct socks_login){.user = p + HEAD4, .user_len = (uint8_t)strlen(user)};
+    *command = p[1];
+    set_host(a, len ? SOCKS_NAME : SOCKS_IPV4, len ? (const void *)name : p + 4,
+             len ? len : IPV4_LEN);
+    a->port = (uint16_t)(p[2] << 8 | p[3]);
+    return 0;
 }
 
 int socks_parse_reply(const uint8_t *p, size_t n, uint8_t *code, struct socks_addr *a)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * wire - the messages of SOCKS version 5, both sides, pure: RFC 1928 (negotiation, request, reply),
- * RFC 1929 (user name and password), and what Tor adds (its socks-extensions.txt: the commands
- * RESOLVE and RESOLVE_PTR, the reply codes F0 to F7 of listeners with ExtendedErrors).
+ * RFC 1929 (user name and password), requests of SOCKS 4 and 4a, and what Tor adds (its
+ * socks-extensions.txt: the commands RESOLVE and RESOLVE_PTR, the reply codes F0 to F7 of listeners
+ * with ExtendedErrors).
  *
  * Writers put a message at out, which has room for SOCKS_MESSAGE_MAX bytes, and return its length.
  * Parsers take exactly one whole message; socks_want says how long one is.
@@ -17,6 +18,10 @@
 
 enum {
     SOCKS_VERSION = 5,
+    SOCKS_VERSION4 = 4,
+    SOCKS_REPLY4_LEN = 8, /* of a reply of version 4: 0, one of these, and what nobody reads */
+    SOCKS_GRANTED4 = 0x5a,
+    SOCKS_REJECTED4 = 0x5b,
     SOCKS_LOGIN_VERSION = 1, /* RFC 1929 §2 */
     SOCKS_TEXT_MAX = 255,    /* a name, user name or password: its length is one byte */
     SOCKS_MESSAGE_MAX = 3 + 2 * SOCKS_TEXT_MAX /* the longest message: user name and password */
@@ -92,7 +97,8 @@ enum socks_message {
     SOCKS_LOGIN,    /* client: RFC 1929 */
     SOCKS_STATUS,   /* server: RFC 1929 */
     SOCKS_REQUEST,  /* client: command, address */
-    SOCKS_REPLY     /* server: code, address */
+    SOCKS_REPLY,    /* server: code, address */
+    SOCKS_REQUEST4  /* client of version 4 or 4a: all that it says */
 };
 
 /* socks_want - length of a message of which the first n bytes are at p: exact when it is <= n, else
@@ -118,6 +124,11 @@ int socks_parse_login(const uint8_t *p, size_t n, struct socks_login *out);
  * The reserved byte is not looked at. NK_EPROTO; NK_EUNSUPPORTED for an unknown type of address. */
 int socks_parse_request(const uint8_t *p, size_t n, uint8_t *command, struct socks_addr *a);
 int socks_parse_reply(const uint8_t *p, size_t n, uint8_t *code, struct socks_addr *a);
+
+/* socks_parse_request4 - a request of SOCKS 4, or of 4a: with a name behind the user's, for an
+ * address 0.0.0.x. login: its user, without a password. NK_EPROTO. */
+int socks_parse_request4(const uint8_t *p, size_t n, uint8_t *command, struct socks_addr *a,
+                         struct socks_login *login);
 
 /* Writers; see above for out. */
 size_t socks_put_greeting(uint8_t *out, bool none, bool login);

@@ -31,7 +31,7 @@ struct work {
     struct ssh_config *config;
     struct nk_log *log; /* the command's, or that of -E */
     struct nk_app *app;
-    struct nk_secret password;
+    struct nk_secret password, socks_login;
     struct ssh_link *link;
     struct ssh_link_user user;
     struct ssh_forwarding *forwarding;
@@ -233,6 +233,8 @@ static int open_forwards(struct work *w, struct nk_diag *diag)
                                              .log = w->log,
                                              .forwards = &w->config->forwards,
                                              .config = w->config,
+                                             .socks_login =
+                                                 w->socks_login.data ? &w->socks_login : NULL,
                                              .once = !w->words.reconnect,
                                              .ready = on_forwards,
                                              .told = on_told,
@@ -327,6 +329,7 @@ static void clear(struct work *w)
     }
     ssh_words_clear(&w->words);
     nk_secret_clear(&w->password);
+    nk_secret_clear(&w->socks_login);
     nk_buf_clear(&w->command);
     if (w->log != w->ctx->log) {
         nk_log_free(w->log);
@@ -478,6 +481,9 @@ static int prepare(struct work *w)
     if (rc == 0 && w->words.password_file) {
         rc = nk_file_read_secret(w->words.password_file, true, &w->password, &w->ctx->diag);
     }
+    if (rc == 0 && w->words.socks_login) {
+        rc = nk_file_read_secret(w->words.socks_login, true, &w->socks_login, &w->ctx->diag);
+    }
     return rc;
 }
 
@@ -544,7 +550,7 @@ const struct nk_cmd nk_cmd_ssh = {
                 "[-i KEY] [-J HOSTS] [-l USER] [-m MACS] [-o OPTION] [-p PORT] [-Q WHAT] "
                 "[-D [ADDR:]PORT] [-L LISTEN:TO] [-R LISTEN[:TO]] [-W HOST:PORT] "
                 "[--reconnect] [--fingerprint FINGERPRINT] [--password-file FILE] "
-                "[--answer PATTERN=FILE].. [USER@]HOST [COMMAND..]",
+                "[--answer PATTERN=FILE].. [--socks-login FILE] [USER@]HOST [COMMAND..]",
     .summary = "Run programs on another machine over SSH",
     .max_args = -1,
     .flags = NK_CMD_RAW | NK_CMD_EXEC,

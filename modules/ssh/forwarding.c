@@ -161,10 +161,12 @@ static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take
 {
     const struct item *it = owner;
     struct nk_diag why = {0};
+    const struct socks_server_conf socks = {
+        .handshake_ms = SOCKS_MS, .takes4 = true, .need = it->s->conf.socks_login};
     struct nk_stream *s = take_s;
     (void)l;
     if (ssh_forward_is_socks(it->f) &&
-        socks_server_wrap(it->s->app, SOCKS_MS, take_s, &s, &why) < 0) {
+        socks_server_wrap(it->s->app, &socks, take_s, &s, &why) < 0) {
         nk_warn(it->s->conf.log, MODULE, "%s", why.text);
         return;
     }

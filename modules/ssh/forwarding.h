@@ -25,6 +25,8 @@ struct ssh_forwarding_conf {
     const struct ssh_forwards *forwards; /* to set up */
     const struct ssh_config *config;     /* for ExitOnForwardFailure, GatewayPorts, AddressFamily,
                                           * StreamLocalBind*, PermitRemoteOpen */
+    const struct nk_secret *socks_login; /* "user:password" that clients of SOCKS listeners must
+                                          * have; NULL: any, or none */
     bool once; /* what a server refuses is not asked again; the link is such a one, too */
     /* everything listens, and the link was up; with once, without what was refused. Once, from the
      * loop. May be NULL */

@@ -158,7 +158,8 @@ static int one_word(struct ssh_words *w, int argc, char *const *argv, int *i, st
 
 static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, struct nk_diag *diag)
 {
-    static const char *const names[] = {"--fingerprint", "--answer", "--password-file"};
+    static const char *const names[] = {"--fingerprint", "--answer", "--password-file",
+                                        "--socks-login"};
     for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
         size_t n = strlen(names[k]);
         if (strncmp(argv[*i], names[k], n) != 0 || (argv[*i][n] && argv[*i][n] != '=')) {
@@ -171,7 +172,7 @@ static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, s
         if (k < 2) {
             return add(k ? &w->answers : &w->pins, "", value, diag);
         }
-        w->password_file = value;
+        *(k == 2 ? &w->password_file : &w->socks_login) = value;
         return 0;
     }
     w->reconnect = w->reconnect || strcmp(argv[*i], "--reconnect") == 0;

@@ -18,6 +18,7 @@ struct ssh_words {
     const char *log_file;       /* -E */
     const char *query;          /* -Q */
     const char *password_file;  /* --password-file */
+    const char *socks_login;    /* --socks-login: a file */
     struct nk_strlist pins;     /* --fingerprint */
     struct nk_strlist answers;  /* --answer: "PATTERN=FILE" */
     bool version, print_config; /* -V, -G */

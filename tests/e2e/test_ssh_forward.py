@@ -274,6 +274,62 @@ def test_socks_answers(ssh_servers):
     strict.stop()
 
 
+def test_socks_versions(ssh_servers, echo, tmp_path):
+    """SOCKS 4 and 4a are taken, unless clients need a login; a wrong one is refused."""
+    def four(name):
+        def prepare(s):
+            address = b"\0\0\0\1" if name else b"\x7f\0\0\1"
+            s.sendall(b"\4\1" + struct.pack(">H", echo) + address + b"me\0" + (b"localhost\0" if name else b""))
+            assert exact(s, 8)[:2] == b"\0\x5a"
+        return prepare
+
+    server, port, login = ssh_servers.get("openssh"), free_port(), tmp_path / "login"
+    with forwards(server, "-D", port):
+        check(port, prepare=four(False))
+        check(port, prepare=four(True))
+    login.write_text("alice:secret\n", encoding="ascii")
+    login.chmod(0o600)
+    with forwards(server, "--socks-login", login, "-D", port):
+        check(port, prepare=socks5(echo, login=(b"alice", b"secret")))
+        for hello, answer in ((b"\5\1\0", b"\5\xff"), (b"\5\1\2\1\5alice\1x", b"\5\2\1\1"),
+                              (b"\4\1\0\1\1\2\3\4\0", b"\0\x5b")):
+            with connect(port) as s:
+                s.sendall(hello)
+                assert exact(s, len(answer)) == answer
+
+
+def test_dead_peer(ssh_servers, echo):
+    """A server that does not answer any more is noticed, and the next one is found."""
+    server, port = ssh_servers.start("openssh"), free_port()
+    with forwards(server, "--reconnect", "-L", f"{port}:127.0.0.1:{echo}", ServerAliveInterval=1,
+                  ServerAliveCountMax=1) as proc:
+        check(port)
+        frozen = sessions(server)
+        assert frozen
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)  # the session, while the listening server goes on
+        try:
+            proc.wait_line("lost the connection")
+            check(port)
+        finally:
+            for pid in frozen:
+                os.kill(pid, signal.SIGKILL)
+    server.stop()
+
+
+def sessions(server):
+    """Processes of a server's connections."""
+    found, todo = [], [server.proc.pid]
+    while todo:
+        pid = todo.pop()
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+        todo += map(int, children)
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+        if words.startswith((b"sshd: nkuser", b"sshd-session: nkuser")):
+            found.append(pid)
+    return found
+
+
 def test_configuration_and_program(ssh_servers, echo, tmp_path):
     """LocalForward of a file, with a program at the same time; ClearAllForwardings; the sockets' mode."""
     server, port = ssh_servers.get("openssh"), free_port()
