@@ -13,6 +13,7 @@ import ssh_servers as real_servers
 import support
 
 TEXT = "to be, or not to be\n" * 5000  # more than a packet, fewer bytes than an argument may have
+GIBIBYTE = 1 << 30
 ORDER = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")  # of host keys, as netkit asks for them
 
 
@@ -49,10 +50,10 @@ def fingerprints(servers, server):
     return ":".join(md5[i:i + 2] for i in range(0, len(md5), 2)), "SHA256:" + sha256
 
 
-def run(program, servers, server, fingerprint, *text, key="ed25519", user=None):
+def run(program, servers, server, fingerprint, *text, key="ed25519", user=None, timeout=support.PATIENCE):
     argv = [program, f"tcp:{server.host}:{server.port}", user or server.user, servers.identity[key], fingerprint, *text]
     return subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          timeout=support.PATIENCE, check=False)
+                          timeout=timeout, check=False)
 
 
 @pytest.mark.parametrize("name", real_servers.NAMES)
@@ -84,6 +85,19 @@ def test_rekey(ssh_servers, guide, many):
     assert (done.returncode, done.stderr) == (0, "")
     words = done.stdout.split()
     assert int(words[words.index("rekeys") + 1]) > 20
+
+
+def test_a_gibibyte(ssh_servers, many):
+    """chacha20-poly1305 is to have new keys after 1 GiB (RFC 4344 3.2 with blocks of 8 bytes), which OpenSSH asks for,
+    too: more than that, in both directions at once, every byte compared. This takes its time."""
+    server = ssh_servers.start("openssh", ["LogLevel DEBUG1"])
+    sha256 = fingerprints(ssh_servers, server)[1]
+    done = run(many, ssh_servers, server, sha256, "1", str(GIBIBYTE + (16 << 20)), "0", "chacha20-poly1305@openssh.com",
+               timeout=10 * support.PATIENCE)
+    assert (done.returncode, done.stderr) == (0, ""), server.log()[-3000:]
+    words = done.stdout.split()
+    assert int(words[words.index("rekeys") + 1]) >= 1
+    assert server.log().count("SSH2_MSG_NEWKEYS received") >= 2
 
 
 def test_refusals(ssh_servers, guide):
