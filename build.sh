@@ -142,7 +142,7 @@ verb_bench() {
     verb_release
     [ $# -gt 0 ] || for area in tests/bench/*.sh; do
         area=${area##*/}
-        [ "$area" = lib.sh ] || areas+=("${area%.sh}")
+        case $area in lib.sh | *_*) ;; *) areas+=("${area%.sh}") ;; esac # a_b.sh: a part of a.sh
     done
     mkdir -p build/bench
     for area in "${areas[@]}"; do

@@ -41,6 +41,9 @@ static void on_settle(void *owner)
     }
     tls_flush(f);
     tls_settle_in(f, tls_io_crowded(f->io));
+    if (f->ku.in_bytes > 0) { /* a server sends its tickets first: later ones are not wanted */
+        tls_drop_handshake(&f->ssl);
+    }
     park(f);
     tls_update_lower(f);
 }
@@ -95,8 +98,11 @@ void tls_keep_session(struct tls_stream *f)
 /* mbedTLS stopped at something that is no data: 0 when it was dealt with and reading may go on. */
 static int between_data(struct tls_stream *f, int rc)
 {
-    if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET) {
-        tls_keep_session(f);
+    bool skipped = rc == MBEDTLS_ERR_SSL_WANT_READ && tls_skip_ticket(&f->ssl);
+    if (rc == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET || skipped) {
+        if (!skipped) {
+            tls_keep_session(f);
+        }
         return ++f->tickets > MAX_TICKETS ? MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE : 0;
     }
     if (rc == MBEDTLS_ERR_SSL_WANT_READ && !tls_rec_ready(&f->ssl)) {

@@ -15,7 +15,7 @@
 
 int nk_test_tls_filter_memory(void);
 
-enum { COUNT_HEADER = 16, IDLE_LIMIT = 8192 };
+enum { COUNT_HEADER = 16, IDLE_LIMIT = 5120 };
 
 static size_t counted; /* bytes that mbedTLS holds */
 

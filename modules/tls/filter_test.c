@@ -490,6 +490,29 @@ static void test_resumption(void **state)
     }
 }
 
+/* Tickets that come to a client which has dropped what it needs for them are left unused, and what
+ * is behind them arrives. */
+static void test_late_tickets(void **state)
+{
+    struct kit_rig r;
+    struct tls_creds_conf sc = kit_server_conf(*state), cc = kit_client_conf(*state);
+    uint64_t bytes[2];
+    kit_rig_new(&r, &sc, &cc);
+    for (int i = 0; i < 2; i++) {
+        kit_rig_connect(&r, "srv.test", KIT_WIDE, KIT_WIDE);
+        r.client.reading = false;
+        assert_true(kit_run(r.app, kit_both_connected, &r));
+        bytes[i] = r.pipe.moved[0];
+        tls_drop_handshake(&((struct tls_stream *)r.client.s)->ssl);
+        r.client.reading = true;
+        nk_stream_interest(r.client.s, NK_READABLE);
+        exchange(&r, 1000);
+        kit_rig_disconnect(&r);
+    }
+    assert_true(bytes[1] + 300 > bytes[0]); /* nothing was there to resume with */
+    kit_rig_free(&r);
+}
+
 /* A client whose owner authenticates the server by itself: any certificate, and what the owner
  * needs to decide, also after a resumption. */
 static void test_unverified(void **state)
@@ -543,6 +566,7 @@ int nk_test_tls_filter(void)
         cmocka_unit_test(test_back_pressure),
         cmocka_unit_test(test_batching),
         cmocka_unit_test(test_resumption),
+        cmocka_unit_test(test_late_tickets),
         cmocka_unit_test(test_unverified),
     };
     return cmocka_run_group_tests_name("tls/filter", tests, kit_set_up, kit_tear_down);

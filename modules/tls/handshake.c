@@ -166,7 +166,9 @@ static void open_stream(struct tls_stream *f)
     if (mbedtls_ssl_get_version_number(&f->ssl) != MBEDTLS_SSL_VERSION_TLS1_3) {
         tls_keep_session(f); /* in TLS 1.3 tickets come later */
     }
-    tls_drop_handshake(&f->ssl);
+    if (f->creds->role == TLS_SERVER) {
+        tls_drop_handshake(&f->ssl);
+    }
     f->ku.limit = f->creds->rekey_bytes;
     tls_stream_set_state(f, TLS_OPEN);
     if (f->shut) {

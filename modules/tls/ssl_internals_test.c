@@ -245,7 +245,7 @@ static void parked_and_back(void **state)
     pair_open(&p);
     assert_int_equal(side_read(&p.client, &b, 1), MBEDTLS_ERR_SSL_WANT_READ); /* tickets */
     tls_drop_handshake(&p.server.ssl);
-    tls_drop_handshake(&p.client.ssl); /* not for clients: nothing happens */
+    tls_drop_handshake(&p.client.ssl); /* no more tickets are wanted */
     for (unsigned i = 0; i < 5; i++) {
         assert_true(tls_park(&p.server.ssl, &p.server.park, &p.pool));
         assert_true(tls_park(&p.client.ssl, &p.client.park, &p.pool));

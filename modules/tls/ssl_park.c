@@ -111,7 +111,6 @@ int tls_unpark(mbedtls_ssl_context *ssl, struct tls_park *state, struct tls_park
 void tls_drop_handshake(mbedtls_ssl_context *ssl)
 {
     if (ssl->state != MBEDTLS_SSL_HANDSHAKE_OVER || !ssl->handshake ||
-        ssl->conf->endpoint != MBEDTLS_SSL_IS_SERVER ||
         mbedtls_ssl_get_version_number(ssl) != MBEDTLS_SSL_VERSION_TLS1_3) {
         return;
     }
@@ -122,4 +121,14 @@ void tls_drop_handshake(mbedtls_ssl_context *ssl)
     mbedtls_ssl_transform_free(ssl->transform_negotiate);
     mbedtls_free(ssl->transform_negotiate);
     ssl->transform_negotiate = NULL;
+}
+
+bool tls_skip_ticket(mbedtls_ssl_context *ssl)
+{
+    if (ssl->handshake || ssl->state != MBEDTLS_SSL_TLS1_3_NEW_SESSION_TICKET) {
+        return false;
+    }
+    ssl->keep_current_message = 0;
+    ssl->state = MBEDTLS_SSL_HANDSHAKE_OVER;
+    return true;
 }
