@@ -299,13 +299,84 @@ static void too_big(void **state)
     nk_buf_clear(&b);
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* As on_answer, without assertions. */
+static void note(void *owner, const struct ssh_agent_answer *a)
+{
+    struct pair *p = owner;
+    p->calls++;
+    p->rc = a->rc;
+    p->nkeys = a->nkeys;
+}
+
+/* Each request in turn, with its answer. */
+static int ask_all(struct pair *p)
+{
+    static const char bound[] = "\0\0\0\x01\x06";
+    const struct {
+        const char *text;
+        size_t n;
+    } said[] = {{TWO_KEYS, sizeof(TWO_KEYS) - 1}, {SIGNED, sizeof(SIGNED) - 1}, {bound, 5}};
+    struct ssh_agent_request *r;
+    for (int i = 0; i < 3; i++) {
+        int rc = i == 0 ? ssh_agent_list(p->agent, note, p, &r)
+                 : i == 1
+                     ? ssh_agent_sign(p->agent, STR("k"), "d", 1, "ssh-ed25519", note, p, &r)
+                     : ssh_agent_bind(p->agent, STR("h"), STR("i"), STR("s"), false, note, p, &r);
+        if (rc < 0) {
+            return rc;
+        }
+        if (write(p->fd, said[i].text, said[i].n) != (ssize_t)said[i].n) {
+            return 1;
+        }
+        for (int turn = 0; turn < 5 && p->calls == i; turn++) {
+            nk_app_turn(p->app, 10);
+        }
+        if (p->calls != i + 1 || p->rc != 0) {
+            return p->rc < 0 ? p->rc : 1;
+        }
+        if (i == 0 && p->nkeys != 2) {
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static int whole_life(void *arg)
+{
+    const struct nk_app_conf conf = {0};
+    struct pair p = {.rc = 1};
+    struct nk_stream *s;
+    int fds[2];
+    (void)arg;
+    nk_torture_pause();
+    if (nk_app_new(&p.app, &conf, NULL) < 0 ||
+        socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0) {
+        return 1;
+    }
+    p.fd = fds[1];
+    int rc = nk_stream_from_fd(p.app, fds[0], "unix", &s);
+    nk_torture_resume();
+    rc = rc < 0 ? rc : ssh_agent_over(p.app, s, &p.agent);
+    rc = rc < 0 ? rc : ask_all(&p);
+    end(&p);
+    return rc;
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(whole_life, NULL) >= 5); /* the agent, three requests, a list */
+}
+
 int nk_test_ssh_agent(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests),    cmocka_unit_test(hostile),
         cmocka_unit_test(unasked),     cmocka_unit_test(another_algorithm),
         cmocka_unit_test(ended_early), cmocka_unit_test(no_agent),
-        cmocka_unit_test(too_big),
+        cmocka_unit_test(too_big),     cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests_name("ssh/agent", tests, NULL, NULL);
 }

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "ssh/key_testkit.h"
 #include "ssh/pubfile.h"
+#include "torture.h"
 
 /* A new folder; its path. */
 static char *begin(char folder[64])
@@ -88,11 +89,41 @@ static void certificate_beside(void **state)
     assert_int_equal(nk_remove_tree(folder), 0);
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+/* A key, and one with a passphrase. */
+static int open_both(void *arg)
+{
+    const char *folder = arg;
+    char path[NK_PATH_MAX];
+    struct nk_diag diag;
+    struct nk_secret pass = {0};
+    int rc = nk_path_join(path, sizeof(path), folder, "key");
+    rc = rc < 0 ? rc : open_key(path, NULL, &diag);
+    rc = rc < 0 ? rc : nk_path_join(path, sizeof(path), folder, "locked");
+    rc = rc < 0 ? rc : nk_secret_set(&pass, "secret", 6);
+    rc = rc < 0 ? rc : open_key(path, &pass, &diag);
+    nk_secret_clear(&pass);
+    return rc;
+}
+
+static void without_memory(void **state)
+{
+    (void)state;
+    char folder[64];
+    assert_non_null(begin(folder));
+    put(folder, "key", ssh_key_samples[0].text);
+    put(folder, "locked", ssh_key_samples[1].text);
+    assert_true(nk_torture(open_both, folder) > 10);
+    assert_int_equal(nk_remove_tree(folder), 0);
+}
+
 int nk_test_ssh_keyfile(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(places),
         cmocka_unit_test(certificate_beside),
+        cmocka_unit_test(without_memory),
     };
     return cmocka_run_group_tests_name("ssh/keyfile", tests, NULL, NULL);
 }

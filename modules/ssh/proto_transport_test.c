@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "ssh/key_testkit.h"
 #include "ssh/transport_testkit.h"
 #include "torture.h"
 
@@ -70,6 +71,51 @@ static void test_methods(void **state)
             assert_int_equal(ssh_transport_rekeys(k.t), 1);
         }
         ssh_kit_clear(&k);
+    }
+}
+
+/* Keys and certificates of each type; a signature of another algorithm than was agreed on. */
+static void test_host_keys(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *sample, *alg, *cert, *wrong;
+    } rows[] = {
+        {"sec1", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp256-cert-v01@openssh.com", NULL},
+        {"p384", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp384-cert-v01@openssh.com", NULL},
+        {"p521", "ecdsa-sha2-nistp521", "ecdsa-sha2-nistp521-cert-v01@openssh.com", NULL},
+        {"pkcs1 encrypted", "rsa-sha2-512", "rsa-sha2-512-cert-v01@openssh.com", "rsa-sha2-256"},
+        {"pkcs1 encrypted", "rsa-sha2-256", "rsa-sha2-256-cert-v01@openssh.com", "rsa-sha2-512"},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct ssh_private *host = ssh_key_sample_open(rows[i].sample);
+        assert_non_null(host);
+        for (int cert = 0; cert <= 1; cert++) {
+            struct ssh_kit k;
+            ssh_kit_init(&k);
+            k.kex = "curve25519-sha256";
+            k.host = host;
+            k.cert = cert;
+            k.host_alg = cert ? rows[i].cert : rows[i].alg;
+            login(&k);
+            assert_string_equal(ssh_transport_choice(k.t)->host->name, rows[i].alg);
+            talk(&k);
+            assert_true(ssh_kit_rekey(&k));
+            assert_int_equal(ssh_kit_pump(&k), 0);
+            talk(&k);
+            ssh_kit_clear(&k);
+            if (rows[i].wrong) {
+                ssh_kit_init(&k);
+                k.host = host;
+                k.cert = cert;
+                k.host_alg = cert ? rows[i].cert : rows[i].alg;
+                k.sign_as = rows[i].wrong;
+                assert_int_equal(ssh_kit_run(&k), NK_EVERIFY);
+                assert_int_equal(k.asked, 0);
+                ssh_kit_clear(&k);
+            }
+        }
+        ssh_private_unref(host);
     }
 }
 
@@ -323,6 +369,7 @@ static void test_eof(void **state)
     (void)state;
     ssh_kit_init(&k);
     k.ident = "Not allowed at this time\r\n";
+    k.wait_for_client = true; /* else its KEXINIT follows, which may have an end of line in it */
     assert_int_equal(ssh_kit_run(&k), 0);
     assert_int_equal(ssh_transport_eof(k.t, &k.diag), NK_ECLOSED);
     assert_non_null(strstr(k.diag.text, "Not allowed"));
@@ -445,6 +492,32 @@ static void test_rekey_after_silence(void **state)
 }
 
 /* Another certificate of the same authority is asked about; of another one, it is refused. */
+static bool refuse_before_reply(struct ssh_kit *k, struct nk_buf *payload)
+{
+    static const uint8_t refusal[] = {SSH_MSG_UNIMPLEMENTED, 0, 0, 0, 5};
+    return k->t->authenticated && *nk_buf_ptr(payload) == SSH_MSG_KEX_REPLY
+               ? ssh_kit_send(k, refusal, sizeof(refusal))
+               : true;
+}
+
+/* It may answer what was on its way when the exchange began: those above must know. */
+static void test_unimplemented_in_rekey(void **state)
+{
+    (void)state;
+    struct ssh_kit k;
+    ssh_kit_init(&k);
+    k.kex = "curve25519-sha256";
+    k.tamper = refuse_before_reply;
+    login(&k);
+    size_t handed = nk_buf_len(&k.handed);
+    assert_true(ssh_kit_rekey(&k));
+    assert_int_equal(ssh_kit_pump(&k), 0);
+    assert_int_equal(nk_buf_len(&k.handed), handed + 5);
+    assert_int_equal(nk_buf_ptr(&k.handed)[handed], SSH_MSG_UNIMPLEMENTED);
+    talk(&k);
+    ssh_kit_clear(&k);
+}
+
 static void test_rekey_certificate(void **state)
 {
     (void)state;
@@ -496,6 +569,7 @@ int nk_test_ssh_proto_transport(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_host_keys),
         cmocka_unit_test(test_ciphers),
         cmocka_unit_test(test_guard),
         cmocka_unit_test(test_bytewise),
@@ -511,6 +585,7 @@ int nk_test_ssh_proto_transport(void)
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_rekey_limits),
         cmocka_unit_test(test_rekey_after_silence),
+        cmocka_unit_test(test_unimplemented_in_rekey),
         cmocka_unit_test(test_rekey_certificate),
         cmocka_unit_test(test_torture),
     };

@@ -8,6 +8,7 @@
 
 #include "base/secret.h"
 #include "ssh/groups.h"
+#include "ssh/sign.h"
 
 enum {
     BUF_MAX = 16 * 1024 * 1024,
@@ -177,6 +178,49 @@ static bool put_signature(struct nk_buf *b, const uint8_t secret_key[64], const 
     return fine;
 }
 
+static bool put_host_key(struct nk_buf *b, const struct ssh_kit *k)
+{
+    return k->host ? nk_buf_put(b, k->host->pub.blob.p, k->host->pub.blob.n) == 0
+                   : put_ed25519(b, k->secret_key);
+}
+
+/* With the algorithm that was agreed on, or another one on purpose. */
+static bool put_host_signature(struct nk_buf *b, const struct ssh_kit *k, const void *p, size_t n)
+{
+    const struct ssh_sig_type *alg = k->choice.host;
+    struct nk_buf s;
+    bool cert;
+    if (!k->host) {
+        return put_signature(b, k->secret_key, p, n);
+    }
+    if (k->sign_as) {
+        alg =
+            ssh_sig_find((struct ssh_str){(const uint8_t *)k->sign_as, strlen(k->sign_as)}, &cert);
+    }
+    nk_buf_init(&s, SSH_BLOB_MAX);
+    bool fine = ssh_private_sign(k->host, alg, p, n, &s, NULL) == 0 &&
+                ssh_put_string(b, nk_buf_ptr(&s), nk_buf_len(&s)) == 0;
+    nk_buf_clear(&s);
+    return fine;
+}
+
+/* What a certificate says of the host key: its type's name, and the blob without the key's. */
+static bool put_certified(struct nk_buf *b, const struct ssh_kit *k, const void *nonce, size_t n)
+{
+    struct nk_buf blob;
+    struct nk_cur c;
+    nk_buf_init(&blob, SSH_BLOB_MAX);
+    bool fine = put_host_key(&blob, k);
+    nk_cur_init(&c, nk_buf_ptr(&blob), nk_buf_len(&blob));
+    (void)ssh_cur_string(&c);
+    fine = fine &&
+           ssh_put_text(b, k->host ? k->host->pub.type->cert
+                                   : "ssh-ed25519-cert-v01@openssh.com") == 0 &&
+           ssh_put_string(b, nonce, n) == 0 && nk_buf_put(b, c.p, nk_cur_left(&c)) == 0;
+    nk_buf_clear(&blob);
+    return fine;
+}
+
 /* OpenSSH's PROTOCOL.certkeys: of the host key, for host "h", by the kit's authority. */
 static bool put_certificate(struct nk_buf *b, struct ssh_kit *k)
 {
@@ -186,9 +230,7 @@ static bool put_certificate(struct nk_buf *b, struct ssh_kit *k)
     nk_buf_init(&ca, 256);
     nk_buf_init(&names, 64);
     bool fine = put_ed25519(&ca, k->ca_key) && ssh_put_text(&names, "h") == 0 &&
-                ssh_put_text(b, "ssh-ed25519-cert-v01@openssh.com") == 0 &&
-                ssh_put_string(b, nonce, sizeof(nonce)) == 0 &&
-                ssh_put_string(b, k->secret_key + 32, 32) == 0 && nk_buf_be64(b, 1) == 0 &&
+                put_certified(b, k, nonce, sizeof(nonce)) && nk_buf_be64(b, 1) == 0 &&
                 nk_buf_be32(b, SSH_CERT_HOST) == 0 && ssh_put_text(b, "id") == 0 &&
                 ssh_put_string(b, nk_buf_ptr(&names), nk_buf_len(&names)) == 0 &&
                 nk_buf_be64(b, 0) == 0 && nk_buf_be64(b, YEAR_3000) == 0 &&
@@ -309,12 +351,11 @@ static bool reply(struct ssh_kit *k, struct ssh_str peer, struct nk_buf *b, stru
         fine = ssh_kex_start(k->method, value, NULL) == 0 &&
                ssh_kex_finish(k->method, peer, secret, NULL) == 0;
     }
-    fine = fine && (k->cert ? put_certificate(host, k) : put_ed25519(host, k->secret_key)) &&
+    fine = fine && (k->cert ? put_certificate(host, k) : put_host_key(host, k)) &&
            hash_all(k, host, peer, value, secret, hash) &&
            nk_buf_u8(b, k->choice.kex->bits ? SSH_MSG_KEX_REPLY : SSH_MSG_KEX_GEX_REPLY) == 0 &&
            put_buf(b, host) && put_value(k, b, nk_buf_ptr(value), nk_buf_len(value)) &&
-           put_signature(b, k->secret_key, hash, ssh_hash_size(k->choice.kex->hash)) &&
-           send_kex(k, b);
+           put_host_signature(b, k, hash, ssh_hash_size(k->choice.kex->hash)) && send_kex(k, b);
     return fine && switch_keys(k, secret, hash);
 }
 

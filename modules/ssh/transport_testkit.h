@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * transport_testkit - a server for tests of the transport: the same packets and methods of key
- * exchange, played from the other side, with an Ed25519 host key or a certificate of it. What it
- * sends during key exchange can be changed, left out and mixed with other things.
+ * exchange, played from the other side, with an Ed25519 host key or another, or a certificate of
+ * it. What it sends during key exchange can be changed, left out and mixed with other things.
  */
 #ifndef SSH_TRANSPORT_TESTKIT_H
 #define SSH_TRANSPORT_TESTKIT_H
@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "ssh/key.h"
 #include "ssh/transport_impl.h"
 
 enum { SSH_KIT_SEEN_MAX = 4096, SSH_KIT_HANDED_MAX = 64 * 1024 };
@@ -29,6 +30,8 @@ struct ssh_kit {
     /* set before ssh_kit_start */
     const char *ident;                         /* "SSH-2.0-kit" and its end of line */
     const char *kex, *host_alg, *cipher, *mac; /* offers; NULL: everything */
+    const struct ssh_private *host;            /* its host key, borrowed; NULL: an Ed25519 key */
+    const char *sign_as;                       /* algorithm of its signature; NULL: the right one */
     bool strict, follows, cert;
     bool wait_for_client; /* KEXINIT only after the client's */
     bool ext_info;        /* after the first NEWKEYS */
