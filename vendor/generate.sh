@@ -139,7 +139,7 @@ gen_commands() {
         printf '#include "base/cmd.h"\n\n'
         [ -z "$rows" ] || awk -F'|' '{print "extern const struct nk_cmd " $3 ";"}' <<<"$rows"
         printf '\nconst struct nk_cmd_entry nk_cmd_table[] = {\n'
-        [ -z "$rows" ] || awk -F'|' '{print "    {\"" $1 "\", \"" $2 "\", &" $3 "},"}' <<<"$rows"
+        [ -z "$rows" ] || awk -F'|' '{split($2, path, "/"); print "    {\"" $1 "\", \"" path[2] "\", &" $3 "},"}' <<<"$rows"
         printf '    {0},\n};\nconst size_t nk_cmd_count = sizeof(nk_cmd_table) / sizeof(nk_cmd_table[0]) - 1;\n'
     } | write_if_changed build/gen/commands.c
 }
@@ -336,17 +336,19 @@ info_objects() {
 own_object() {
     OBJECT=build/$MODE/obj/${1%.c}.o
     file_class "$1"
-    local flags="\$own_$2"
+    local flags="\$own_$2" cold=""
+    [ "$MODE" != release ] || cold=" -Os"
     case $1 in
     # the two files that compile upstream's code under other names are judged by upstream's warnings
     vendor/glue/soft_*.c) flags="\$own_soft" ;;
     # what runs for every message, byte or key that is tried; the rest is better small
     modules/base/@(buf|copy|cur|codec|units)* | modules/core/@(app|budget|clock|pump|stream|timer|watch|work)*) ;;
+    modules/relay/*_restore.c | modules/relay/native_login.c | modules/hs/vanity_@(checkpoint|progress).c) flags+=$cold ;;
     modules/tls/@(io|record|ssl_data)* | modules/hs/@(fe|vanity)*) ;;
     modules/relay/@(backlog|client|conn|engine|hub|native|object|out|proto|queue|rx|tlspyo|wire)*) ;;
     modules/relay/log@(|_crc|_items|_record|_segment|_state|_view|_write).c) ;;
-    modules/ssh/@(crypto|packet|wire)* | vendor/glue/*) ;;
-    *) [ "$MODE" != release ] || flags+=" -Os" ;;
+    modules/ssh/@(crypto_@(chacha|ctr|gcm|hash)|packet|wire)* | vendor/glue/*) ;;
+    *) flags+=$cold ;;
     esac
     printf 'build %s: cc %s\n  flags = %s $inc_%s\n' "$OBJECT" "$1" "$flags" "${CLASS//\//_}"
 }

@@ -111,6 +111,8 @@ mode_musl() {
     musl_paths "$1"
     # nothing unwinds the stack at run time: the tables for it go to the debug file only
     CFLAGS+=" -O2 -fPIE -fno-asynchronous-unwind-tables -fno-unwind-tables"
+    # loops inside of functions are aligned all the same
+    CFLAGS+=" -falign-functions=1"
     CFLAGS+=" -fstack-protector-strong -fstack-clash-protection $MUSL_CFLAGS"
     LINK="-nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker -Wl,--gc-sections"
     LINK+=" -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--build-id=none"

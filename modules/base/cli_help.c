@@ -124,7 +124,8 @@ static void explain(char *out, size_t max, const struct nk_opt *o)
 {
     char notes[256] = "", lo[32], hi[32];
     size_t n = 0;
-    if (o->max != 0 && o->max < INT32_MAX) { /* larger ones only guard the arithmetic */
+    if (nk_opt_has_bounds(o) && o->max != 0 &&
+        o->max < INT32_MAX) { /* larger ones only guard the arithmetic */
         if (o->type == NK_OPT_SIZE) {
             nk_format_size(lo, sizeof(lo), (uint64_t)o->min);
             nk_format_size(hi, sizeof(hi), (uint64_t)o->max);

@@ -34,20 +34,20 @@ static const struct nk_cmd raw = {
 static const struct nk_cmd hidden = {.summary = "Hidden", .flags = NK_CMD_HIDDEN, .run = never};
 
 static const struct nk_cmd_entry table[] = {
-    {"config check", "x.c", &none},
-    {"config show", "x.c", &none},
-    {"hsc generate-key", "x.c", &leaf},
-    {"hsc key get", "x.c", &leaf},
-    {"hss auth-clients list", "x.c", &of_service},
-    {"hss onion-address", "x.c", &of_service},
-    {"hss other", "x.c", &other},
-    {"relay", "x.c", &none},
-    {"relay status", "x.c", &none},
-    {"secretive", "x.c", &hidden},
-    {"ssh", "x.c", &raw},
-    {"ssh-key", "x.c", &leaf},
-    {"ssh-key scan", "x.c", &leaf},
-    {"tls", "x.c", &leaf},
+    {"config check", "x", &none},
+    {"config show", "x", &none},
+    {"hsc generate-key", "x", &leaf},
+    {"hsc key get", "x", &leaf},
+    {"hss auth-clients list", "x", &of_service},
+    {"hss onion-address", "x", &of_service},
+    {"hss other", "x", &other},
+    {"relay", "x", &none},
+    {"relay status", "x", &none},
+    {"secretive", "x", &hidden},
+    {"ssh", "x", &raw},
+    {"ssh-key", "x", &leaf},
+    {"ssh-key scan", "x", &leaf},
+    {"tls", "x", &leaf},
 };
 static const struct nk_cmds cmds = {table, sizeof(table) / sizeof(table[0])};
 

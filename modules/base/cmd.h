@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/conf.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -33,9 +34,9 @@ struct nk_cmd {
     const char *description;   /* NULL: it is in cmd_NAME.txt; see packed.h */
     const char *examples;      /* the same */
     const struct nk_opt *opts; /* ended by NK_OPT_END, or NULL */
-    size_t conf_size;
-    int min_args, max_args; /* positionals; max_args -1 = any number */
-    unsigned flags;
+    uint32_t conf_size;
+    int8_t min_args, max_args;                /* positionals; max_args -1 = any number */
+    uint16_t flags;                           /* of enum nk_cmd_flags */
     const struct nk_section *section;         /* its rows also come from this section, or NULL */
     const struct nk_section *const *sections; /* further sections this module defines, or NULL */
     const struct nk_service_type *service;    /* how `netkit run` starts `section`, or NULL */
@@ -82,7 +83,7 @@ struct nk_cmd_ctx {
 
 struct nk_cmd_entry {
     const char *name;   /* "hsc generate-key" */
-    const char *source; /* "modules/hs/cmd_hsc_generate-key.c" */
+    const char *module; /* "hs": its source is modules/hs/cmd_hsc_generate-key.c */
     const struct nk_cmd *cmd;
 };
 

@@ -177,12 +177,15 @@ static bool is_quoted(const char *value)
 /* Is it relative to the file: neither standard input nor one of the words that the row knows? */
 static bool is_relative(const struct nk_opt *row, const char *value)
 {
+    if (row->type != NK_OPT_PATH) {
+        return false;
+    }
     for (size_t i = 0; row->choices && row->choices[i]; i++) {
         if (strcmp(value, row->choices[i]) == 0) {
             return false;
         }
     }
-    return row->type == NK_OPT_PATH && *value && *value != '/' && strcmp(value, "-") != 0;
+    return *value && *value != '/' && strcmp(value, "-") != 0;
 }
 
 static void on_key(void *owner, unsigned line, const char *key, const char *value)

@@ -83,19 +83,20 @@ int nk_exit_code(int code);
  * is cut. Control bytes of arguments are replaced by '?', so peer data cannot forge lines.
  */
 int nk_fail(struct nk_diag *diag, int code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((cold, format(printf, 3, 4)));
 
 /* nk_fail_sys - like nk_fail, appending ": <text of code>"; code is -errno or NK_E*. */
 int nk_fail_sys(struct nk_diag *diag, int code, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
+    __attribute__((cold, format(printf, 3, 4)));
 
 /* nk_hint - set the hint of diag (may be NULL). */
-void nk_hint(struct nk_diag *diag, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void nk_hint(struct nk_diag *diag, const char *fmt, ...)
+    __attribute__((cold, format(printf, 2, 3)));
 
 /* nk_fail_context - put "<fmt>: " in front of the text of diag; keeps code and hint; returns the
  * code. diag must be one that was filled; with NULL the code is not known: returns NK_EINTERNAL. */
 int nk_fail_context(struct nk_diag *diag, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
+    __attribute__((cold, format(printf, 2, 3)));
 
 #ifdef __clang_analyzer__
 /* The analyser does not see into err.c; it must know that a failure is negative. */

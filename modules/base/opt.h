@@ -55,17 +55,21 @@ enum nk_opt_flags {
 };
 
 struct nk_opt {
-    const char *name;           /* long option "max-object"; INI key "max_object" */
-    uint32_t offset;            /* NK_FIELD(struct x_conf, field) */
-    uint16_t flags;             /* of enum nk_opt_flags */
-    uint8_t type;               /* enum nk_opt_type; small, as there are a thousand rows */
-    char short_name;            /* 0 for none */
-    const char *arg;            /* argument's name in help: "FILE" */
-    const char *def;            /* default, as it would be written; NULL for none */
-    int64_t min, max;           /* INT, SIZE, DURATION; both 0 = unchecked */
-    const char *const *choices; /* ENUM: NULL-terminated; PATH: words that are no file, or NULL */
-    const char *aliases;        /* other accepted names, space separated, or NULL */
-    const char *help;           /* one or two sentences, no final period needed */
+    const char *name; /* long option "max-object"; INI key "max_object" */
+    /* narrow, as there are a thousand rows */
+    uint32_t offset : 13;    /* NK_FIELD(struct x_conf, field) */
+    uint32_t flags : 8;      /* of enum nk_opt_flags */
+    uint32_t type : 4;       /* enum nk_opt_type */
+    uint32_t short_name : 7; /* 0 for none */
+    int32_t min;             /* INT, SIZE, DURATION; min and max both 0 = unchecked */
+    union {
+        int64_t max;                /* INT, SIZE, DURATION */
+        const char *const *choices; /* ENUM: NULL-terminated; PATH: words that are no file */
+    };
+    const char *arg;     /* argument's name in help: "FILE" */
+    const char *def;     /* default, as it would be written; NULL for none */
+    const char *aliases; /* other accepted names, space separated, or NULL */
+    const char *help;    /* one or two sentences, no final period needed */
 };
 
 #define NK_FIELD(type, field) offsetof(type, field)
@@ -117,6 +121,9 @@ bool nk_opt_is_text(const struct nk_opt *row);
 
 /* nk_opt_takes_value - false for FLAG rows only. */
 bool nk_opt_takes_value(const struct nk_opt *row);
+
+/* nk_opt_has_bounds - is the row's value checked against min and max? */
+bool nk_opt_has_bounds(const struct nk_opt *row);
 
 /* nk_opt_same - whether the row's field has the same value in a and b. */
 bool nk_opt_same(const struct nk_opt *row, const void *a, const void *b);

@@ -73,9 +73,10 @@ static int refuse_range(const struct nk_opt *row, const char *text, struct nk_di
     return refuse(row, text, what, diag);
 }
 
-static bool unchecked(const struct nk_opt *row)
+bool nk_opt_has_bounds(const struct nk_opt *row)
 {
-    return row->min == 0 && row->max == 0;
+    return (row->type == NK_OPT_INT || row->type == NK_OPT_SIZE || row->type == NK_OPT_DURATION) &&
+           (row->min != 0 || row->max != 0);
 }
 
 static int parse_int(const struct nk_opt *row, const char *text, int64_t *out, struct nk_diag *diag)
@@ -84,7 +85,7 @@ static int parse_int(const struct nk_opt *row, const char *text, int64_t *out, s
     if (nk_parse_i64(text, &v) < 0) {
         return refuse(row, text, "a whole number", diag);
     }
-    if (!unchecked(row) && (v < row->min || v > row->max)) {
+    if (nk_opt_has_bounds(row) && (v < row->min || v > row->max)) {
         return refuse_range(row, text, diag);
     }
     *out = v;
@@ -102,7 +103,8 @@ static int parse_unsigned(const struct nk_opt *row, const char *text, uint64_t *
     } else if (nk_parse_duration(text, &v) < 0) {
         return refuse(row, text, "a duration such as 250ms, 15s, 2m, 1h or 3d", diag);
     }
-    if (!unchecked(row) && (v > INT64_MAX || (int64_t)v < row->min || (int64_t)v > row->max)) {
+    if (nk_opt_has_bounds(row) &&
+        (v > INT64_MAX || (int64_t)v < row->min || (int64_t)v > row->max)) {
         return refuse_range(row, text, diag);
     }
     *out = v;

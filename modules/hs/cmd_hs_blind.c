@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/onion.h"
+#include "base/utc.h"
 #include "hs/blind.h"
 #include "hs/format.h"
 
@@ -55,17 +56,14 @@ static const struct nk_opt opts[] = {
 
 static int parse_time(const char *text, int64_t *out, struct nk_diag *diag)
 {
-    struct tm tm = {0};
     if (nk_parse_i64(text, out) == 0 && *out >= 0) {
         return 0;
     }
-    const char *end = strptime(text, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (!end || (strcmp(end, "Z") != 0 && *end != 0)) {
+    if (!strchr(text, 'T') || nk_parse_utc(text, out) < 0) {
         return nk_fail(diag, NK_EUSAGE,
                        "--time: '%s' is neither like 2016-04-13T11:00:00Z nor a number of seconds",
                        text);
     }
-    *out = (int64_t)timegm(&tm);
     return 0;
 }
 
@@ -136,13 +134,9 @@ static int write_secret(struct nk_cmd_ctx *ctx, const struct hs_item *key,
     return rc;
 }
 
-static const char *utc(char out[32], int64_t seconds)
+static const char *utc(char out[NK_UTC_SIZE], int64_t seconds)
 {
-    const time_t t = (time_t)seconds;
-    struct tm tm;
-    if (!gmtime_r(&t, &tm) || strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
-        out[0] = 0;
-    }
+    (void)nk_format_utc(out, seconds); /* "" for years that have no such form */
     return out;
 }
 

@@ -8,9 +8,12 @@
 
 #ifdef __x86_64__
 
+#include <cpuid.h>
 #include <immintrin.h>
+#include <sodium.h>
 #include <string.h>
 
+#define CPUID_FEATURES 7 /* the leaf of extended features */
 #define LANES 8u
 #define GROUPS 2u
 #define IFMA __attribute__((target("avx512f,avx512ifma")))
@@ -178,7 +181,9 @@ LANE_INLINE unsigned lane_maybe(const struct hs_vanity_filter *f, const struct l
 
 static bool usable(void)
 {
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512ifma");
+    unsigned a, b = 0, c, d;
+    return sodium_runtime_has_avx512f() && __get_cpuid_count(CPUID_FEATURES, 0, &a, &b, &c, &d) &&
+           (b & bit_AVX512IFMA);
 }
 
 const struct hs_vanity_kernel hs_vanity_ifma = {

@@ -5,14 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/codec.h"
 #include "base/json.h"
+#include "base/utc.h"
 #include "relay/conn.h"
 
 #define NAME_TEXT 256 /* a group's name in tables; longer ones are cut */
-#define TIME_TEXT 24  /* "2026-01-31T12:00:00Z" */
 
 /* --- groups ----------------------------------------------------------------------------------- */
 
@@ -135,15 +134,6 @@ int relay_admin_groups(const struct relay_hub *h, bool json, size_t max, struct 
 
 /* --- connections ------------------------------------------------------------------------------ */
 
-static void time_text(char out[TIME_TEXT], int64_t s)
-{
-    struct tm tm;
-    time_t t = (time_t)s;
-    if (!gmtime_r(&t, &tm) || strftime(out, TIME_TEXT, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
-        out[0] = '\0';
-    }
-}
-
 static uint64_t unacked_of(const struct relay_conn *c)
 {
     return c->session && c->wire->unacked ? c->wire->unacked(c) : 0;
@@ -164,8 +154,8 @@ static void group_name_json(void *arg, const struct relay_group *g)
 
 static void conn_json(struct nk_json *j, const struct relay_conn *c)
 {
-    char since[TIME_TEXT];
-    time_text(since, c->since_s);
+    char since[NK_UTC_SIZE];
+    (void)nk_format_utc(since, c->since_s);
     nk_json_object(j);
     nk_json_kv_u64(j, "id", c->id);
     nk_json_kv_str(j, "peer", c->peer);
@@ -233,8 +223,8 @@ static void group_name_text(void *arg, const struct relay_group *g)
 
 static int conn_line(const struct relay_conn *c, struct nk_buf *out)
 {
-    char since[TIME_TEXT], backlog[16];
-    time_text(since, c->since_s);
+    char since[NK_UTC_SIZE], backlog[16];
+    (void)nk_format_utc(since, c->since_s);
     struct name_list list = {.out = out};
     list.rc = nk_buf_printf(
         out, "%6" PRIu64 " %-22s %-7s %-4s %9s %7" PRIu64 " %10" PRIu64 " %10" PRIu64 " %-20s  ",

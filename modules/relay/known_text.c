@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/codec.h"
+#include "base/utc.h"
 
 #define PIN_PREFIX "sha256:"
 
@@ -110,13 +110,12 @@ int relay_known_text_find(const struct nk_buf *text, const char *path, const cha
 
 static int put_entry(struct nk_buf *out, const struct relay_known_lesson *l)
 {
-    char text[LINE_MAX_BYTES], hex[NK_HEX_SIZE(RELAY_KNOWN_KEY)], day[16];
-    time_t now = (time_t)l->now;
-    struct tm tm;
+    char text[LINE_MAX_BYTES], hex[NK_HEX_SIZE(RELAY_KNOWN_KEY)], day[NK_UTC_SIZE];
     nk_hex_encode(hex, l->key, RELAY_KNOWN_KEY);
-    if (!gmtime_r(&now, &tm) || strftime(day, sizeof(day), "%Y-%m-%d", &tm) == 0) {
+    if (!nk_format_utc(day, l->now)) {
         snprintf(day, sizeof(day), "-");
     }
+    day[strcspn(day, "T")] = '\0';
     int n = snprintf(text, sizeof(text), "%s " PIN_PREFIX "%s password %s\n", l->where, hex, day);
     return n < 0 || (size_t)n >= sizeof(text) ? NK_ETOOBIG : nk_buf_put(out, text, (size_t)n);
 }

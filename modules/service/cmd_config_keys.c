@@ -29,7 +29,7 @@ static void json_row(struct nk_json *j, const struct nk_section *s, const struct
     nk_json_kv_str(j, "env", nk_conf_env_name(env, sizeof(env), s, o));
     nk_json_kv_str(j, "type", types[o->type]);
     nk_json_kv_str(j, "default", o->def);
-    if (o->min || o->max) {
+    if (nk_opt_has_bounds(o)) {
         nk_json_kv_i64(j, "min", o->min);
         nk_json_kv_i64(j, "max", o->max);
     }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/algo.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/codec.h"
 #include "base/secret.h"
+#include "ssh/known_hosts.h"
 
 enum { NAME_MAX_SHOWN = 64, LIST_SHOWN = 120 };
 
@@ -111,12 +111,11 @@ void ssh_proposal_init(struct ssh_proposal *p)
 /* Whether one of the patterns matches the name. */
 static bool is_matched(struct ssh_str patterns, struct ssh_str name)
 {
-    char text[SSH_LIST_MAX], pattern[SSH_LIST_MAX];
+    char text[SSH_LIST_MAX];
     struct ssh_str one;
     snprintf(text, sizeof(text), "%.*s", (int)name.n, (const char *)name.p);
     while (ssh_names_next(&patterns, &one)) {
-        snprintf(pattern, sizeof(pattern), "%.*s", (int)one.n, (const char *)one.p);
-        if (fnmatch(pattern, text, FNM_NOESCAPE) == 0) {
+        if (ssh_pattern_match(one, text, false)) {
             return true;
         }
     }

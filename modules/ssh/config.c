@@ -3,7 +3,6 @@
 #include "ssh/config.h"
 
 #include <fcntl.h>
-#include <glob.h>
 #include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +15,7 @@
 #include "base/file.h"
 #include "ssh/config_impl.h"
 #include "ssh/config_words.h"
+#include "ssh/include.h"
 
 #define SYSTEM_DIR "/etc/ssh"
 
@@ -273,19 +273,16 @@ static int read_file(struct ssh_config_reading *r, const char *path, bool must)
 /* Every file that the pattern names. */
 static int include_all(struct ssh_config_reading *r, const char *pattern)
 {
-    glob_t found = {0};
+    struct nk_strlist found = {0};
     const bool never = r->never;
-    int rc = glob(pattern, 0, NULL, &found);
-    if (rc == GLOB_NOSPACE) {
-        return no_memory(r);
-    }
+    int rc = ssh_include_find(&found, pattern, SSH_CONFIG_FILES + 1);
+    rc = rc < 0 ? no_memory(r) : 0;
     r->never = r->never || !r->active;
-    rc = 0;
-    for (size_t i = 0; rc == 0 && i < found.gl_pathc; i++) {
-        rc = read_file(r, found.gl_pathv[i], false);
+    for (size_t i = 0; rc == 0 && i < found.n; i++) {
+        rc = read_file(r, found.v[i], false);
     }
     r->never = never;
-    globfree(&found);
+    nk_strlist_clear(&found);
     return rc;
 }
 

@@ -3,12 +3,12 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/ask.h"
 #include "base/cli.h"
 #include "base/codec.h"
 #include "base/file.h"
+#include "base/utc.h"
 #include "core/clock.h"
 
 enum { TIME_TEXT = 32, SHOWN = 256, ED25519_BITS = 256 };
@@ -63,10 +63,7 @@ static void row_of(struct nk_json *j, const char *name, struct ssh_str s)
 static void row_time(struct nk_json *j, const char *name, uint64_t seconds, const char *open)
 {
     char text[TIME_TEXT];
-    struct tm tm;
-    time_t t = (time_t)seconds;
-    if (seconds == 0 || seconds > INT64_MAX || !gmtime_r(&t, &tm) ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm) == 0) {
+    if (seconds == 0 || seconds > INT64_MAX || !nk_format_utc(text, (int64_t)seconds)) {
         snprintf(text, sizeof(text), "%s", open);
     }
     row(j, name, text);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "ssh/login.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "base/file.h"
 #include "ssh/agent.h"
 #include "ssh/keyfile.h"
+#include "ssh/known_hosts.h"
 #include "ssh/pubfile.h"
 #include "ssh/sign.h"
 #include "ssh/tty.h"
@@ -455,13 +455,10 @@ static const char *foreseen(const struct ssh_login *l, const char *question)
     const struct nk_strlist *rules = l->conf.answers;
     for (size_t i = 0; rules && i < rules->n; i++) {
         const char *equal = strrchr(rules->v[i], '=');
-        char pattern[SSH_AUTH_PROMPT_MAX];
-        if (equal && (size_t)(equal - rules->v[i]) < sizeof(pattern)) {
-            (void)snprintf(pattern, sizeof(pattern), "%.*s", (int)(equal - rules->v[i]),
-                           rules->v[i]);
-            if (fnmatch(pattern, question, FNM_CASEFOLD) == 0) {
-                return equal + 1;
-            }
+        const struct ssh_str pattern = {(const uint8_t *)rules->v[i],
+                                        equal ? (size_t)(equal - rules->v[i]) : 0};
+        if (equal && ssh_pattern_match(pattern, question, true)) {
+            return equal + 1;
         }
     }
     return NULL;

@@ -19,8 +19,8 @@ struct ssh_login_conf {
     const struct ssh_config *config;  /* borrowed; its user is set */
     const struct nk_secret *password; /* instead of asking: for the password, and for questions that
                                        * are answered without echo. NULL: none. Borrowed */
-    /* "PATTERN=FILE": questions of the server that the pattern (of a shell, in any case) matches
-     * are answered with the secret in the file. May be NULL. Borrowed */
+    /* "PATTERN=FILE": questions of the server that the pattern of * and ? matches (in any case) are
+     * answered with the secret in the file. May be NULL. Borrowed */
     const struct nk_strlist *answers;
     bool no_input; /* nobody can be asked */
 };

@@ -2,7 +2,6 @@
 #include "ssh/session.h"
 
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "core/app.h"
 #include "core/signal.h"
 #include "core/stream.h"
+#include "ssh/known_hosts.h"
 #include "ssh/tty.h"
 
 #define MODULE "ssh"
@@ -307,7 +307,9 @@ static void ask_environment(struct ssh_program *s, struct nk_buf *b)
         char name[256];
         (void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(*e, "="), *e);
         for (size_t i = 0; i < c->send_env.n; i++) {
-            if (fnmatch(c->send_env.v[i], name, 0) == 0) {
+            const char *p = c->send_env.v[i];
+            const struct ssh_str pattern = {(const uint8_t *)p, strlen(p)};
+            if (ssh_pattern_match(pattern, name, false)) {
                 ask_env(s, b, *e);
                 break;
             }

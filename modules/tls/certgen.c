@@ -20,6 +20,7 @@
 #include <mbedtls/x509_crt.h>
 
 #include "base/codec.h"
+#include "base/utc.h"
 #include "base/utf8.h"
 #include "glue.h"
 #include "tls/internal.h"
@@ -295,10 +296,18 @@ static int set_usage(struct writer *w, bool ca, struct nk_diag *diag)
 
 static bool asn1_time(char out[ASN1_TIME_LEN], int64_t t)
 {
-    struct tm tm;
-    time_t v = (time_t)t;
-    return t >= 0 && gmtime_r(&v, &tm) && tm.tm_year + 1900 <= 9999 &&
-           strftime(out, ASN1_TIME_LEN, "%Y%m%d%H%M%S", &tm) == ASN1_TIME_LEN - 1;
+    char text[NK_UTC_SIZE];
+    size_t n = 0;
+    if (t < 0 || !nk_format_utc(text, t)) {
+        return false;
+    }
+    for (const char *p = text; *p && n < ASN1_TIME_LEN - 1; p++) {
+        if (*p >= '0' && *p <= '9') {
+            out[n++] = *p;
+        }
+    }
+    out[n] = '\0';
+    return n == ASN1_TIME_LEN - 1;
 }
 
 static int set_validity(struct writer *w, const struct tls_cert_spec *s, struct nk_diag *diag)

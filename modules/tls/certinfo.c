@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <sodium.h>
 
 #include <mbedtls/oid.h>
 #include <mbedtls/pem.h>
 
 #include "base/codec.h"
+#include "base/utc.h"
 #include "tls/internal.h"
 
 #define PIN_PREFIX "sha256:"
@@ -109,9 +109,10 @@ int64_t tls_x509_seconds(const mbedtls_x509_time *t)
 
 char *tls_format_time(char out[TLS_TIME_TEXT], int64_t seconds)
 {
-    struct tm tm;
-    time_t t = (time_t)seconds;
-    if (!gmtime_r(&t, &tm) || strftime(out, TLS_TIME_TEXT, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0) {
+    char text[NK_UTC_SIZE];
+    if (nk_format_utc(text, seconds)) {
+        snprintf(out, TLS_TIME_TEXT, "%.10s %.8s UTC", text, text + sizeof("YYYY-MM-DD"));
+    } else {
         snprintf(out, TLS_TIME_TEXT, "unknown");
     }
     return out;

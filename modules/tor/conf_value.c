@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "base/codec.h"
+#include "base/utc.h"
 #include "tor/conf.h"
 #include "tor/wire.h"
 
@@ -166,9 +166,8 @@ static bool parse_float(const char *text, double *out)
 
 static bool is_time(const char *text)
 {
-    struct tm tm = {0};
-    const char *end = strptime(text, "%Y-%m-%d %H:%M:%S", &tm);
-    return end && *end == 0;
+    int64_t at;
+    return !strpbrk(text, "TZ") && nk_parse_utc(text, &at) == 0;
 }
 
 /* --- relays --------------------------------------------------------------------------------- */
