@@ -97,6 +97,8 @@ static void on_told(void *owner, struct nk_listener *l, int rc, uint16_t port,
     it->state = rc < 0 ? refused : listening;
     if (rc < 0 && first) {
         nk_warn(c.log, MODULE, "remote forward: %s%s", why->text, c.once ? "" : "; asking again");
+    } else if (rc == 0) {
+        nk_info(c.log, MODULE, "remote forward: the server listens (port %u)", port);
     }
     bool fatal = rc < 0 && c.config->exit_on_forward_failure && c.failed && !s->told_failed;
     s->told_failed = s->told_failed || fatal;

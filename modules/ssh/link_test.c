@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "core/app.h"
+#include "core/clock.h"
 #include "core/listener.h"
 #include "ssh/remote.h"
 #include "ssh/transport_testkit.h"
@@ -31,7 +32,9 @@ struct world {
     int listener, fd;
     char port[16];
     bool have_kit;
-    bool refuse_login, refuse_forward, silent_forward;
+    bool refuse_login, refuse_forward;
+    bool go_away; /* what sshd(8) says to addresses with penalties */
+    unsigned accepts;
     unsigned logins, asked, cancelled, opened, refused;
     uint32_t peer; /* the client's number of the last channel that it has confirmed or opened */
     /* a stream */
@@ -127,6 +130,13 @@ static void accept_one(struct world *w)
         return;
     }
     hang_up(w);
+    w->accepts++;
+    if (w->go_away) {
+        static const char text[] = "Not allowed at this time\r\n";
+        assert_int_equal(send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL), sizeof(text) - 1);
+        close(fd);
+        return;
+    }
     if (w->have_kit) {
         ssh_kit_clear(&w->k);
     }
@@ -237,9 +247,9 @@ static int open_link(struct world *w, struct ssh_link_conf *conf, bool shared, c
     return rc;
 }
 
-static void open_world(struct world *w, struct ssh_link_conf *conf)
+static void open_world_at(struct world *w, struct ssh_link_conf *conf, unsigned scale)
 {
-    const struct nk_app_conf app = {.clock_scale = SCALE};
+    const struct nk_app_conf app = {.clock_scale = scale};
     memset(w, 0, sizeof(*w));
     w->fd = -1;
     (void)snprintf(w->port, sizeof(w->port), "0");
@@ -248,6 +258,11 @@ static void open_world(struct world *w, struct ssh_link_conf *conf)
     assert_int_equal(open_link(w, conf, false, "Compression=no", &w->l), 0);
     w->user = (struct ssh_link_user){.up = on_up, .down = on_down, .owner = w};
     ssh_link_attach(w->l, &w->user);
+}
+
+static void open_world(struct world *w, struct ssh_link_conf *conf)
+{
+    open_world_at(w, conf, SCALE);
 }
 
 static void turn(struct world *w)
@@ -378,6 +393,26 @@ static void test_bounds(void **state)
     close_world(&w);
 }
 
+/* A server that wants nobody now is left alone for a while, whoever waits. */
+static void test_told_off(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ssh_link_conf conf = {.hold_ms = 3600 * 1000};
+    open_world_at(&w, &conf, 10 * SCALE);
+    w.go_away = true;
+    UNTIL(&w, w.downs == 1);
+    assert_int_equal(w.accepts, 1);
+    assert_int_equal(ssh_link_state(w.l), SSH_LINK_WAITING);
+    uint64_t since = nk_now_ms(w.app);
+    struct nk_stream *s = must_dial(&w);
+    UNTIL(&w, w.accepts == 2);
+    assert_true(nk_now_ms(w.app) - since >= SSH_LINK_PENALTY_MS - 100 * SCALE);
+    assert_int_equal(w.closed, 0);
+    nk_stream_close(s);
+    close_world(&w);
+}
+
 static void test_shared(void **state)
 {
     (void)state;
@@ -497,7 +532,7 @@ int nk_test_ssh_link(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_made_again), cmocka_unit_test(test_over),
         cmocka_unit_test(test_bounds),     cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_remote),
+        cmocka_unit_test(test_told_off),   cmocka_unit_test(test_remote),
     };
     return cmocka_run_group_tests_name("ssh/link", tests, NULL, NULL);
 }
