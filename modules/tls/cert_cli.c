@@ -5,11 +5,18 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cli.h"
 #include "base/file.h"
 #include "core/clock.h"
 #include "tls/cert_cli.h"
 
 enum { SOON = 30 * 86400, ANSWER_MAX = 256 };
+
+int cert_ca_dir(struct nk_cmd_ctx *ctx, char *out)
+{
+    int rc = nk_path_join(out, NK_PATH_MAX, ctx->globals->state_dir, "ca");
+    return rc < 0 ? nk_fail(&ctx->diag, rc, "the state directory's path is too long") : 0;
+}
 
 int cert_read(const char *path, struct nk_buf *out, struct nk_diag *diag)
 {
@@ -120,6 +127,42 @@ void cert_json(struct nk_json *j, const char *path, const struct tls_cert_info *
     nk_json_kv_str(j, "serial", info->serial);
     nk_json_kv_str(j, "certificate_sha256", tls_pin_format(pin, info->cert));
     nk_json_kv_str(j, "pin", tls_pin_format(pin, info->spki));
+}
+
+int cert_tell(struct nk_cmd_ctx *ctx, const char *dir, const char *path, const struct nk_buf *cert)
+{
+    struct tls_cert_info info;
+    struct nk_buf out;
+    struct nk_json j;
+    int rc = tls_cert_describe(nk_buf_ptr(cert), nk_buf_len(cert), &info, &ctx->diag);
+    if (rc < 0 || !ctx->globals->json) {
+        if (rc == 0) {
+            cert_print(path, &info);
+        }
+        return rc;
+    }
+    nk_buf_init(&out, TLS_PEM_MAX);
+    nk_json_init(&j, &out, true);
+    nk_json_object(&j);
+    if (dir) {
+        nk_json_kv_str(&j, "directory", dir);
+    }
+    cert_json(&j, path, &info);
+    nk_json_close(&j);
+    return nk_cli_put_json(&j, &ctx->diag);
+}
+
+int cert_report(struct nk_cmd_ctx *ctx, const char *dir, const struct nk_buf *cert)
+{
+    char path[NK_PATH_MAX], pin[TLS_PIN_TEXT];
+    uint8_t spki[TLS_HASH];
+    int rc = tls_hash_cert(nk_buf_ptr(cert), nk_buf_len(cert), NULL, spki, &ctx->diag);
+    if (rc < 0 || nk_path_join(path, sizeof(path), dir, CERT_CERT_FILE) < 0) {
+        return rc;
+    }
+    nk_audit(ctx->log, "cert", NK_LOG_INFO, "key.created", NULL, "%s pin=%s", path,
+             tls_pin_format(pin, spki));
+    return cert_tell(ctx, dir, path, cert);
 }
 
 void cert_warn(struct nk_cmd_ctx *ctx, const char *path, const struct tls_cert_info *info)

@@ -38,6 +38,7 @@ enum {
     SERIAL_RANDOM = 16,
     KEY_ID_LEN = 20, /* RFC 7093 §2 method 1: leftmost 160 bits of SHA-256 */
     KEY_PEM_MAX = 1024,
+    KEY_DER_MAX = MBEDTLS_MPI_MAX_SIZE + 64, /* a public RSA key: modulus, exponent, heads */
     CERT_PEM_MAX = 16 * 1024,
     MAX_SANS = 64,
     ASN1_TIME_LEN = 15 /* "YYYYMMDDhhmmss" and NUL */
@@ -48,6 +49,8 @@ struct writer {
     mbedtls_pk_context key;
     mbedtls_pk_context issuer_key;
     mbedtls_x509_crt issuer;
+    mbedtls_x509_csr csr;
+    mbedtls_pk_context *subject_key; /* `key`, or the request's */
     mbedtls_x509_san_list sans[MAX_SANS];
     uint8_t ips[MAX_SANS][16];
     size_t nsans;
@@ -107,8 +110,21 @@ static int check_field(const struct name_field *f, struct nk_diag *diag)
 
 #define OID(x) (x), MBEDTLS_OID_SIZE(x)
 
+/* A name that was parsed, value by value. */
+static int copy_name(mbedtls_asn1_named_data **list, const mbedtls_x509_name *n)
+{
+    int rc = 0;
+    for (; rc == 0 && n && n->oid.p; n = n->next) {
+        rc = add_value(list, n->oid.p, n->oid.len, n->val.tag, n->val.p, n->val.len);
+    }
+    return rc;
+}
+
 static int set_subject(struct writer *w, const struct tls_cert_spec *s, struct nk_diag *diag)
 {
+    if (s->csr && !s->cn) {
+        return copy_name(&w->crt.subject, &w->csr.subject);
+    }
     const struct name_field fields[] = {
         {"the country", OID(MBEDTLS_OID_AT_COUNTRY), COUNTRY_LEN, COUNTRY_LEN,
          MBEDTLS_ASN1_PRINTABLE_STRING, s->country},
@@ -139,14 +155,7 @@ static int set_subject(struct writer *w, const struct tls_cert_spec *s, struct n
 static int set_issuer_name(struct writer *w, bool self)
 {
     if (!self) {
-        for (const mbedtls_x509_name *n = &w->issuer.subject; n && n->oid.p; n = n->next) {
-            int rc =
-                add_value(&w->crt.issuer, n->oid.p, n->oid.len, n->val.tag, n->val.p, n->val.len);
-            if (rc < 0) {
-                return rc;
-            }
-        }
-        return 0;
+        return copy_name(&w->crt.issuer, &w->issuer.subject);
     }
     mbedtls_asn1_named_data **end = &w->crt.issuer;
     for (const mbedtls_asn1_named_data *n = w->crt.subject; n; n = n->next) {
@@ -165,6 +174,16 @@ static bool is_ip(const char *s, uint8_t ip[16], size_t *n)
 {
     *n = inet_pton(AF_INET, s, ip) == 1 ? 4 : inet_pton(AF_INET6, s, ip) == 1 ? 16 : 0;
     return *n != 0;
+}
+
+static bool printable(const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i] <= 0x20 || p[i] >= 0x7f) {
+            return false;
+        }
+    }
+    return n > 0;
 }
 
 /* "DNS:x", "IP:x", "URI:x", "EMAIL:x"; without a prefix by what it looks like. */
@@ -199,10 +218,7 @@ static int parse_san(struct writer *w, const char *text, struct nk_diag *diag)
                                      : MBEDTLS_X509_SAN_DNS_NAME;
     }
     bool ok = type == MBEDTLS_X509_SAN_IP_ADDRESS ? address : *text && strlen(text) <= UB_EMAIL;
-    for (const char *c = text; ok && *c; c++) {
-        ok = *c > 0x20 && *c < 0x7f; /* IA5String without blanks */
-    }
-    if (!ok) {
+    if (!ok || !printable((const uint8_t *)text, strlen(text))) { /* IA5String without blanks */
         return nk_fail(diag, NK_ECONFIG, "certificate: '%s' is not a usable alternative name",
                        text);
     }
@@ -217,8 +233,44 @@ static int parse_san(struct writer *w, const char *text, struct nk_diag *diag)
     return 0;
 }
 
+/* The names of the request, borrowed from it. */
+static int take_sans(struct writer *w, struct nk_diag *diag)
+{
+    const mbedtls_x509_sequence *s = &w->csr.subject_alt_names;
+    for (; s && s->buf.p; s = s->next) {
+        int type = s->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
+        bool ip = type == MBEDTLS_X509_SAN_IP_ADDRESS;
+        bool known = ip || type == MBEDTLS_X509_SAN_DNS_NAME ||
+                     type == MBEDTLS_X509_SAN_RFC822_NAME ||
+                     type == MBEDTLS_X509_SAN_UNIFORM_RESOURCE_IDENTIFIER;
+        if (!known || w->nsans == MAX_SANS ||
+            !(ip ? s->buf.len == 4 || s->buf.len == 16
+                 : s->buf.len <= UB_EMAIL && printable(s->buf.p, s->buf.len))) {
+            nk_fail(
+                diag, NK_ECONFIG,
+                "the request has alternative names of another kind, wrong ones, or more than %d",
+                MAX_SANS);
+            nk_hint(diag, "say the names with --san");
+            return NK_ECONFIG;
+        }
+        mbedtls_x509_san_list *san = &w->sans[w->nsans];
+        san->node.type = type;
+        san->node.san.unstructured_name.p = s->buf.p;
+        san->node.san.unstructured_name.len = s->buf.len;
+        san->next = w->nsans > 0 ? san - 1 : NULL;
+        w->nsans++;
+    }
+    return 0;
+}
+
 static int set_sans(struct writer *w, const struct tls_cert_spec *s, struct nk_diag *diag)
 {
+    if (s->csr && s->nsans == 0) {
+        int rc = take_sans(w, diag);
+        if (rc < 0) {
+            return rc;
+        }
+    }
     for (size_t i = 0; i < s->nsans; i++) {
         int rc = parse_san(w, s->sans[i], diag);
         if (rc < 0) {
@@ -233,7 +285,7 @@ static int set_sans(struct writer *w, const struct tls_cert_spec *s, struct nk_d
 
 static int key_id(mbedtls_pk_context *pk, uint8_t id[KEY_ID_LEN])
 {
-    uint8_t buf[256], hash[TLS_HASH], *p = buf + sizeof(buf);
+    uint8_t buf[KEY_DER_MAX], hash[TLS_HASH], *p = buf + sizeof(buf);
     int n = mbedtls_pk_write_pubkey(&p, buf, pk);
     if (n < 0) {
         return n;
@@ -249,7 +301,7 @@ static int set_key_ids(struct writer *w, bool self, struct nk_diag *diag)
 {
     uint8_t ski[2 + KEY_ID_LEN] = {MBEDTLS_ASN1_OCTET_STRING, KEY_ID_LEN};
     uint8_t aki[4 + 64] = {0};
-    int rc = key_id(&w->key, ski + 2);
+    int rc = key_id(w->subject_key, ski + 2);
     if (rc == 0) {
         rc = mbedtls_x509write_crt_set_extension(&w->crt, OID(MBEDTLS_OID_SUBJECT_KEY_IDENTIFIER),
                                                  0, ski, sizeof(ski));
@@ -269,7 +321,7 @@ static int set_key_ids(struct writer *w, bool self, struct nk_diag *diag)
     return tls_check(rc, NK_EINTERNAL, diag, "key identifier");
 }
 
-static int set_usage(struct writer *w, bool ca, struct nk_diag *diag)
+static int set_usage(struct writer *w, bool ca, enum tls_usage usage, struct nk_diag *diag)
 {
     mbedtls_asn1_sequence client = {
         .buf = {.tag = MBEDTLS_ASN1_OID,
@@ -279,15 +331,16 @@ static int set_usage(struct writer *w, bool ca, struct nk_diag *diag)
         .buf = {.tag = MBEDTLS_ASN1_OID,
                 .len = MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH),
                 .p = (unsigned char *)(uintptr_t)MBEDTLS_OID_SERVER_AUTH},
-        .next = &client};
-    int rc = mbedtls_x509write_crt_set_basic_constraints(&w->crt, ca, -1);
+        .next = usage == TLS_USE_BOTH ? &client : NULL};
+    int rc = mbedtls_x509write_crt_set_basic_constraints(&w->crt, ca, ca ? 0 : -1);
     if (rc == 0 && ca) {
         rc = mbedtls_x509write_crt_set_key_usage(&w->crt, MBEDTLS_X509_KU_KEY_CERT_SIGN |
                                                               MBEDTLS_X509_KU_CRL_SIGN);
     } else if (rc == 0) {
         /* no keyUsage: without keyCertSign in it some verifiers refuse a self-signed certificate as
          * its own trust anchor */
-        rc = mbedtls_x509write_crt_set_ext_key_usage(&w->crt, &server);
+        rc = mbedtls_x509write_crt_set_ext_key_usage(&w->crt,
+                                                     usage == TLS_USE_CLIENT ? &client : &server);
     }
     return tls_check(rc, NK_EINTERNAL, diag, "key usage");
 }
@@ -421,6 +474,9 @@ static int fill(struct writer *w, const struct tls_cert_spec *s, struct nk_diag 
 {
     bool self = s->issuer_cert == NULL;
     int rc = self ? 0 : load_issuer(w, s, diag);
+    if (rc == 0 && s->csr) {
+        rc = tls_csr_load(&w->csr, s->csr, s->csr_len, diag);
+    }
     if (rc == 0) {
         rc = set_subject(w, s, diag);
     }
@@ -437,9 +493,9 @@ static int fill(struct writer *w, const struct tls_cert_spec *s, struct nk_diag 
         rc = set_sans(w, s, diag);
     }
     if (rc == 0) {
-        rc = set_usage(w, s->ca, diag);
+        rc = set_usage(w, s->ca, s->usage, diag);
     }
-    if (rc == 0) {
+    if (rc == 0 && !s->csr) {
         rc = make_key(&w->key, diag);
     }
     return rc == 0 ? set_key_ids(w, self, diag) : rc;
@@ -449,11 +505,11 @@ static int fill(struct writer *w, const struct tls_cert_spec *s, struct nk_diag 
 static int emit(struct writer *w, bool self, struct nk_secret *scratch, uint8_t *cert,
                 struct nk_diag *diag)
 {
-    mbedtls_x509write_crt_set_subject_key(&w->crt, &w->key);
+    mbedtls_x509write_crt_set_subject_key(&w->crt, w->subject_key);
     mbedtls_x509write_crt_set_issuer_key(&w->crt, self ? &w->key : &w->issuer_key);
     mbedtls_x509write_crt_set_md_alg(&w->crt, MBEDTLS_MD_SHA256);
     int rc = mbedtls_x509write_crt_pem(&w->crt, cert, CERT_PEM_MAX, nk_glue_random, NULL);
-    if (rc == 0) {
+    if (rc == 0 && w->subject_key == &w->key) {
         rc = mbedtls_pk_write_key_pem(&w->key, scratch->data, KEY_PEM_MAX);
     }
     return tls_check(rc, NK_EINTERNAL, diag, "signing the certificate");
@@ -468,13 +524,13 @@ static int sign(struct writer *w, bool self, struct nk_secret *key_pem, struct n
     if (rc == 0) {
         rc = emit(w, self, &scratch, cert, diag);
     }
-    if (rc == 0) {
+    if (rc == 0 && w->subject_key == &w->key) {
         rc = nk_secret_set(&key, scratch.data, strlen((char *)scratch.data));
     }
     if (rc == 0) {
         rc = nk_buf_put(cert_pem, cert, strlen((char *)cert));
     }
-    if (rc == 0) {
+    if (rc == 0 && w->subject_key == &w->key) {
         nk_secret_clear(key_pem);
         *key_pem = key;
     } else {
@@ -498,6 +554,8 @@ int tls_cert_generate(const struct tls_cert_spec *spec, struct nk_secret *key_pe
     mbedtls_x509write_crt_set_version(&w->crt, MBEDTLS_X509_CRT_VERSION_3);
     mbedtls_pk_init(&w->key);
     mbedtls_pk_init(&w->issuer_key);
+    mbedtls_x509_csr_init(&w->csr);
+    w->subject_key = spec->csr ? &w->csr.pk : &w->key;
     mbedtls_x509_crt_init(&w->issuer);
     rc = fill(w, spec, diag);
     if (rc == 0) {
@@ -510,6 +568,7 @@ int tls_cert_generate(const struct tls_cert_spec *spec, struct nk_secret *key_pe
     mbedtls_pk_free(&w->key);
     mbedtls_pk_free(&w->issuer_key);
     mbedtls_x509_crt_free(&w->issuer);
+    mbedtls_x509_csr_free(&w->csr);
     nk_free_wiped(w, sizeof(*w));
     return rc;
 }

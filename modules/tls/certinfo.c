@@ -257,17 +257,33 @@ void tls_crt_describe(struct tls_cert_info *out, const mbedtls_x509_crt *crt)
     tls_crt_hash(crt, out->cert, out->spki);
 }
 
-int tls_cert_describe(const void *p, size_t n, struct tls_cert_info *out, struct nk_diag *diag)
+int tls_cert_describe_all(const void *p, size_t n,
+                          int (*fn)(void *owner, const struct tls_cert_info *info), void *owner,
+                          struct nk_diag *diag)
 {
+    struct tls_cert_info info;
     mbedtls_x509_crt crt;
     mbedtls_x509_crt_init(&crt);
     int rc = tls_crypto_start(diag);
     if (rc == 0) {
         rc = tls_parse_certs(&crt, p, n, diag, "certificate");
     }
-    if (rc == 0) {
-        tls_crt_describe(out, &crt);
+    for (const mbedtls_x509_crt *c = &crt; c && rc == 0; c = c->next) {
+        tls_crt_describe(&info, c);
+        rc = fn(owner, &info);
     }
     mbedtls_x509_crt_free(&crt);
     return rc;
+}
+
+static int take_first(void *owner, const struct tls_cert_info *info)
+{
+    *(struct tls_cert_info *)owner = *info;
+    return 1;
+}
+
+int tls_cert_describe(const void *p, size_t n, struct tls_cert_info *out, struct nk_diag *diag)
+{
+    int rc = tls_cert_describe_all(p, n, take_first, out, diag);
+    return rc > 0 ? 0 : rc;
 }

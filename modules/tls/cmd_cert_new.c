@@ -10,11 +10,7 @@
 #include "core/clock.h"
 #include "tls/cert_cli.h"
 
-enum {
-    MAX_SANS = 64,
-    BACKDATE = 300, /* seconds: clocks of peers may be a little slow */
-    DAY = 86400
-};
+enum { MAX_SANS = 64 };
 
 struct new_conf {
     char *cn, *email, *org, *unit, *country, *state, *locality, *serial;
@@ -187,7 +183,7 @@ static int generate(struct nk_cmd_ctx *ctx, const struct new_conf *c, const stru
                                  .locality = s->locality,
                                  .serial = c->serial,
                                  .sans = sans,
-                                 .not_before = nk_wall_s(NULL) - BACKDATE};
+                                 .not_before = nk_wall_s(NULL) - CERT_BACKDATE};
     if (!s->cn) {
         return nk_fail(&ctx->diag, NK_ECONFIG, "certificate: the common name is missing");
     }
@@ -195,7 +191,7 @@ static int generate(struct nk_cmd_ctx *ctx, const struct new_conf *c, const stru
         return nk_fail(&ctx->diag, NK_EUSAGE, "the days of validity must be 1 to 36500");
     }
     spec.nsans = choose_sans(c, s->cn, sans);
-    spec.not_after = spec.not_before + BACKDATE + days * DAY;
+    spec.not_after = spec.not_before + CERT_BACKDATE + days * CERT_DAY;
     nk_buf_init(&ca, TLS_PEM_MAX);
     int rc = load_ca(c, &ca, &ca_key, &ctx->diag);
     if (rc == 0 && c->ca) {
@@ -208,31 +204,6 @@ static int generate(struct nk_cmd_ctx *ctx, const struct new_conf *c, const stru
     nk_secret_clear(&ca_key);
     nk_buf_clear(&ca);
     return rc;
-}
-
-static int report(struct nk_cmd_ctx *ctx, const char *dir, const struct nk_buf *cert)
-{
-    struct tls_cert_info info;
-    char path[NK_PATH_MAX], pin[TLS_PIN_TEXT];
-    int rc = tls_cert_describe(nk_buf_ptr(cert), nk_buf_len(cert), &info, &ctx->diag);
-    if (rc < 0 || nk_path_join(path, sizeof(path), dir, CERT_CERT_FILE) < 0) {
-        return rc;
-    }
-    nk_audit(ctx->log, "cert", NK_LOG_INFO, "key.created", NULL, "%s pin=%s", path,
-             tls_pin_format(pin, info.spki));
-    if (ctx->globals->json) {
-        struct nk_buf out;
-        struct nk_json j;
-        nk_buf_init(&out, TLS_PEM_MAX);
-        nk_json_init(&j, &out, true);
-        nk_json_object(&j);
-        nk_json_kv_str(&j, "directory", dir);
-        cert_json(&j, path, &info);
-        nk_json_close(&j);
-        return nk_cli_put_json(&j, &ctx->diag);
-    }
-    cert_print(path, &info);
-    return 0;
 }
 
 static int run(struct nk_cmd_ctx *ctx)
@@ -261,7 +232,7 @@ static int run(struct nk_cmd_ctx *ctx)
         rc = cert_write_pair(dir, c->force, &key, &cert, &ctx->diag);
     }
     if (rc == 0) {
-        rc = report(ctx, dir, &cert);
+        rc = cert_report(ctx, dir, &cert);
     }
     subject_clear(&s);
     nk_secret_clear(&key);

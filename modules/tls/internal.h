@@ -6,6 +6,7 @@
 #include <mbedtls/pk.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/x509_crt.h>
+#include <mbedtls/x509_csr.h>
 #include <sys/uio.h>
 
 #include "tls/access.h"
@@ -24,6 +25,10 @@ const char *tls_strerror(int mbedtls_rc);
 
 /* tls_parse_key - PEM or DER private key. An mbedTLS code. */
 int tls_parse_key(mbedtls_pk_context *out, const struct nk_secret *key);
+
+/* tls_csr_load - a certificate request (PEM or DER) into out, which is initialised: its signature
+ * is checked, and that its key is not weak. 0, NK_EFORMAT, NK_EVERIFY, NK_ECONFIG, -ENOMEM. */
+int tls_csr_load(mbedtls_x509_csr *out, const void *p, size_t n, struct nk_diag *diag);
 
 /* tls_parse_certs - PEM (all blocks) or one DER certificate, appended to out. Unusable ones of a
  * bundle are left out. 0, NK_EFORMAT, -ENOMEM; diag starts with `what`. */

@@ -171,16 +171,21 @@ char *tls_pin_format(char out[TLS_PIN_TEXT], const uint8_t hash[TLS_HASH]);
  * bytes. "sha256//" as curl writes it is fine too. 0 or NK_EFORMAT. */
 int tls_pin_parse(const char *text, uint8_t out[TLS_HASH]);
 
+enum tls_usage { TLS_USE_BOTH, TLS_USE_SERVER, TLS_USE_CLIENT };
+
 /* What a new certificate shall say. NULL or 0 means "not there" unless said otherwise. */
 struct tls_cert_spec {
-    const char *cn; /* required, 1..64 bytes UTF-8 (ub-common-name) */
+    const char *cn; /* 1..64 bytes UTF-8 (ub-common-name); required but with csr */
     const char *email, *org, *unit, *country, *state, *locality;
     const char *const
         *sans; /* "DNS:name", "IP:addr", "URI:u", "EMAIL:a"; bare words are recognised */
     size_t nsans;
     int64_t not_before, not_after; /* seconds since 1970; before < after, year 1970..9999 */
-    const char *serial; /* positive, decimal or 0x-hex, at most 20 bytes; NULL: 127 random bits */
-    bool ca;            /* may sign others (CA:TRUE, keyCertSign) */
+    const char *serial;   /* positive, decimal or 0x-hex, at most 20 bytes; NULL: 127 random bits */
+    bool ca;              /* may sign others (CA:TRUE, keyCertSign), but no CA (pathlen 0) */
+    enum tls_usage usage; /* what it is good for, when it is no CA */
+    const void *csr; /* a request (PKCS#10, PEM or DER): its key, and, without cn and sans, its */
+    size_t csr_len;  /* subject and alternative names; nothing else in it counts. With issuer */
     const char *issuer_cert;            /* PEM of the CA; NULL: self-signed */
     const struct nk_secret *issuer_key; /* its key (PEM), with issuer_cert */
 };
@@ -189,7 +194,9 @@ struct tls_cert_spec {
  * tls_cert_generate - a new ECDSA P-256 key and a certificate for it, signed with ECDSA-SHA256 by
  * the issuer or by itself. key_pem gets the private key (SEC1 "EC PRIVATE KEY", as OpenSSL reads
  * it) in guarded memory; the certificate's PEM is appended to cert_pem (both untouched on failure).
- * Returns 0, NK_ECONFIG (which field is wrong), NK_EFORMAT (issuer), -ENOMEM. ~3 ms.
+ * With spec->csr the key is the request's, and key_pem may be NULL. Returns 0, NK_ECONFIG (which
+ * field is wrong), NK_EFORMAT (issuer, request), NK_EVERIFY (the request's signature), -ENOMEM. ~3
+ * ms.
  */
 int tls_cert_generate(const struct tls_cert_spec *spec, struct nk_secret *key_pem,
                       struct nk_buf *cert_pem, struct nk_diag *diag);
@@ -210,6 +217,12 @@ struct tls_cert_info {
 
 /* tls_cert_describe - the first certificate of n bytes at p (PEM or DER). 0 or NK_EFORMAT. */
 int tls_cert_describe(const void *p, size_t n, struct tls_cert_info *out, struct nk_diag *diag);
+
+/* tls_cert_describe_all - fn for each certificate of a chain or bundle, as long as it returns 0. 0,
+ * what fn returned, or NK_EFORMAT. */
+int tls_cert_describe_all(const void *p, size_t n,
+                          int (*fn)(void *owner, const struct tls_cert_info *info), void *owner,
+                          struct nk_diag *diag);
 
 /*
  * tls_cert_verify - would a client accept this chain? cert: PEM, leaf first; ca: PEM bundle; name

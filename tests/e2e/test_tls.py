@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """TLS and certificates against OpenSSL: every suite, client certificates, resumption, KeyUpdate."""
 
+import json
 import os
 import pathlib
 import re
@@ -445,6 +446,97 @@ def test_cert_new_files(work, openssl):
     assert not (out / "key.pem").exists()
     assert run("cert", "new", "-o", out, "--force").returncode == 0
     assert (out / "key.pem").read_bytes() != before
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    """cert ca's directory."""
+    place = tmp_path_factory.mktemp("authority") / "ca"
+    assert run("cert", "ca", "-o", place, "--cn", "my CA").returncode == 0
+    return place
+
+
+def ask(openssl, work, name, *words):
+    """A request for a certificate, made by openssl."""
+    subprocess.run([openssl, "req", "-new", "-nodes", "-keyout", work / "k.pem", "-out", work / name, *words],
+                   check=True, capture_output=True)
+    return work / name
+
+
+P256 = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+
+
+def test_cert_ca(authority, openssl):
+    assert (authority / "key.pem").stat().st_mode & 0o777 == 0o600
+    text = subprocess.run([openssl, "x509", "-in", authority / "certificate.pem", "-noout", "-ext",
+                           "basicConstraints,keyUsage"], capture_output=True, text=True, check=True).stdout
+    assert "CA:TRUE, pathlen:0" in text and "Certificate Sign" in text
+    before = (authority / "key.pem").read_bytes()
+    check_error(run("cert", "ca", "-o", authority), 73, "exists", "--force")
+    assert (authority / "key.pem").read_bytes() == before
+
+
+@pytest.mark.parametrize("usage", ["server", "client", "both"])
+@pytest.mark.parametrize("key", [P256, ["-newkey", "rsa:2048"]], ids=["ec", "rsa"])
+def test_cert_sign_request(authority, openssl, work, usage, key):
+    names = "subjectAltName=DNS:bob.example,URI:spiffe://a/b,IP:10.0.0.1,email:a@b.c"
+    request = ask(openssl, work, "r.csr", *key, "-subj", "/O=Org/CN=bob", "-addext", names, "-addext",
+                  "basicConstraints=CA:TRUE")
+    done = run("cert", "sign", "--ca", authority, "--usage", usage, "-o", work / "c.pem", request, "--json")
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["names"] == "DNS:bob.example, URI:spiffe://a/b, IP:10.0.0.1, EMAIL:a@b.c"
+    assert said["subject"] == "O=Org, CN=bob" and not said["ca"]  # which it had asked for
+    for purpose in ("server", "client"):
+        ok = subprocess.run([openssl, "verify", "-x509_strict", "-purpose", f"ssl{purpose}", "-CAfile",
+                             authority / "certificate.pem", work / "c.pem"], capture_output=True).returncode == 0
+        assert ok == (usage in (purpose, "both"))
+    check_error(run("cert", "sign", "--ca", authority, "-o", work / "c.pem", request), 73, "exists")
+
+
+def test_cert_sign_other_names(authority, openssl, work):
+    check_error(run("cert", "sign", "--ca", authority, ask(openssl, work, "e.csr", *P256, "-subj", "/")), 78,
+                "names no subject")
+    request = ask(openssl, work, "r.csr", *P256, "-subj", "/CN=alice")
+    done = run("cert", "sign", "--ca", authority, "--cn", "bob", "--san", "bob.test", "-", stdin=open(request))
+    assert done.returncode == 0, done.stderr
+    (work / "c.pem").write_text(done.stdout)  # standard output has the certificate and nothing else
+    assert run("cert", "verify", "--ca", authority / "certificate.pem", "--name", "bob.test",
+               work / "c.pem").returncode == 0
+
+
+def test_cert_sign_refuses(authority, openssl, work):
+    weak = ask(openssl, work, "weak.csr", "-newkey", "rsa:1024", "-subj", "/CN=a")
+    check_error(run("cert", "sign", "--ca", authority, weak), 78, "less than 2048 bits")
+    good = ask(openssl, work, "good.csr", *P256, "-subj", "/CN=alice", "-outform", "DER").read_bytes()
+    (work / "bad.csr").write_bytes(good.replace(b"alice", b"admin"))
+    check_error(run("cert", "sign", "--ca", authority, work / "bad.csr"), 77, "not signed by the key")
+    for junk in (b"", b"\0" * 100, b"-----BEGIN CERTIFICATE REQUEST-----\n", os.urandom(70000)):
+        (work / "junk").write_bytes(junk)
+        assert run("cert", "sign", "--ca", authority, "-o", work / "none", work / "junk").returncode == 1
+    odd = ask(openssl, work, "odd.csr", *P256, "-subj", "/CN=a", "-addext", "subjectAltName=RID:1.2.3")
+    assert run("cert", "sign", "--ca", authority, "-o", work / "none", odd).returncode != 0
+    assert not (work / "none").exists()
+    check_error(run("cert", "sign", "--ca", authority), 2, "--cn and --output")
+
+
+def test_cert_sign_with_a_new_key(authority, openssl, work):
+    words = ["cert", "sign", "--cn", "srv", "--san", "srv.test", "--days", "10", "--usage", "server"]
+    assert run(*words, "--ca", authority, "-o", work / "srv").returncode == 0
+    assert (work / "srv/key.pem").stat().st_mode & 0o777 == 0o600
+    subprocess.run([openssl, "verify", "-x509_strict", "-CAfile", authority / "certificate.pem",
+                    work / "srv/certificate.pem"], check=True, capture_output=True)
+    check_error(run(*words, "--ca", work / "srv", "-o", work / "below"), 78, "not a CA")
+    done = run("cert", "expiry", "--warn", "5", "--json", authority, work / "srv")
+    assert done.returncode == 0, done.stderr
+    assert [c["days"] for c in json.loads(done.stdout)] == [3649, 9] or \
+        [c["days"] for c in json.loads(done.stdout)] == [3650, 10]
+    done = run("cert", "expiry", work / "srv", authority)
+    assert done.returncode == 1 and "1 of 2 certificates" in done.stderr
+    assert len(done.stdout.splitlines()) == 2
+    (work / "empty").mkdir()
+    check_error(run("cert", "expiry", work / "empty"), 1, "no certificate found")
+    assert run("cert", "expiry", work / "srv/key.pem").returncode == 1
 
 
 def test_cert_verify(creds, work):
