@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/app.h"
 #include "core/clock.h"
 #include "core/stream.h"
 
 enum {
-    KEPT = 4 * 1024, /* memory that an empty stream keeps; more is given back */
+    KEPT = 4 * 1024,        /* memory that an empty stream keeps; more is given to the next one */
+    SPARE_MAX = 512 * 1024, /* that waits for the next one */
     OPEN_DATA_MAX = 4096
 };
 
@@ -42,6 +44,62 @@ static struct channel *of(struct nk_stream *s)
     return (struct channel *)s;
 }
 
+/* --- memory ----------------------------------------------------------------------------------- */
+
+static const char spare_key = 0; /* its address names the spare memory in an app */
+
+static void spare_free(void *value)
+{
+    nk_buf_clear(value);
+    free(value);
+}
+
+/* What one stream has emptied, the next one fills: bulk causes no allocations, and what is idle
+ * holds no memory. NULL when there is none of it for that. */
+static struct nk_buf *spare(struct nk_app *app)
+{
+    struct nk_buf *b = nk_app_slot(app, &spare_key);
+    if (!b && (b = malloc(sizeof(*b))) != NULL) {
+        nk_buf_init(b, SSH_WINDOW_MAX);
+        if (nk_app_slot_set(app, &spare_key, b, spare_free) < 0) {
+            free(b);
+            b = NULL;
+        }
+    }
+    return b;
+}
+
+/* Both are empty and have the same maximum. */
+static void exchange(struct nk_buf *a, struct nk_buf *b)
+{
+    struct nk_buf was = *a;
+    *a = *b;
+    *b = was;
+}
+
+static int keep(struct channel *c, const uint8_t *p, size_t n)
+{
+    struct nk_buf *b = nk_buf_len(&c->in) == 0 && c->in.cap < n ? spare(c->s.app) : NULL;
+    if (b && b->cap > c->in.cap) {
+        exchange(&c->in, b);
+    }
+    return nk_buf_put(&c->in, p, n);
+}
+
+static void emptied(struct channel *c)
+{
+    if (c->in.cap <= KEPT) {
+        return;
+    }
+    struct nk_buf *b = c->in.cap <= SPARE_MAX ? spare(c->s.app) : NULL;
+    if (b && b->cap < c->in.cap) {
+        exchange(&c->in, b);
+    }
+    if (c->in.cap > KEPT) {
+        nk_buf_clear(&c->in);
+    }
+}
+
 /* --- the stream ------------------------------------------------------------------------------- */
 
 static ssize_t channel_read(struct nk_stream *s, void *p, size_t n)
@@ -59,8 +117,8 @@ static ssize_t channel_read(struct nk_stream *s, void *p, size_t n)
     }
     if (nk_buf_len(&c->in) > 0 || c->ended || c->error) {
         nk_stream_again(s);
-    } else if (c->in.cap > KEPT) {
-        nk_buf_clear(&c->in);
+    } else {
+        emptied(c);
     }
     return (ssize_t)n;
 }
@@ -222,7 +280,7 @@ static void on_data(void *owner, struct ssh_channel *ch, uint32_t kind, const ui
         (void)ssh_channel_consumed(ch, n);
         return;
     }
-    int rc = nk_buf_put(&c->in, p, n);
+    int rc = keep(c, p, n);
     if (rc < 0) {
         c->error = rc; /* nothing may be missing in between */
         ssh_channel_close(ch);

@@ -57,6 +57,11 @@ static size_t room(void *owner)
     return room_of(owner);
 }
 
+static uint64_t clock_now(void *owner)
+{
+    return now_of(owner);
+}
+
 /* Channels wait for room, and there is some that is worth it. */
 static bool wants_room(const struct ssh_conn *c)
 {
@@ -540,6 +545,7 @@ int ssh_conn_logged_in(struct ssh_conn *c, struct nk_diag *diag)
                                            .keepalive_ms = c->conf.keepalive_ms,
                                            .keepalive_count = c->conf.keepalive_count,
                                            .owner = c,
+                                           .clock = clock_now,
                                            .room = room,
                                            .on_incoming =
                                                c->conf.ops->incoming ? on_incoming : NULL,

@@ -159,6 +159,11 @@ void ssh_channels_now(struct ssh_channels *c, uint64_t now_ms)
     c->now_ms = now_ms;
 }
 
+void ssh_channels_clock(struct ssh_channels *c)
+{
+    c->now_ms = c->conf.clock ? c->conf.clock(c->conf.owner) : c->now_ms;
+}
+
 void ssh_channels_heard(struct ssh_channels *c)
 {
     c->heard_ms = c->now_ms;
@@ -280,6 +285,7 @@ int ssh_channel_open(struct ssh_channels *c, const char *type, struct ssh_str da
         return nk_fail_sys(diag, rc, "cannot open a channel");
     }
     ssh_channel_own(ch, ops, owner);
+    ssh_channels_clock(c);
     ch->since_ms = c->now_ms;
     rc = send_open(ch, type, data);
     if (rc < 0) {
@@ -325,6 +331,7 @@ int ssh_channel_accept(struct ssh_channel *ch, const struct ssh_channel_ops *ops
     const uint32_t v[] = {ch->peer, ch->id, ch->in_left, SSH_DATA_MAX};
     ssh_channel_own(ch, ops, owner);
     ch->state = SSH_CH_OPEN;
+    ssh_channels_clock(ch->set);
     ch->since_ms = ch->set->now_ms;
     return ssh_channels_send(ch->set, SSH_MSG_CHANNEL_OPEN_CONFIRMATION, v, 4);
 }

@@ -82,6 +82,9 @@ struct ssh_channels_conf {
     uint32_t keepalive_ms;                            /* ServerAliveInterval; 0: never */
     uint32_t keepalive_count;                         /* ServerAliveCountMax; 0: 3 */
     void *owner;
+    /* The time as ssh_channels_now has it, for calls that come between its turns. NULL: those count
+     * from the last turn. */
+    uint64_t (*clock)(void *owner);
     /* Bytes of output that may be added now before channels have to wait; 0 also while keys are
      * exchanged. Then call ssh_channels_writable when there is room again. NULL: no limit. */
     size_t (*room)(void *owner);

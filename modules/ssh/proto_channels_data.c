@@ -284,6 +284,7 @@ static void shrink(struct ssh_channel *ch, uint64_t size)
  * wait for the server: what its rate asks for is enough. */
 static void adapt(struct ssh_channel *ch)
 {
+    ssh_channels_clock(ch->set);
     uint64_t size = wanted(ch);
     if (size == 0) {
         return;

@@ -89,6 +89,9 @@ int ssh_channels_begin(struct ssh_channels *c, size_t max, uint8_t **p);
 /* ssh_channels_wrong - NK_EPROTO with the message's name. */
 int ssh_channels_wrong(struct nk_diag *diag, uint8_t number, const char *why);
 
+/* ssh_channels_clock - something that takes time begins, or is measured: look at the clock. */
+void ssh_channels_clock(struct ssh_channels *c);
+
 /* ssh_channels_sample - a round trip that began then. */
 void ssh_channels_sample(struct ssh_channels *c, uint64_t sent_ms);
 

@@ -81,6 +81,7 @@ static int ask(struct ssh_channels *c, struct ssh_replies *list, const uint32_t 
         free(r);
         return rc;
     }
+    ssh_channels_clock(c);
     *r = (struct ssh_reply){.fn = fn, .owner = owner, .sent_ms = c->now_ms};
     if (list->last) {
         list->last->next = r;

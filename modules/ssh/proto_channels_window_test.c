@@ -178,6 +178,43 @@ static void near_by(void **state)
     close_it(&f);
 }
 
+static void on_reply(void *owner, int ok, struct ssh_str data)
+{
+    (void)owner, (void)ok, (void)data;
+}
+
+static uint64_t clock_now(void *owner)
+{
+    const struct fixture *f = owner;
+    return f->now;
+}
+
+/* What is begun between two turns of the loop begins then, not in the turn before. */
+static void idle_before(void **state)
+{
+    (void)state;
+    struct fixture f = {.now = 1000};
+    const struct ssh_channels_conf conf = {.owner = &f, .clock = clock_now};
+    ssh_sink_init(&f.sink);
+    nk_buf_init(&f.in, SSH_DATA_MAX);
+    assert_int_equal(ssh_channels_new(&conf, &f.sink.sink, &f.c), 0);
+    ssh_channels_now(f.c, f.now);
+    f.now += 10000;
+    assert_int_equal(ssh_channel_open(f.c, "x", (struct ssh_str){0}, NULL, NULL, &f.ch, &f.diag),
+                     0);
+    ssh_channels_now(f.c, f.now += RTT);
+    ssh_kit_put(&f.in, "buuuu", 91, 0u, 0u, 1u, 1u);
+    get(&f);
+    assert_int_equal(ssh_channels_rtt_ms(f.c), MEASURED);
+    f.now += 10000;
+    assert_int_equal(ssh_global_request(f.c, "x", (struct ssh_str){0}, on_reply, &f), 0);
+    ssh_channels_now(f.c, f.now += RTT - 1);
+    ssh_kit_put(&f.in, "b", 81);
+    get(&f);
+    assert_int_equal(ssh_channels_rtt_ms(f.c), MEASURED - 1);
+    close_it(&f);
+}
+
 /* All windows together stay within their bound, but for the least that a channel gets. */
 static void total(void **state)
 {
@@ -199,8 +236,8 @@ static void total(void **state)
 int nk_test_ssh_proto_channels_window(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(growing), cmocka_unit_test(bursts), cmocka_unit_test(slow_consumer),
-        cmocka_unit_test(near_by), cmocka_unit_test(total),
+        cmocka_unit_test(growing), cmocka_unit_test(bursts),      cmocka_unit_test(slow_consumer),
+        cmocka_unit_test(near_by), cmocka_unit_test(idle_before), cmocka_unit_test(total),
     };
     return cmocka_run_group_tests_name("ssh/proto_channels_window", tests, NULL, NULL);
 }
