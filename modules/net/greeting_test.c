@@ -2,6 +2,7 @@
 /* Headers of the PROXY protocol through a join: read from what is accepted, written to what is
  * dialled. */
 #include "net/greeting.h"
+#include "torture.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -266,6 +267,113 @@ static void test_closed_while_it_reads(void **state)
     close_world(&w); /* and the sanitizer finds nothing left */
 }
 
+/* --- every allocation fails once -------------------------------------------------------------- */
+
+struct torture {
+    struct nk_app *app;
+    struct net_join *j;
+    struct nk_listener *in, *out;
+    struct nk_stream *client, *far;
+    bool ended;
+};
+
+static void on_torture_out(void *owner, struct nk_listener *l, struct nk_stream *take_s)
+{
+    (void)l;
+    ((struct torture *)owner)->far = take_s;
+}
+
+static void on_torture_client(void *owner, struct nk_stream *s, unsigned events)
+{
+    (void)s;
+    ((struct torture *)owner)->ended |= (events & NK_CLOSED) != 0;
+}
+
+static int torture_dial(void *owner, const struct nk_target *target, nk_stream_event_fn *fn,
+                        void *fn_owner, struct nk_stream **out, struct nk_diag *diag)
+{
+    struct torture *t = owner;
+    struct nk_endpoint *ep;
+    (void)target;
+    int rc = nk_endpoint_parse("mem:out", NK_EP_CONNECT, &ep, diag);
+    if (rc == 0) {
+        rc = nk_dial(t->app, ep, fn, fn_owner, out, diag);
+        nk_endpoint_free(ep);
+    }
+    return rc;
+}
+
+static int torture_listen(struct torture *t, const char *text, nk_accept_fn *fn, void *owner,
+                          struct nk_listener **out)
+{
+    struct nk_endpoint *ep;
+    int rc = nk_endpoint_parse(text, NK_EP_LISTEN, &ep, NULL);
+    if (rc == 0) {
+        rc = nk_listen(t->app, ep, fn, owner, out, NULL);
+        nk_endpoint_free(ep);
+    }
+    return rc;
+}
+
+/* The client's header and bytes, and what comes out: all of it, or the client's end. */
+static int exchange(struct torture *t)
+{
+    static const char sent[] = V2_TO_192 "\x05\x00\x04id-1hello";
+    char got[128], c;
+    size_t put = 0, len = 0, all = sizeof(sent) - 1;
+    for (int i = 0; i < 300 && len < all && !t->ended; i++) {
+        nk_app_turn(t->app, 0);
+        ssize_t n = put < all ? nk_stream_write(t->client, sent + put, all - put) : 0;
+        put += n > 0 ? (size_t)n : 0;
+        n = t->far ? nk_stream_read(t->far, got + len, sizeof(got) - len) : 0;
+        len += n > 0 ? (size_t)n : 0;
+        n = nk_stream_read(t->client, &c, 1);
+        t->ended |= n != NK_EAGAIN;
+    }
+    return len == all && memcmp(got, sent, all) == 0 ? 0 : t->ended ? -ENOMEM : 1;
+}
+
+static int torture_once(void *arg)
+{
+    const struct nk_app_conf conf = {.test_endpoints = true};
+    struct torture t = {0};
+    struct nk_endpoint *ep;
+    (void)arg;
+    int rc = nk_app_new(&t.app, &conf, NULL);
+    if (rc < 0) {
+        return rc;
+    }
+    const struct net_join_conf jc = {.app = t.app,
+                                     .module = "test",
+                                     .proxy_in = true,
+                                     .proxy_out = 2,
+                                     .dial = torture_dial,
+                                     .owner = &t};
+    rc = net_join_new(&jc, &t.j);
+    rc = rc < 0 ? rc : torture_listen(&t, "mem:in", net_join_accept, t.j, &t.in);
+    rc = rc < 0 ? rc : torture_listen(&t, "mem:out", on_torture_out, &t, &t.out);
+    rc = rc < 0 ? rc : nk_endpoint_parse("mem:in", NK_EP_CONNECT, &ep, NULL);
+    if (rc == 0) {
+        rc = nk_dial(t.app, ep, on_torture_client, &t, &t.client, NULL);
+        nk_endpoint_free(ep);
+    }
+    rc = rc < 0 ? rc : exchange(&t);
+    nk_stream_close(t.client);
+    net_join_close(t.j);
+    nk_stream_close(t.far);
+    nk_listener_close(t.in);
+    nk_listener_close(t.out);
+    nk_app_turn(t.app, 0);
+    nk_app_free(t.app);
+    return rc;
+}
+
+static void test_without_memory(void **state)
+{
+    (void)state;
+    assert_true(nk_torture(torture_once, NULL) >= 10);
+}
+
 int nk_test_net_greeting(void)
 {
     const struct CMUnitTest tests[] = {
@@ -275,6 +383,7 @@ int nk_test_net_greeting(void)
         cmocka_unit_test(test_refuses),
         cmocka_unit_test(test_slow_and_missing),
         cmocka_unit_test(test_closed_while_it_reads),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests_name("net/greeting", tests, NULL, NULL);
 }
