@@ -84,6 +84,16 @@ static int suite_find(const char *name)
     return -1;
 }
 
+const char *tls_suite_name(int id)
+{
+    for (int i = 0; i < TLS_SUITES_MAX; i++) {
+        if (suite_names[i].id == id) {
+            return suite_names[i].openssl ? suite_names[i].openssl : suite_names[i].name;
+        }
+    }
+    return NULL;
+}
+
 int tls_suites_parse(int out[TLS_SUITES_MAX + 1], const char *const *names, size_t n, bool tls12,
                      bool tls13, struct nk_diag *diag)
 {

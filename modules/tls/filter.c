@@ -346,6 +346,16 @@ static int query_peer(struct tls_stream *f, enum nk_query what, void *out, size_
     return answer_text(out, n, subject);
 }
 
+void tls_stream_about(struct nk_stream *s, struct tls_about *out)
+{
+    const mbedtls_ssl_context *ssl = &of(s)->ssl;
+    const mbedtls_x509_crt *crt = mbedtls_ssl_get_peer_cert(ssl);
+    *out = (struct tls_about){.version = mbedtls_ssl_get_version(ssl),
+                              .suite = tls_suite_name(mbedtls_ssl_get_ciphersuite_id_from_ssl(ssl)),
+                              .cert = crt ? crt->raw.p : NULL,
+                              .cert_len = crt ? crt->raw.len : 0};
+}
+
 static int query_exporter(struct tls_stream *f, void *out, size_t *n)
 {
     uint8_t key[EXPORT_LEN];

@@ -66,6 +66,16 @@ struct tls_stream {
 /* tls_stream_set_state - the only way a state changes; logged at debug level. */
 void tls_stream_set_state(struct tls_stream *f, enum tls_stream_state to);
 
+/* What a server knows about the client of an open stream; borrowed from it. */
+struct tls_about {
+    const char *version, *suite; /* "TLSv1.3", as OpenSSL calls them */
+    const uint8_t *cert;         /* the client's certificate (DER), or NULL */
+    size_t cert_len;
+};
+
+/* tls_stream_about - s is the open stream of tls_wrap_server. */
+void tls_stream_about(struct nk_stream *s, struct tls_about *out);
+
 /* --- io.c: between mbedTLS and the lower stream ----------------------------------------------- */
 
 /* mbedTLS's callbacks; arg is the stream. tls_recv gives whole records only, as long as more can

@@ -122,6 +122,9 @@ bool tls_sessions_take(struct tls_sessions *s, const char *name, mbedtls_ssl_con
 int tls_suites_parse(int out[TLS_SUITES_MAX + 1], const char *const *names, size_t n, bool tls12,
                      bool tls13, struct nk_diag *diag);
 
+/* tls_suite_name - as OpenSSL calls a suite, NULL for one that is not ours. */
+const char *tls_suite_name(int id);
+
 /* What one reading of the files gave; shared by all streams that were made from it. */
 struct tls_state {
     unsigned refs;

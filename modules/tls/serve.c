@@ -13,10 +13,16 @@
 #include "net/net.h"
 #include "tls/access.h"
 #include "tls/changed.h"
+#include "tls/filter.h"
 
 #define MODULE "tls"
 
-enum { ADDRESS_TEXT = 256, HOST_TEXT = 256, WARNING_TEXT = 160 };
+enum {
+    ADDRESS_TEXT = 256,
+    HOST_TEXT = 256,
+    WARNING_TEXT = 160,
+    CERT_MAX = 6144 /* of a header with one in it, which net_proxy_write bounds */
+};
 
 struct nk_service {
     struct nk_service_args args;
@@ -322,6 +328,32 @@ static int dial(void *owner, const struct nk_target *target, nk_stream_event_fn 
     return rc;
 }
 
+/* Who the client is: the CN, and everything else in the certificate itself. */
+static int fields(void *owner, struct nk_stream *from, struct nk_buf *tlvs)
+{
+    char names[TLS_SANS_TEXT], alpn[ADDRESS_TEXT], *cn;
+    size_t n = sizeof(alpn), names_n = sizeof(names);
+    struct tls_about about;
+    (void)owner;
+    int rc = nk_stream_query(from, NK_Q_ALPN, alpn, &n) < 0
+                 ? 0
+                 : net_proxy_put(tlvs, NET_PROXY_ALPN, alpn, strlen(alpn));
+    tls_stream_about(from, &about);
+    bool named = nk_stream_query(from, NK_Q_PEERNAMES, names, &names_n) == 0;
+    cn = named && strncmp(names, "CN:", 3) == 0 ? names + 3 : NULL; /* they come first */
+    if (cn) {
+        cn[strcspn(cn, "\n")] = 0;
+    }
+    bool fits = about.cert_len <= CERT_MAX;
+    const struct net_proxy_tls t = {.cert = about.cert != NULL,
+                                    .version = about.version,
+                                    .cipher = about.suite,
+                                    .cn = cn,
+                                    .client_cert = fits ? about.cert : NULL,
+                                    .client_cert_len = fits ? about.cert_len : 0};
+    return rc < 0 ? rc : net_proxy_put_tls(tlvs, &t);
+}
+
 static void end(struct nk_service *s)
 {
     if (!s->ended) {
@@ -356,6 +388,9 @@ static struct net_join_conf join_conf(struct nk_service *s)
                                   .idle_ms = c->idle_ms,
                                   .half_idle_ms = c->half_idle_ms,
                                   .wrap = c->role == TLS_SERVE_SERVER ? wrap : NULL,
+                                  .proxy_in = c->accept_proxy_protocol,
+                                  .proxy_out = c->proxy_protocol,
+                                  .fields = c->role == TLS_SERVE_SERVER ? fields : NULL,
                                   .dial = dial,
                                   .owner = s,
                                   .drained = on_drained};

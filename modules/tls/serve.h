@@ -38,6 +38,8 @@ struct tls_serve_conf {
     uint64_t drain_ms;                            /* for open connections, after TERM */
     uint64_t timed_reload_ms;                     /* how often files are looked at; 0 = never */
     int64_t max_connections;
+    int proxy_protocol; /* version of the header that is sent on; 0 = none */
+    bool accept_proxy_protocol;
 };
 
 extern const struct nk_service_type tls_serve_service;

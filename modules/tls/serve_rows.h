@@ -4,6 +4,7 @@
 #define NK_TLS_SERVE_ROWS_H
 
 #include "base/opt.h"
+#include "net/net.h"
 #include "tls/serve.h"
 
 #define TLS_DRAIN_SLACK_MS 1000 /* so that the service's own limit comes first */
@@ -49,7 +50,14 @@ static const char *const tls_row_versions[] = {"1.3", "1.2", NULL};
      .help = "How often to see whether certificates have changed; 0: only at HUP"},                \
     {.name = "max-connections", .type = NK_OPT_INT, TLS_ROW(max_connections), .arg = "N",          \
      .def = "10000", .min = 1, .max = 1000000, .flags = NK_OPT_RELOAD,                             \
-     .help = "Connections at the same time; more wait to be accepted"}
+     .help = "Connections at the same time; more wait to be accepted"},                            \
+    {.name = "proxy-protocol", .type = NK_OPT_ENUM, TLS_ROW(proxy_protocol), .arg = "VERSION",     \
+     .def = "none", .choices = net_join_proxy_versions, .flags = NK_OPT_RELOAD,                    \
+     .help = "Tell CONNECT where clients come from (HAProxy's PROXY protocol); v2 of a server also "  \
+             "says who they are"},                                                                 \
+    {.name = "accept-proxy-protocol", .type = NK_OPT_FLAG, TLS_ROW(accept_proxy_protocol),         \
+     .flags = NK_OPT_RELOAD,                                                                       \
+     .help = "Connections begin with such a header, which is believed; others are closed"}
 
 #define TLS_ROWS_ALLOW(what, field_of, arg_name, text)                                             \
     {.name = "allow-" what, .type = NK_OPT_STRING, TLS_ROW(allow[(field_of)-1]), .arg = arg_name,  \

@@ -47,13 +47,13 @@ bool tls_park(mbedtls_ssl_context *ssl, struct tls_park *state, struct tls_park_
  */
 int tls_unpark(mbedtls_ssl_context *ssl, struct tls_park *state, struct tls_park_pool *pool);
 
-/* tls_drop_handshake - free the handshake state of a finished TLS 1.3 connection: a server has no use
- * for it any more, a client needs it for session tickets (tls_skip_ticket). Does nothing in any
+/* tls_drop_handshake - free the handshake state of a finished TLS 1.3 connection: a server has no
+ * use for it any more, a client needs it for session tickets (tls_skip_ticket). Does nothing in any
  * other case. */
 void tls_drop_handshake(mbedtls_ssl_context *ssl);
 
-/* tls_skip_ticket - a ticket came to a client whose handshake state was dropped: leave it unused, as
- * RFC 8446 section 4.6.1 allows. False when there is none. */
+/* tls_skip_ticket - a ticket came to a client whose handshake state was dropped: leave it unused,
+ * as RFC 8446 section 4.6.1 allows. False when there is none. */
 bool tls_skip_ticket(mbedtls_ssl_context *ssl);
 
 #endif

@@ -4,10 +4,10 @@
  *
  *     tunnel_tcp_load serve              listens on a free port of 127.0.0.1 and prints it
  *     tunnel_tcp_load bulk PORT MB N     sends MB megabytes over N connections: MB/s
- *     tunnel_tcp_load ping PORT N SIZE   N round trips of SIZE bytes: median and 99th percentile in us
- *     tunnel_tcp_load conn PORT S N      new connections for S seconds, N at a time: how many per second
- *     tunnel_tcp_load idle PORT N        N connections that have moved a byte; prints "open", waits for
- *                                    the end of its input
+ *     tunnel_tcp_load ping PORT N SIZE   N round trips of SIZE bytes: median and 99th percentile in
+ * us tunnel_tcp_load conn PORT S N      new connections for S seconds, N at a time: how many per
+ * second tunnel_tcp_load idle PORT N        N connections that have moved a byte; prints "open",
+ * waits for the end of its input
  *
  * The first byte of a connection says what the server does with the rest: 'e' sends it back; 's'
  * takes as many bytes as the next eight say, then answers with one.
@@ -293,7 +293,8 @@ int main(int argc, char **argv)
     } else if (strcmp(what, "idle") == 0 && argc == 4) {
         idle(atoi(argv[3]));
     } else {
-        fputs("usage: tunnel_tcp_load serve | bulk PORT MB N | ping PORT N SIZE | conn PORT S N | idle "
+        fputs("usage: tunnel_tcp_load serve | bulk PORT MB N | ping PORT N SIZE | conn PORT S N | "
+              "idle "
               "PORT N\n",
               stderr);
         return 2;

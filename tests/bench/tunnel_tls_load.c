@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tunnel_tls_load - new TLS 1.3 connections to a server in front of `tunnel_tcp_load serve`, by OpenSSL:
+ * tunnel_tls_load - new TLS 1.3 connections to a server in front of `tunnel_tcp_load serve`, by
+ * OpenSSL:
  *
  *     tunnel_tls_load PORT SECONDS full|resumed CA [CERT KEY]
  *

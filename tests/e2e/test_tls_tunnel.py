@@ -381,6 +381,65 @@ def test_drain(server, certs):
         assert server.program.wait() == 0
 
 
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+class HeaderServer(Echo):
+    """Reads a header of the PROXY protocol, version 2, and sends back what comes after it."""
+
+    def _echo(self, conn):
+        f = conn.makefile("rb")
+        head = f.read(16)
+        assert head[:12] == SIGNATURE and head[12] == 0x21, head
+        body = f.read(int.from_bytes(head[14:16], "big"))
+        self.client = (socket.inet_ntoa(body[:4]), int.from_bytes(body[8:10], "big"))
+        self.fields = self.parse(body[12:])
+        conn.sendall(f.read(len(HELLO)))
+        conn.close()
+
+    @staticmethod
+    def parse(data):
+        out = {}
+        while data:
+            kind, size = data[0], int.from_bytes(data[1:3], "big")
+            out[kind] = data[3:3 + size]
+            data = data[3 + size:]
+        return out
+
+
+def test_proxy_protocol(server, certs):
+    """The target learns where the client comes from and who it is; what a balancer in front says is believed about
+    the address, but nobody can say who the client is."""
+    with HeaderServer() as target:
+        where = f"tcp:127.0.0.1:{target.port}"
+        port = server("--allow-cn", "alice", "--proxy-protocol", "v2", "--alpn", "h2", target=where)
+        ctx = context(certs, certs.alice)
+        ctx.set_alpn_protocols(["h2"])
+        with connected(port, ctx) as s:
+            me = s.getsockname()
+            assert echoes(s)
+            assert target.client == me
+            assert target.fields[0x01] == b"h2"
+            tls = target.fields[0x20]
+            assert tls[0] == 7 and tls[1:5] == bytes(4)  # TLS, a certificate, and it is good
+            inner = target.parse(tls[5:])
+            assert (inner[0x21], inner[0x22], inner[0x23]) == (b"TLSv1.3", b"alice", s.cipher()[0].encode())
+            assert inner[0x28] == ssl.PEM_cert_to_DER_cert(certs.alice.cert_path.read_text())
+        port = server("--client-cert", "none", "--proxy-protocol", "v2", "--accept-proxy-protocol", target=where, ca=None)
+        forged = b"\x20" + (8).to_bytes(2, "big") + b"\x07" + bytes(4) + b"\x22\x00\x00"
+        told = b"\xea" + (3).to_bytes(2, "big") + b"abc"
+        addresses = socket.inet_aton("192.0.2.7") + socket.inet_aton("192.0.2.8") + bytes((1, 2, 3, 4))
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as raw:
+            body = addresses + forged + told
+            raw.sendall(SIGNATURE + b"\x21\x11" + len(body).to_bytes(2, "big") + body)
+            with context(certs).wrap_socket(raw, server_hostname="srv.test") as s:
+                assert echoes(s)
+        assert target.client == ("192.0.2.7", 258)
+        assert target.fields[0x20][0] == 1  # TLS, but no certificate
+        assert target.fields[0xea] == b"abc"
+        assert refused(port, context(certs))  # no header
+
+
 def test_run_and_status(programs, certs, echo, work):
     """[tls NAME] as services of one netkit run: two of them make a tunnel; the counters are in its status."""
     ini, state = work / "netkit.ini", work / "state"
