@@ -80,7 +80,7 @@ EXPECTED = {
     "data-after-eof": (PROTOCOL, "", "request"),
     "confirm-twice": (PROTOCOL, "CHANNEL_OPEN_CONFIRMATION", "open"),
     "close-twice": (PROTOCOL, "", "request"),
-    "eof-twice": (PROTOCOL, "ended the connection", "request"),
+    "eof-twice": (PROTOCOL, "", "request"),
     "adjust-unknown": (PROTOCOL, "CHANNEL_WINDOW_ADJUST", "request"),
     "request-short": (PROTOCOL, "CHANNEL_REQUEST", "request"),
     "status-short": (PROTOCOL, "ended the connection", "request"),
@@ -192,6 +192,7 @@ def test_served(get, cat, fault):
     with HostileServer(fault) as server:
         done = cat(server)
         assert done.returncode == 0 and done.stdout == b"hello" and harmless(done.stderr), (done, server.reached, server.errors)
+        assert server.reached.count("refused") == (5 if fault == "opens-channels" else 0) and "confirmed" not in server.reached
 
 
 @pytest.mark.parametrize("fault", sorted(EXPECTED))

@@ -99,6 +99,8 @@ class Session:
         else:
             packet = self.read(n)
         payload = packet[1:len(packet) - packet[0]]
+        if payload[0] in (CONFIRMATION, OPEN_FAILURE):  # to a channel of ours
+            self.server.reached.append("confirmed" if payload[0] == CONFIRMATION else "refused")
         return payload[0], Reader(payload[1:])
 
     def expect(self, *kinds):
