@@ -15,6 +15,7 @@ struct tcp_conf {
     uint64_t keepalive_ms;    /* idle time before the first probe; 0 = no probes */
     uint64_t user_timeout_ms; /* unacknowledged data for so long ends it (RFC 5482); 0 = kernel's */
     uint64_t sndbuf, rcvbuf;  /* bytes; 0 = the kernel's automatic sizes */
+    char *source, *interface; /* of connections: our address, our network interface; NULL: any */
     int64_t backlog;
     bool reuse_port;
 };

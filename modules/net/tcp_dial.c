@@ -5,6 +5,8 @@
  */
 #include "net/tcp.h"
 
+#include <arpa/inet.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +35,8 @@ struct dial {
     struct nk_stream *s; /* pending until it gets a descriptor */
     struct tcp_conf conf;
     char where[NET_HOST_MAX + 16];
+    struct nk_addr source;    /* its len is 0: any */
+    char interface[IFNAMSIZ]; /* "": any */
     struct nk_resolve *resolve;
     struct nk_timer deadline, stagger;
     struct attempt attempts[NK_RESOLVE_MAX];
@@ -132,6 +136,43 @@ static void on_attempt(void *owner, struct nk_watch *w, unsigned ready)
     start_next(d);
 }
 
+/* What the configuration says about our end, which does not outlive this call. */
+static int set_source(struct dial *d, struct nk_diag *diag)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    const char *source = d->conf.source, *interface = d->conf.interface;
+    if (source && inet_pton(AF_INET, source, &v4.sin_addr) == 1) {
+        memcpy(&d->source.ss, &v4, d->source.len = sizeof(v4));
+    } else if (source && inet_pton(AF_INET6, source, &v6.sin6_addr) == 1) {
+        memcpy(&d->source.ss, &v6, d->source.len = sizeof(v6));
+    } else if (source) {
+        return nk_fail(diag, NK_ECONFIG, "source=%s: this is no address", source);
+    }
+    if (interface && (!*interface || strlen(interface) >= sizeof(d->interface))) {
+        return nk_fail(diag, NK_ECONFIG, "interface=%s: no interface has this name", interface);
+    }
+    (void)snprintf(d->interface, sizeof(d->interface), "%s", interface ? interface : "");
+    d->conf.source = d->conf.interface = NULL;
+    return 0;
+}
+
+/* 0 or -errno. */
+static int bind_source(int fd, const struct dial *d, const struct nk_addr *to)
+{
+    if (*d->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, d->interface,
+                                    (socklen_t)strlen(d->interface)) < 0) {
+        return -errno;
+    }
+    if (d->source.len == 0) {
+        return 0;
+    }
+    if (d->source.ss.ss_family != to->ss.ss_family) {
+        return -EADDRNOTAVAIL;
+    }
+    return bind(fd, net_sockaddr(&d->source), d->source.len) < 0 ? -errno : 0;
+}
+
 /* 0 when the attempt is under way. */
 static int start_attempt(struct dial *d, struct attempt *a)
 {
@@ -140,6 +181,7 @@ static int start_attempt(struct dial *d, struct attempt *a)
         return -errno;
     }
     int rc = tcp_setup(fd, &d->conf);
+    rc = rc < 0 ? rc : bind_source(fd, d, &a->addr);
     if (rc == 0 && connect(fd, net_sockaddr(&a->addr), a->addr.len) < 0 && errno != EINPROGRESS) {
         rc = -errno;
     }
@@ -259,6 +301,11 @@ int tcp_dial(struct nk_app *app, const struct nk_ep_layer *layer, struct nk_stre
     }
     d->app = app;
     d->conf = *(const struct tcp_conf *)layer->conf;
+    rc = set_source(d, diag);
+    if (rc < 0) {
+        free(d);
+        return rc;
+    }
     if (t) {
         bool v6 = strchr(t->host, ':') != NULL;
         snprintf(host, sizeof(host), "%s", t->host);

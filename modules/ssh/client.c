@@ -9,6 +9,7 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/stream.h"
+#include "core/timer.h"
 #include "ssh/channel.h"
 #include "ssh/client_dial.h"
 #include "ssh/host_policy.h"
@@ -33,7 +34,9 @@ struct ssh_client {
     struct ssh_client *jump;
     struct ssh_config *jump_config;
     unsigned depth;
-    struct nk_defer late; /* a failure that is told later */
+    struct nk_defer late;  /* a failure that is told later */
+    struct nk_timer again; /* ConnectionAttempts */
+    int64_t attempts;      /* that have failed */
     struct nk_diag failure;
 };
 
@@ -115,9 +118,36 @@ static void on_host_key(void *owner, const struct ssh_host_key *k)
 
 /* --- UpdateHostKeys --------------------------------------------------------------------------- */
 
+static bool can_ask(const struct ssh_client *c)
+{
+    return !c->conf.no_input && !c->conf.config->batch;
+}
+
+/* UpdateHostKeys=ask: the user says yes, or nothing is learnt. */
+static bool is_wanted(struct ssh_client *c)
+{
+    struct nk_buf q;
+    struct nk_secret typed = {0};
+    struct nk_diag diag;
+    if (c->conf.config->update_host_keys != SSH_UPDATE_ASK) {
+        return true;
+    }
+    nk_buf_init(&q, PROVE_MAX);
+    int rc = ssh_host_update_question(c->update, &q);
+    const char *text = rc == 0 ? nk_buf_str(&q) : NULL;
+    rc = text ? ssh_tty_ask(text, true, &typed, &diag) : -ENOMEM;
+    bool yes = rc == 0 && typed.len == 3 && memcmp(typed.data, "yes", 3) == 0;
+    nk_secret_clear(&typed);
+    nk_buf_clear(&q);
+    return yes;
+}
+
 static void write_update(struct ssh_client *c)
 {
     struct nk_diag diag = {0};
+    if (!is_wanted(c)) {
+        return;
+    }
     int rc = ssh_host_update_write(c->update, &diag);
     if (rc < 0) {
         nk_warn(c->conf.log, MODULE, "host keys are not updated: %s", diag.text);
@@ -149,7 +179,8 @@ static bool on_global(void *owner, struct ssh_str type, struct ssh_str data)
     struct nk_diag diag = {0};
     struct nk_buf out;
     if (!ssh_str_is(type, SSH_HOSTKEYS) || !c->known || c->update ||
-        c->conf.config->update_host_keys != SSH_UPDATE_YES) {
+        c->conf.config->update_host_keys == SSH_UPDATE_NO ||
+        (c->conf.config->update_host_keys == SSH_UPDATE_ASK && !can_ask(c))) {
         return false;
     }
     const struct ssh_transport *t = ssh_conn_transport(c->conn);
@@ -189,9 +220,27 @@ static void on_open(void *owner)
     c->conf.ops->open(c->conf.owner, c);
 }
 
+/* One more attempt a second later, where nothing has answered and there are any left. */
+static bool try_again(struct ssh_client *c)
+{
+    const struct ssh_config *f = c->conf.config;
+    if (ssh_conn_transport(c->conn) || f->proxy_command || f->proxy_jump ||
+        ++c->attempts >= f->connection_attempts) {
+        return false;
+    }
+    ssh_conn_close(c->conn);
+    c->conn = NULL;
+    nk_timer_start(&c->again, MS);
+    return true;
+}
+
 static void on_closed(void *owner, int rc, const struct nk_diag *why)
 {
     struct ssh_client *c = owner;
+    if (try_again(c)) {
+        nk_log_diag(c->conf.log, MODULE, NK_LOG_INFO, why);
+        return;
+    }
     c->conf.ops->closed(c->conf.owner, c, rc, why);
 }
 
@@ -243,6 +292,23 @@ static int connect_over(struct ssh_client *c, struct nk_stream *take_s, struct n
     nk_debug(c->conf.log, MODULE, "Connecting to %s port %lld as '%s'", f->host_name,
              (long long)f->port, f->user);
     return ssh_conn_new(&c->conn, &conf, take_s, diag);
+}
+
+static int dial(struct ssh_client *c, struct nk_diag *diag)
+{
+    struct nk_stream *s;
+    int rc = ssh_client_dial(c->conf.app, c->conf.config, c->conf.env, c->conf.cwd, &s, diag);
+    return rc < 0 ? rc : connect_over(c, s, diag);
+}
+
+static void on_again(void *owner)
+{
+    struct ssh_client *c = owner;
+    struct nk_diag diag = {0};
+    int rc = dial(c, &diag);
+    if (rc < 0) {
+        c->conf.ops->closed(c->conf.owner, c, rc, &diag);
+    }
 }
 
 /* --- jump hosts ------------------------------------------------------------------------------- */
@@ -342,19 +408,18 @@ static int open_at(const struct ssh_client_conf *conf, unsigned depth, struct ss
                    struct nk_diag *diag)
 {
     struct ssh_client *c = calloc(1, sizeof(*c));
-    struct nk_stream *s;
     if (!c) {
         return nk_fail_sys(diag, -ENOMEM, "ssh");
     }
     c->conf = *conf;
     c->depth = depth;
+    nk_timer_init(&c->again, conf->app, on_again, c);
     c->late = (struct nk_defer){.fn = fail_late, .owner = c};
     int rc = set_up(c, diag);
     if (rc == 0 && conf->config->proxy_jump) {
         rc = open_jump(c, diag);
     } else if (rc == 0) {
-        rc = ssh_client_dial(conf->app, conf->config, conf->env, conf->cwd, &s, diag);
-        rc = rc < 0 ? rc : connect_over(c, s, diag);
+        rc = dial(c, diag);
     }
     if (rc < 0) {
         ssh_client_close(c);
@@ -376,6 +441,7 @@ void ssh_client_close(struct ssh_client *c)
         return;
     }
     nk_app_defer_cancel(c->conf.app, &c->late);
+    nk_timer_stop(&c->again);
     ssh_login_free(c->login);
     ssh_conn_close(c->conn);
     ssh_client_close(c->jump);

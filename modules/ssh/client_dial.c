@@ -47,6 +47,15 @@ static int put_tcp(const struct ssh_config *c, struct nk_buf *b)
     rc = rc < 0 ? rc
                 : nk_buf_printf(b, "%s:%lld%s", six ? "]" : "", (long long)c->port,
                                 families[c->family]);
+    const struct {
+        const char *name, *value;
+    } ours[] = {{"source", c->bind_address}, {"interface", c->bind_interface}};
+    for (size_t i = 0; rc == 0 && i < sizeof(ours) / sizeof(*ours); i++) {
+        if (ours[i].value) {
+            rc = nk_buf_printf(b, ",%s=", ours[i].name);
+            rc = rc < 0 ? rc : ssh_put_encoded(b, ours[i].value);
+        }
+    }
     if (rc == 0 && c->connect_timeout > 0) {
         rc = nk_buf_printf(b, ",timeout=%llds", (long long)c->connect_timeout);
     }

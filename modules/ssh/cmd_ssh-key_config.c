@@ -12,7 +12,7 @@ struct config_conf {
     char *file, *user;
     int64_t port;
     struct nk_strlist options;
-    bool plain;
+    bool plain, match_exec;
 };
 
 static const struct nk_opt opts[] = {
@@ -46,6 +46,10 @@ static const struct nk_opt opts[] = {
      .type = NK_OPT_FLAG,
      .offset = NK_FIELD(struct config_conf, plain),
      .help = "Print as 'ssh -G' does, without where each value comes from"},
+    {.name = "match-exec",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct config_conf, match_exec),
+     .help = "Run the programs of Match exec, without a shell"},
     NK_OPT_END,
 };
 
@@ -90,7 +94,9 @@ static int run(struct nk_cmd_ctx *ctx)
                                  .file = conf->file,
                                  .options = (const char *const *)conf->options.v,
                                  .noptions = conf->options.n,
-                                 .log = ctx->log};
+                                 .log = ctx->log,
+                                 .exec = conf->match_exec ? ssh_config_exec : NULL,
+                                 .exec_arg = ctx->log};
     struct ssh_config *c = NULL;
     char *user = at ? strndup(ctx->argv[0], (size_t)(at - ctx->argv[0])) : NULL;
     if (at && !user) {
@@ -112,6 +118,6 @@ const struct nk_cmd nk_cmd_ssh_key_config = {
     .conf_size = sizeof(struct config_conf),
     .min_args = 1,
     .max_args = 1,
-    .flags = NK_CMD_NO_CONFIG,
+    .flags = NK_CMD_NO_CONFIG | NK_CMD_EXEC,
     .run = run,
 };

@@ -241,15 +241,6 @@ extern const struct nk_cmd nk_cmd_ssh_key_copy_id;
 const struct nk_cmd nk_cmd_ssh_key_copy_id = {
     .synopsis = "[-i KEY].. [-p PORT] [-J HOST,..] [-o OPTION].. [USER@]HOST [--dry-run] [--json]",
     .summary = "Add public keys to authorized_keys of a host",
-    .description =
-        "Adds KEY.pub (or KEY, a public key) to ~/.ssh/authorized_keys of the user there, over "
-        "SFTP, where it is not there yet; without -i all public keys that the configuration's "
-        "IdentityFile name, which are ~/.ssh/id_*.pub usually. The file is replaced at once by a "
-        "whole one; what was in it stays.\n\n"
-        "To log in for that, keys of ssh_config, an agent and passwords are used as by 'netkit "
-        "ssh', not those of -i.",
-    .examples = "netkit ssh-key copy-id -i ~/.ssh/id_new alice@example.com\n"
-                "netkit ssh-key copy-id --dry-run web  # what is missing there?",
     .opts = opts,
     .conf_size = sizeof(struct copy_conf),
     .min_args = 1,

@@ -407,7 +407,9 @@ static int load(struct work *w)
                                        .file = w->words.file,
                                        .options = (const char *const *)w->words.options.v,
                                        .noptions = w->words.options.n,
-                                       .log = w->log};
+                                       .log = w->log,
+                                       .exec = w->words.match_exec ? ssh_config_exec : NULL,
+                                       .exec_arg = w->log};
     return ssh_config_load(&w->config, &ask, &w->ctx->diag);
 }
 
@@ -550,7 +552,8 @@ const struct nk_cmd nk_cmd_ssh = {
                 "[-i KEY] [-J HOSTS] [-l USER] [-m MACS] [-o OPTION] [-p PORT] [-Q WHAT] "
                 "[-D [ADDR:]PORT] [-L LISTEN:TO] [-R LISTEN[:TO]] [-W HOST:PORT] "
                 "[--reconnect] [--fingerprint FINGERPRINT] [--password-file FILE] "
-                "[--answer PATTERN=FILE].. [--socks-login FILE] [USER@]HOST [COMMAND..]",
+                "[--answer PATTERN=FILE].. [--match-exec] [--socks-login FILE] [USER@]HOST "
+                "[COMMAND..]",
     .summary = "Run programs on another machine over SSH",
     .max_args = -1,
     .flags = NK_CMD_RAW | NK_CMD_EXEC,

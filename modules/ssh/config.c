@@ -122,10 +122,27 @@ static int set_value(struct ssh_config_reading *r, const struct ssh_config_key *
     return rc < 0 ? no_memory(r) : 0;
 }
 
-static int unknown(const struct ssh_config_reading *r, const char *keyword)
+/* Passed over, but whoever has written it may rely on it. */
+static bool is_missed(const char *keyword, const char *value)
+{
+    static const char *const names[] = {"CanonicalizeHostname", "KnownHostsCommand",
+                                        "VerifyHostKeyDNS", "PKCS11Provider"};
+    bool off = strcasecmp(value, "no") == 0 || strcasecmp(value, "none") == 0;
+    for (size_t i = 0; !off && i < sizeof(names) / sizeof(*names); i++) {
+        if (strcasecmp(keyword, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int unknown(const struct ssh_config_reading *r, const char *keyword, const char *value)
 {
     const char *ignored = r->c->ignore_unknown;
     struct ssh_str patterns = {(const uint8_t *)ignored, ignored ? strlen(ignored) : 0};
+    if (r->active && is_missed(keyword, value)) {
+        ssh_config_warn(r, "%s is not there in netkit, and has no effect", keyword);
+    }
     if (ssh_config_key_silent(keyword) ||
         (ignored && ssh_pattern_list(patterns, keyword, true) > 0)) {
         return 0;
@@ -169,7 +186,7 @@ static int take_line(struct ssh_config_reading *r, char *line)
     }
     const struct ssh_config_key *key = ssh_config_key_find(keyword);
     if (!key) {
-        return unknown(r, keyword);
+        return unknown(r, keyword, rest);
     }
     if (key->kind != SSH_KIND_REST && key->kind != SSH_KIND_JUMP) {
         n = ssh_config_split(rest, words);

@@ -63,7 +63,7 @@ struct ssh_config_ask {
     size_t noptions;
     struct nk_log *log; /* for warnings; may be NULL */
     /* Match exec: did the command succeed? NULL: it is not run, does not match, and is warned
-     * about. */
+     * about. ssh_config_exec is one. */
     bool (*exec)(void *arg, const char *command);
     void *exec_arg;
 };
@@ -81,7 +81,7 @@ struct ssh_config {
     char *user;              /* NULL: nobody knows; -l is needed */
     char *local_user, *home; /* who asks; %u, %d */
     int family;              /* enum ssh_family */
-    char *bind_address;
+    char *bind_address, *bind_interface;
     int64_t connect_timeout; /* seconds, or SSH_CONFIG_NONE */
     int64_t connection_attempts;
     int64_t alive_interval, alive_count; /* seconds, 0: no; how many may stay unanswered */
@@ -161,6 +161,11 @@ int ssh_config_proposal(const struct ssh_config *c, struct ssh_proposal *out, st
  * %i %j %k %L %l %n %p %r %u). 0, -ENOMEM, NK_ETOOBIG; NK_ECONFIG: another one. */
 int ssh_config_expand(const struct ssh_config *c, const char *text, struct nk_buf *out,
                       struct nk_diag *diag);
+
+/* ssh_config_exec - for ask.exec: run the command's words as a program, without a shell, and wait
+ * for its end; with standard errors, but without input and output. True: its status is 0. What
+ * needs a shell fails, and is told in the log (arg, struct nk_log; may be NULL). */
+bool ssh_config_exec(void *arg, const char *command);
 
 /* ssh_config_host - what the policy for the host's key needs, borrowed from c: names, files, modes.
  * What the command line adds (pins, who can be asked) is for the caller. */

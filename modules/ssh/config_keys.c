@@ -72,6 +72,7 @@ const struct ssh_config_key ssh_config_keys[SSH_CONFIG_KEYS] = {
     KEY("ServerAliveInterval", TIME, alive_interval, "0"),
     KEY("RequiredRSASize", NUMBER, min_rsa, "2048"),
     KEY("BindAddress", TEXT, bind_address, NULL),
+    KEY("BindInterface", TEXT, bind_interface, NULL),
     ALGOS("Ciphers", ciphers, 1 + SSH_LIST_CIPHER),
     ALGOS("HostKeyAlgorithms", host_key_algorithms, 1 + SSH_LIST_HOST_KEY),
     KEY("HostKeyAlias", TEXT, host_key_alias, NULL),

@@ -41,7 +41,7 @@ struct ssh_config_key {
     uint8_t arg; /* enum ssh_forward_kind; of algorithms: 1 + enum ssh_list */
 };
 
-enum { SSH_CONFIG_KEYS = 60 };
+enum { SSH_CONFIG_KEYS = 61 };
 extern const struct ssh_config_key ssh_config_keys[SSH_CONFIG_KEYS];
 
 /* Where the values come from; file 0 is nowhere. */

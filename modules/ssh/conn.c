@@ -343,7 +343,7 @@ static void on_trace(void *owner, enum ssh_trace what, const char *text)
                                        [SSH_TRACE_DEBUG] = "server's debug message: ",
                                        [SSH_TRACE_EXT_INFO] = "server knows "};
     struct ssh_conn *c = owner;
-    if (what == SSH_TRACE_IDENT) {
+    if (what == SSH_TRACE_IDENT && !c->hurry) {
         ssh_conn_login_clock(c);
     }
     c->ext_new = c->ext_new || what == SSH_TRACE_EXT_INFO;
@@ -507,6 +507,7 @@ int ssh_conn_new(struct ssh_conn **out, const struct ssh_conn_conf *conf,
     }
     c->sink.ops = &sink_ops;
     c->conf = *conf;
+    c->hurry = conf->connect_ms > 0;
     c->conf.connect_ms = conf->connect_ms ? conf->connect_ms : SSH_CONN_CONNECT_MS;
     c->conf.login_ms = conf->login_ms ? conf->login_ms : SSH_CONN_LOGIN_MS;
     c->conf.key = conf->key ? ssh_private_ref(conf->key) : NULL;

@@ -92,10 +92,12 @@ struct ssh_conn_conf {
     struct ssh_private *key;             /* tried at once, before any question; may be NULL */
     const struct ssh_proposal *proposal; /* NULL: everything */
     enum ssh_strict_kex strict;
-    unsigned min_rsa;                                 /* RequiredRSASize; 0: SSH_RSA_MIN */
-    uint64_t rekey_bytes;                             /* RekeyLimit; 0: what the cipher allows */
-    uint64_t rekey_ms;                                /* 0: never */
-    uint64_t connect_ms;                              /* 0: SSH_CONN_CONNECT_MS */
+    unsigned min_rsa;     /* RequiredRSASize; 0: SSH_RSA_MIN */
+    uint64_t rekey_bytes; /* RekeyLimit; 0: what the cipher allows */
+    uint64_t rekey_ms;    /* 0: never */
+    /* until the server has shown its key, as ConnectTimeout; 0: SSH_CONN_CONNECT_MS until it has
+     * said who it is */
+    uint64_t connect_ms;
     uint64_t login_ms;                                /* 0: SSH_CONN_LOGIN_MS */
     const char *methods;                              /* PreferredAuthentications; NULL: all */
     const char *sig_algs;                             /* PubkeyAcceptedAlgorithms; NULL: all */

@@ -31,6 +31,7 @@ struct ssh_conn {
     bool connected, deaf; /* deaf: nothing can be written any more, what came is still read */
     bool busy;            /* called by the loop: the memory stays until that returns */
     bool over, told, closed;
+    bool hurry;  /* connect_ms was asked for */
     bool paused; /* too much output: the server is not read */
     bool host_asked, host_answered;
     bool asked;      /* a question of the login is with the application */

@@ -204,6 +204,21 @@ int ssh_host_update_proof(struct ssh_host_update *u, struct ssh_str reply,
     return 0;
 }
 
+int ssh_host_update_question(const struct ssh_host_update *u, struct nk_buf *out)
+{
+    int rc = nk_buf_printf(out, "%s has shown other host keys, and proven that they are its own.\n",
+                           u->conf.host);
+    for (size_t i = 0; rc == 0 && i < u->n; i++) {
+        struct ssh_public k;
+        char shown[SSH_FINGERPRINT_SIZE];
+        if (u->fresh[i] && ssh_public_parse(u->keys[i], u->conf.min_rsa, &k, NULL) == 0) {
+            ssh_fingerprint_sha256(u->keys[i], shown);
+            rc = nk_buf_printf(out, "new: %s %s\n", k.type->name, shown);
+        }
+    }
+    return rc < 0 ? rc : nk_buf_printf(out, "gone: %zu\nUpdate known_hosts (yes/no)? ", u->removed);
+}
+
 /* --- the files -------------------------------------------------------------------------------- */
 
 struct writing {

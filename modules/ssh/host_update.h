@@ -45,6 +45,10 @@ int ssh_host_update_offer(struct ssh_host_update *u, struct ssh_str keys, struct
 int ssh_host_update_proof(struct ssh_host_update *u, struct ssh_str reply,
                           struct ssh_str session_id, struct nk_diag *diag);
 
+/* ssh_host_update_question - after the proof: append what UpdateHostKeys=ask asks. 0, -ENOMEM,
+ * NK_ETOOBIG. */
+int ssh_host_update_question(const struct ssh_host_update *u, struct nk_buf *out);
+
 /* ssh_host_update_write - add the proven keys to the file that has the current one, and take out
  * those that the server no longer tells. Returns how many lines were changed; NK_EINTERNAL before
  * the proof; errors of ssh_known_hosts_edit. */

@@ -41,7 +41,7 @@ struct ssh_login {
     struct ssh_agent *agent;
     struct ssh_sign *signing; /* with a key that a passphrase has opened */
     bool listed, bound, distrusted, password_given;
-    int64_t prompts;          /* how often the password was asked for */
+    int64_t prompts, rounds;  /* how often the password was asked for; how often the server asked */
     struct ssh_conn *waiting; /* for the agent */
     struct ssh_auth_to_sign to_sign;
     char methods[METHODS_MAX];
@@ -443,7 +443,7 @@ static void give_interactive(struct ssh_login *l, struct ssh_conn *c)
     bool rules = l->conf.answers && l->conf.answers->n > 0;
     bool able = l->conf.password
                     ? !l->password_given
-                    : (rules || can_ask(l)) && l->prompts++ < l->conf.config->password_prompts;
+                    : (rules || can_ask(l)) && l->rounds++ < l->conf.config->password_prompts;
     give(l, c,
          &(struct ssh_gift){.kind =
                                 able && !l->distrusted ? SSH_GIVE_INTERACTIVE : SSH_GIVE_NOTHING});

@@ -175,10 +175,12 @@ static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, s
         *(k == 2 ? &w->password_file : &w->socks_login) = value;
         return 0;
     }
-    w->reconnect = w->reconnect || strcmp(argv[*i], "--reconnect") == 0;
-    return strcmp(argv[*i], "--reconnect") == 0
-               ? 0
-               : nk_fail(diag, NK_EUSAGE, "there is no option %s", argv[*i]);
+    const bool reconnect = strcmp(argv[*i], "--reconnect") == 0,
+               match_exec = strcmp(argv[*i], "--match-exec") == 0;
+    w->reconnect = w->reconnect || reconnect;
+    w->match_exec = w->match_exec || match_exec;
+    return reconnect || match_exec ? 0
+                                   : nk_fail(diag, NK_EUSAGE, "there is no option %s", argv[*i]);
 }
 
 /* [USER@]HOST, or a URI (draft-ietf-secsh-scp-sftp-ssh-uri) */

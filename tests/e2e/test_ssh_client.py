@@ -5,13 +5,16 @@ import hashlib
 import os
 import pathlib
 import re
+import socket
 import socketserver
 import struct
 import subprocess
 import threading
 
 import pytest
-from support import clean_env, need_command, run
+from support import NETKIT, PATIENCE, Program, clean_env, need_command, run
+from ssh_servers import free_port
+from terminal_support import Terminal
 
 BULK = 3_000_000
 SECRET = "correct horse"
@@ -71,6 +74,73 @@ def test_handshake_log(sshd):
     said = ssh(sshd, "true", words=["-v", "-i", stranger]).stderr.decode()
     assert re.search(r"Authentications that can continue: .*publickey", said), said
     assert re.search(r"Server accepts key: .*SHA256:", said), said
+
+
+# --- where from, how often, how long ------------------------------------------------------------------
+
+
+def test_source(sshd):
+    done = ssh(sshd, "echo $SSH_CLIENT", BindAddress="127.0.0.3")
+    assert done.stdout.startswith(b"127.0.0.3 "), done
+    done = ssh(sshd, "echo $SSH_CLIENT", words=["-b", "127.0.0.4"], BindInterface="lo")
+    assert done.stdout.startswith(b"127.0.0.4 "), done
+    for words in (["-b", "203.0.113.77"], ["-b", "::1"], ["-b", "name.example"], ["-o", "BindInterface=nothing0"], ["-6"]):
+        done = ssh(sshd, "true", words=words)
+        assert done.returncode == 255 and done.stdout == b"" and done.stderr, words
+
+
+def test_connection_attempts(sshd):
+    port = free_port()
+    shown = subprocess.run(["ssh-keygen", "-l", "-f", f"{sshd.servers.host_key['ed25519']}.pub"], capture_output=True,
+                           text=True, check=True).stdout.split()[1]
+    argv = [NETKIT, "ssh", "-v", "-p", port, "-F", "none", "-o", "ConnectionAttempts=60", "--fingerprint", shown,
+            "-o", "HostKeyAlgorithms=ssh-ed25519", *sshd.options(), sshd.host, "echo in"]
+    p = Program(argv, env=clean_env(SSH_AUTH_SOCK=""), stdout=subprocess.PIPE)
+    p.wait_line("refused")
+    way = Program([NETKIT, "forward", f"tcp:{sshd.host}:{port}", f"tcp:{sshd.host}:{sshd.port}"])
+    try:
+        assert p.proc.stdout.read() == b"in\n", p.stderr()
+        assert p.wait(PATIENCE) == 0
+    finally:
+        way.kill()
+        p.kill()
+    done = ssh(sshd, "true", words=["-p", str(port)])  # one, as ever
+    assert done.returncode == 255 and done.stderr.count(b"refused") == 1
+
+
+def test_connect_timeout(sshd):
+    """It is for all of it until the host key is there, as OpenSSH has it, and not only for TCP."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            s, _ = listener.accept()
+            s.sendall(b"SSH-2.0-slow\r\n")
+            while s.recv(4096):
+                pass
+        threading.Thread(target=serve, daemon=True).start()
+        done = ssh(sshd, "true", words=["-p", str(listener.getsockname()[1])], ConnectTimeout="1")
+    assert done.returncode == 255 and b"in time" in done.stderr, done.stderr
+
+
+def test_update_host_keys_ask(sshd, tmp_path):
+    """A host that is known by one of its keys proves the others; the user decides."""
+    known = tmp_path / "known_hosts"
+    kept = next(k for k in pathlib.Path(sshd.servers.known_hosts).read_text(encoding="ascii").splitlines()
+                if k.startswith(f"[{sshd.host}]:{sshd.port} ssh-ed25519"))
+    words = ["-F", "none", "-o", f"UserKnownHostsFile={known}", "-o", "UpdateHostKeys=ask", "-o", "BatchMode=no",
+             *sshd.options(), sshd.host, "cat"]
+    for answer, lines in (("no", 1), ("yes", 3)):
+        known.write_text(kept + "\n", encoding="ascii")
+        with Terminal("ssh", "-tt", *words, SSH_AUTH_SOCK="") as t:
+            t.wait(r"new: ssh-rsa SHA256:[\w+/]{43}.*Update known_hosts \(yes/no\)\?")
+            t.press(answer + "\n")
+            t.wait("\n")
+            t.press("\x04")
+            t.wait(r"status 0\.")
+        assert len(known.read_text(encoding="ascii").splitlines()) == lines
+    known.write_text(kept + "\n", encoding="ascii")
+    done = ssh(sshd, "true", UserKnownHostsFile=known, UpdateHostKeys="ask")  # BatchMode: nobody is asked
+    check(done)
+    assert known.read_text(encoding="ascii") == kept + "\n"
 
 
 # --- keys ---------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def keywords():
             "passwordauthentication", "pubkeyauthentication", "requesttty", "sessiontype", "stdinnull",
             "forkafterauthentication", "streamlocalbindunlink", "stricthostkeychecking", "tcpkeepalive",
             "connectionattempts", "numberofpasswordprompts", "serveralivecountmax", "serveraliveinterval",
-            "bindaddress", "hostkeyalias", "identityagent", "ignoreunknown", "loglevel", "preferredauthentications",
+            "bindaddress", "bindinterface", "hostkeyalias", "identityagent", "ignoreunknown", "loglevel", "preferredauthentications",
             "revokedhostkeys", "dynamicforward", "localforward", "remoteforward", "identityfile", "certificatefile",
             "globalknownhostsfile", "userknownhostsfile", "sendenv", "setenv", "permitremoteopen", "forwardagent",
             "connecttimeout", "escapechar", "rekeylimit", "streamlocalbindmask", "proxycommand", "proxyjump",
@@ -152,7 +152,7 @@ LINES = [
     "SendEnv E{n} F{n}", "SetEnv S{n}=1", "LocalForward {n} a:{n}", "RemoteForward {n} b:{n}", "DynamicForward {n}",
     "ServerAliveInterval {n}", "ConnectTimeout {n}m", "ProxyJump j{n}", "ProxyCommand nc {n} %h", "BatchMode yes",
     "StrictHostKeyChecking accept-new", "UserKnownHostsFile ~/k{n} /k{n}", "LogLevel VERBOSE", "RequestTTY no",
-    "BindAddress 10.0.0.{n}", "IdentitiesOnly yes", "GatewayPorts yes", "RekeyLimit {n}M", "TCPKeepAlive no",
+    "BindAddress 10.0.0.{n}", "BindInterface if{n}", "IdentitiesOnly yes", "GatewayPorts yes", "RekeyLimit {n}M", "TCPKeepAlive no",
     "PreferredAuthentications p{n}", "ForwardAgent yes", "ConnectionAttempts {n}", "ExitOnForwardFailure yes",
 ]
 BLOCKS = [
@@ -187,6 +187,51 @@ def test_at_random(work, seed):
     if chance.random() < 0.3:
         args += ["-o", chance.choice(LINES).format(n=9)]
     same([*args, chance.choice(["foo", "bar", "h1.foo"])])
+
+
+EXEC = [
+    "Match exec true\n Port 1\nMatch !exec false\n User u\n",
+    "Match exec \"test %h = foo\"\n Port 1\nMatch exec false host foo\n Port 2\n",
+    "Match exec \"test -e /nowhere\"\n Port 1\nMatch exec \"test -d /\"\n Port 2\n",
+    "Match host bar exec /nowhere/at/all\n Port 1\n",
+]
+
+
+@pytest.mark.parametrize("number", range(len(EXEC)))
+def test_match_exec(work, number):
+    file = work / "config"
+    file.write_text(EXEC[number])
+    for host in ("foo", "bar"):
+        args = ["-F", str(file), host]
+        code, theirs, why = of_ssh(*args)
+        assert code == 0, why
+        code, ours, _ = of_netkit("--match-exec", *args)
+        assert code == 0
+        for key in ("port", "user"):
+            assert ours[key] == theirs[key], key
+
+
+def test_match_exec_is_asked_for(work):
+    """Nothing is run without the word, and never a shell."""
+    file, made = work / "config", work / "made"
+    file.write_text(f"Match exec \"touch {made}\"\n Port 1\n")
+    _, ours, why = of_netkit("-F", str(file), "foo")
+    assert ours["port"] == ["22"] and "is not run" in why and not made.exists()
+    assert of_netkit("--match-exec", "-F", str(file), "foo")[1]["port"] == ["1"] and made.exists()
+    made.unlink()
+    for line in (f"true; touch {made}", f"$(touch {made})", f"touch {made} | true", f"true\n touch {made}"):
+        file.write_text(f"Match exec \"{line}\"\n Port 1\n")
+        _, ours, why = of_netkit("--match-exec", "-F", str(file), "foo")
+        assert ours.get("port", ["22"]) == ["22"] and not made.exists(), why
+
+
+def test_missed_keywords(work):
+    file = work / "config"
+    file.write_text("CanonicalizeHostname yes\nKnownHostsCommand /bin/keys\nVerifyHostKeyDNS no\n"
+                    "Host other\n PKCS11Provider /x\n")
+    code, _, why = of_netkit("-F", str(file), "foo")
+    assert code == 0 and f"{file}:1: CanonicalizeHostname" in why and f"{file}:2: KnownHostsCommand" in why
+    assert "VerifyHostKeyDNS" not in why and "PKCS11Provider" not in why
 
 
 # --- what is netkit's own --------------------------------------------------------------------------------------
