@@ -162,6 +162,17 @@ without_comments() {
     }' "$1"
 }
 
+check_texts() {
+    awk '
+        FNR == 1 { examples = 0 }
+        /[^ -~]/ || /[ ]$/ || (!examples && (length($0) > 100 || /^ /)) || (examples && !/^  [^ ]/) {
+            print FILENAME ":" FNR ": " $0
+            bad = 1
+        }
+        $0 == "examples:" { examples = 1 }
+        END { exit bad }' "$@"
+}
+
 check_rules() {
     local rc=0 f
     for f in "${OURS[@]}"; do
@@ -172,6 +183,8 @@ check_rules() {
     grep -nE '^typedef struct' modules/*/*.[ch] && { echo "structs are used without typedef" && rc=1; }
     grep -nE 'mbedtls/|psa/' modules/*/*.[ch] | grep '#include' | grep -v '^modules/\(tls/\|ssh/crypto_\)' && { echo "mbedTLS belongs to modules/tls and the crypto_ files of modules/ssh" && rc=1; }
     grep -n '<uv.h>' modules/*/*.[ch] | grep -v '^modules/core/' && { echo "libuv belongs to modules/core" && rc=1; }
+    grep -nE '^ +\.(description|examples) =' modules/*/cmd_*.c && { echo "a command's long texts stand in cmd_NAME.txt beside it, see base/packed.h" && rc=1; }
+    check_texts modules/*/cmd_*.txt || { echo "texts of commands: at most 100 columns of ASCII; examples indented by two" && rc=1; }
     project_files | grep -zE '\.(deb|rpm|whl|jar|zip|tar|tgz|gz|xz|zst|o|a|so)$' | tr '\0' '\n' | grep . &&
         { echo "archives and compiled files do not belong into the project" && rc=1; }
     project_files | xargs -0 grep -nIE 'deb\.debian\.org|snapshot\.debian\.org|/debian-security' -- | grep -v '^\(./\)\?tests/lint.sh' &&

@@ -42,7 +42,8 @@ bool nk_log_on(const struct nk_log *log, const char *module, enum nk_level level
  * the macros. Lines longer than 4 KiB are cut. One write(2) per line, which never waits: a line
  * that cannot be written whole is counted (nk_log_lost). Needs no memory; keeps errno. */
 void nk_log_write(struct nk_log *log, const char *module, enum nk_level level, const char *event,
-                  const char *peer, const char *fmt, ...) __attribute__((format(printf, 6, 7)));
+                  const char *peer, const char *fmt, ...)
+    __attribute__((cold, format(printf, 6, 7)));
 
 /* nk_log_diag - write text and hint of diag at `level`. */
 void nk_log_diag(struct nk_log *log, const char *module, enum nk_level level,
@@ -63,9 +64,13 @@ char *nk_log_short_name(const struct nk_log *log, const char *module, char *out,
         if (nk_log_on((log), (module), (level)))                                                   \
             nk_log_write((log), (module), (level), (event), (peer), __VA_ARGS__);                  \
     } while (0)
-#define nk_error(log, module, ...) NK_LOG_(log, module, NK_LOG_ERROR, NULL, NULL, __VA_ARGS__)
-#define nk_warn(log, module, ...) NK_LOG_(log, module, NK_LOG_WARN, NULL, NULL, __VA_ARGS__)
-#define nk_info(log, module, ...) NK_LOG_(log, module, NK_LOG_INFO, NULL, NULL, __VA_ARGS__)
+/* These are written nearly always: one call is shorter than asking first. */
+#define nk_error(log, module, ...)                                                                 \
+    nk_log_write((log), (module), NK_LOG_ERROR, NULL, NULL, __VA_ARGS__)
+#define nk_warn(log, module, ...)                                                                  \
+    nk_log_write((log), (module), NK_LOG_WARN, NULL, NULL, __VA_ARGS__)
+#define nk_info(log, module, ...)                                                                  \
+    nk_log_write((log), (module), NK_LOG_INFO, NULL, NULL, __VA_ARGS__)
 #define nk_debug(log, module, ...) NK_LOG_(log, module, NK_LOG_DEBUG, NULL, NULL, __VA_ARGS__)
 /* A security event: always counted, also when its level is not written. */
 #define nk_audit(log, module, level, event, peer, ...)                                             \

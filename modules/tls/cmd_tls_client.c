@@ -24,15 +24,6 @@ const struct nk_cmd nk_cmd_tls_client = {
     .synopsis = "--listen LISTEN --connect CONNECT [--ca FILE | --pin HASH] [--server-name HOST] "
                 "[--cert FILE [--key FILE]]",
     .summary = "TLS for clients that do not speak it",
-    .description =
-        "Accepts plain connections at LISTEN, on this machine only, and joins each to CONNECT over "
-        "TLS. The server is always verified: by --pin, or by --ca (else the system's authorities) "
-        "and the name in CONNECT or --server-name. --cert is shown to servers that ask for one.",
-    .examples =
-        "netkit tls client --listen tcp:127.0.0.1:5432 --connect tcp:db.example:8443 --ca ca.pem "
-        "--cert alice.pem --key alice-key.pem  # mutual TLS for psql\n"
-        "netkit tls client --listen unix:/run/me/mail.sock --connect tcp:mail.example:993  # the "
-        "system's authorities",
     .opts = opts,
     .conf_size = sizeof(struct tls_serve_conf),
     .flags = NK_CMD_EXEC,

@@ -42,20 +42,6 @@ const struct nk_cmd nk_cmd_tls_server = {
     .synopsis = "--listen LISTEN --connect CONNECT --cert FILE [--key FILE] --ca FILE "
                 "--allow-cn NAME..",
     .summary = "TLS in front of a service that does not speak it",
-    .description =
-        "Accepts TLS at LISTEN, and joins clients that may to CONNECT: a port of this machine or a "
-        "unix socket, as no TLS goes there. TLS 1.3, or 1.2 too.\n\n"
-        "Clients show a certificate that the authority in --ca has signed, and one kind of rule "
-        "says which of them are let in: names of their certificates (--allow-cn, --allow-dns, "
-        "--allow-uri), hashes (--allow-pin, which needs no --ca), or all of them (--allow-all). "
-        "Nothing is connected to before. --client-cert none is a server that everybody may use.\n\n"
-        "Certificates are read again at HUP and when the files change; what cannot be used "
-        "leaves everything as it was.",
-    .examples =
-        "netkit tls server --listen tcp::8443 --connect tcp:127.0.0.1:8080 --cert srv.pem --key "
-        "srv-key.pem --ca ca.pem --allow-cn alice  # alice only\n"
-        "netkit tls server --listen tcp::443 --connect unix:/run/web.sock --cert srv.pem "
-        "--client-cert none  # everybody, as an HTTPS server",
     .opts = opts,
     .conf_size = sizeof(struct tls_serve_conf),
     .flags = NK_CMD_EXEC,
