@@ -21,6 +21,8 @@ enum {
     PIPES_IDLE = 8          /* kept for the next piece */
 };
 
+enum { ANY_WAY = 3 }; /* both bits of advance() */
+
 struct pipe_ends {
     int out, in; /* bytes come out here, go in there */
 };
@@ -355,12 +357,17 @@ static void on_idle(void *owner)
     }
 }
 
-static void advance(struct nk_pump *p)
+/* The ways whose bit is set may have something to do: to try the other one would cost a system call
+ * that brings nothing. */
+static void advance(struct nk_pump *p, unsigned ways)
 {
     if (!connected(p)) {
         return;
     }
     for (int i = 0; i < 2; i++) {
+        if (!(ways & 1U << i)) {
+            continue;
+        }
         p->way[i].bulk =
             p->way[i].bulk || (p->conf.how == NK_PUMP_SPLICE && can_splice(&p->way[i]));
         int rc = p->way[i].ended && !waiting(&p->way[i]) ? 0 : move(p, &p->way[i]);
@@ -388,7 +395,10 @@ static void on_event(void *owner, struct nk_stream *s, unsigned events)
     if (events & NK_CONNECTED) {
         p->moved_ms = nk_now_ms(p->app);
     }
-    advance(p);
+    unsigned from = s == p->way[0].from ? 0 : 1;
+    advance(p, events & NK_CONNECTED ? ANY_WAY
+                                     : (events & NK_READABLE ? 1U << from : 0) |
+                                           (events & NK_WRITABLE ? 1U << (1 - from) : 0));
 }
 
 /* --- birth and death -------------------------------------------------------------------------- */
