@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 # shellcheck shell=bash disable=SC2154
 # netkit tls client and server, mutual TLS 1.3 with AES-256-GCM and P-256, against a pair of stunnel and a pair of
-# spiped. A part of tunnel.sh.
+# spiped. A part of tunnel.sh. TLS_MB and TLS_SECONDS make it shorter.
 
 ./build.sh packages stunnel4 spiped openssl libssl-dev
 gcc -O2 -o "$work/tls_load" tests/bench/tunnel_tls_load.c -lssl -lcrypto
-TLS_MB=1000 TLS_SECONDS=3 TLS_IDLE=500
+TLS_MB=${TLS_MB:-1000} TLS_SECONDS=${TLS_SECONDS:-3} TLS_IDLE=${TLS_IDLE:-500}
 
 certificates() {
     local name
@@ -72,13 +72,13 @@ measure_pair() {
     "$work/load" ping "$front" 20 64 >/dev/null
     for streams in 1 8; do
         before=$(cpu "${both[@]}")
-        echo "rate$streams $("$work/load" bulk "$front" $TLS_MB "$streams")"
+        echo "rate$streams $("$work/load" bulk "$front" "$TLS_MB" "$streams")"
         after=$(cpu "${both[@]}")
-        awk -v a="$before" -v b="$after" -v mb=$TLS_MB -v n="$streams" 'BEGIN {printf "cpu%d %.2f\n", n, (b - a) * 1000 / mb}'
+        awk -v a="$before" -v b="$after" -v mb="$TLS_MB" -v n="$streams" 'BEGIN {printf "cpu%d %.2f\n", n, (b - a) * 1000 / mb}'
     done
     "$work/load" ping "$front" 5000 64 | awk '{print "p50 " $1; print "p99 " $2}'
     before=$(cpu "${both[@]}")
-    "$work/load" conn "$front" $TLS_SECONDS 8 >"$work/conn"
+    "$work/load" conn "$front" "$TLS_SECONDS" 8 >"$work/conn"
     after=$(cpu "${both[@]}")
     awk -v a="$before" -v b="$after" '{print "conn " $1; printf "conncpu %.2f\n", (b - a) * 1000 / $2}' "$work/conn"
 }
@@ -88,13 +88,13 @@ idle_pair() {
     local holder before i names=(server client)
     before=("$(rss "${both[0]}")" "$(rss "${both[1]}")")
     mkfifo "$work/hold"
-    "$work/load" idle "$front" $TLS_IDLE <"$work/hold" >"$work/idle.log" &
+    "$work/load" idle "$front" "$TLS_IDLE" <"$work/hold" >"$work/idle.log" &
     holder=$!
     exec 4>"$work/hold"
     wait_for "$work/idle.log" '(open)' >/dev/null
     for i in 0 1; do
         echo "rss-${names[i]} $(awk -v k="${before[i]}" 'BEGIN {printf "%.1f", k / 1024}')"
-        echo "idle-${names[i]} $(awk -v a="${before[i]}" -v b="$(rss "${both[i]}")" -v n=$TLS_IDLE 'BEGIN {printf "%.1f", (b - a) / n}')"
+        echo "idle-${names[i]} $(awk -v a="${before[i]}" -v b="$(rss "${both[i]}")" -v n="$TLS_IDLE" 'BEGIN {printf "%.1f", (b - a) / n}')"
     done
     exec 4>&-
     wait "$holder"
@@ -128,7 +128,7 @@ new_connections() {
             wait_port "$back"
         fi
         before=$(cpu "$pid")
-        "$work/tls_load" "$back" $TLS_SECONDS $mode "$ca" "${extra[@]}" >"$work/new"
+        "$work/tls_load" "$back" "$TLS_SECONDS" $mode "$ca" "${extra[@]}" >"$work/new"
         awk -v kind="$kind" -v a="$before" -v b="$(cpu "$pid")" \
             '{print "new-" kind " " $1; printf "newcpu-%s %.2f\n", kind, (b - a) * 1000 / $2; print "resumed-" kind " " $3 / $2}' \
             "$work/new" >>"$work/result.$peer"
