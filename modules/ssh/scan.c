@@ -56,9 +56,12 @@ static void hang_up(struct ssh_scan *s)
 static void over(struct ssh_scan *s, int rc, const struct nk_diag *why)
 {
     if (!s->shown) {
-        s->rc = rc;
-        s->why = *why;
+        bool agreed = s->transport && ssh_transport_choice(s->transport)->kex;
         s->more = rc == NK_EPROTO && s->offered; /* it does not have such a key, perhaps */
+        if (agreed || !s->more || s->rc == 0) {  /* what is wrong with a key that it has is told */
+            s->rc = rc;
+            s->why = *why;
+        }
     }
     nk_app_defer(s->conf.app, &s->next);
 }

@@ -238,6 +238,19 @@ def test_ends(get, cat, how, step):
         assert step in server.reached
 
 
+SCANNED = [fault for fault, (_, _, reached) in EXPECTED.items() if reached in (None, "ident", "kexinit", "kex")]
+
+
+@pytest.mark.parametrize("fault", sorted(SCANNED))
+def test_scan(work, fault):
+    """A key that the server has not proven to have is not shown."""
+    code, words, _ = EXPECTED[fault]
+    with HostileServer(fault) as server:
+        done = limited([support.NETKIT, "ssh-key", "scan", "--timeout", "15s", "-p", server.port, "127.0.0.1"], work, text=True)
+        assert done.returncode == code and words in done.stderr and not done.stdout, (done, server.reached)
+        assert harmless(done.stderr), done.stderr
+
+
 def test_every_fault_is_tried():
     ends = {f"{how}-{step}" for how in ("end", "disconnect") for step in STEPS}
     assert set(FAULTS) == set(EXPECTED) | set(SERVED) | ends
