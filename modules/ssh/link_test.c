@@ -20,7 +20,7 @@
 #include "ssh/remote.h"
 #include "ssh/transport_testkit.h"
 
-enum { TURNS = 20000, CHUNK = 64 * 1024, SCALE = 10, CHOSEN = 4711, FIRST = 100 };
+enum { TURNS = 20000, CHUNK = 64 * 1024, SCALE = 10, CHOSEN = 4711, FIRST = 100, TIMES = 40 };
 
 struct world {
     struct nk_app *app;
@@ -527,12 +527,38 @@ static void test_remote(void **state)
     close_world(&w);
 }
 
+/* Many connections of one link: nothing is left of those before (the sanitizers look). */
+static void test_many_times(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ssh_link_conf conf = {0};
+    struct nk_listener *l;
+    open_world(&w, &conf);
+    const struct ssh_remote_conf remote = {
+        .link = w.l, .host = "", .port = CHOSEN, .told = on_told, .owner = &w};
+    assert_int_equal(ssh_remote_listen(&remote, on_accept, &w, &l, NULL), 0);
+    for (int i = 1; i <= TIMES; i++) {
+        struct nk_stream *s = must_dial(&w);
+        UNTIL(&w, w.told == i && w.connected == (unsigned)i);
+        hang_up(&w);
+        UNTIL(&w, w.downs == (unsigned)i);
+        nk_stream_close(s);
+        ssh_link_retry(w.l);
+    }
+    UNTIL(&w, w.told == TIMES + 1);
+    assert_int_equal(w.asked, TIMES + 1);
+    nk_listener_close(l);
+    close_world(&w);
+}
+
 int nk_test_ssh_link(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_made_again), cmocka_unit_test(test_over),
         cmocka_unit_test(test_bounds),     cmocka_unit_test(test_shared),
         cmocka_unit_test(test_told_off),   cmocka_unit_test(test_remote),
+        cmocka_unit_test(test_many_times),
     };
     return cmocka_run_group_tests_name("ssh/link", tests, NULL, NULL);
 }

@@ -274,6 +274,41 @@ def test_socks_answers(ssh_servers):
     strict.stop()
 
 
+def test_what_may_be_reached(ssh_servers, echo):
+    """PermitRemoteOpen bounds what clients of a SOCKS listener on the server reach from here."""
+    server, port = ssh_servers.get("openssh"), free_port()
+    with forwards(server, "-R", port, PermitRemoteOpen=f"*:1 127.0.0.1:{echo}"):
+        check(port, prepare=socks5(echo))
+        with connect(port) as s:
+            s.sendall(b"\5\1\0\5\1\0\3\x09localhost" + struct.pack(">H", echo))
+            assert exact(s, 4) == b"\5\0\5\2"
+
+
+def test_sockets_that_are_there(ssh_servers, echo, tmp_path):
+    """A socket on which somebody listens is not taken away, but with StreamLocalBindUnlink."""
+    server, path = ssh_servers.get("openssh"), tmp_path / "s"
+    with serving(UnixServer(str(path), Parrot)):
+        with forwards(server, "-L", f"{path}:127.0.0.1:{echo}") as proc:
+            assert "forward: " in proc.stderr()
+            check(path, ends=False)
+        with forwards(server, "-L", f"{path}:127.0.0.1:{echo}", StreamLocalBindUnlink="yes"):
+            check(path)
+
+
+def test_orderly_end(ssh_servers, echo):
+    """TERM: the server is told, with connections open, so that its ports are free at once."""
+    server, remote = ssh_servers.get("openssh"), free_port()
+    said = server.log().count("Received disconnect")
+    with forwards(server, "-R", f"{remote}:127.0.0.1:{echo}"):
+        with connect(remote) as s:
+            s.sendall(b"x")
+            with forwards(server, "-L", f"{free_port()}:127.0.0.1:{echo}"):
+                pass
+    wait_until(lambda: server.log().count("Received disconnect") >= said + 2)
+    with forwards(server, "-R", f"{remote}:127.0.0.1:{echo}", ExitOnForwardFailure="yes"):
+        check(remote)
+
+
 def test_socks_versions(ssh_servers, echo, tmp_path):
     """SOCKS 4 and 4a are taken, unless clients need a login; a wrong one is refused."""
     def four(name):
