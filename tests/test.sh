@@ -14,7 +14,7 @@ PACKAGES="clang clang-format clang-tidy cppcheck shellcheck libclang-rt-dev binu
     iproute2 procps python3 python3-pytest python3-pytest-xdist python3-twisted python3-openssl
     python3-service-identity python3-cryptography strace tor curl openssh-client openssh-server
     dropbear-bin putty-tools tinysshd ucspi-tcp python3-asyncssh
-    python3-rpyc stunnel4"
+    python3-rpyc python3-plumbum stunnel4"
 PYTHON=${PYTHON:-/usr/bin/python3}
 
 install_peers() {

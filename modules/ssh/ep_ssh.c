@@ -103,6 +103,8 @@ static int get_link(struct nk_app *app, const struct nk_ep_layer *layer, const s
                                  .pins = (const char *const *)c->dest.pins.v,
                                  .npins = c->dest.pins.n,
                                  .answers = &c->dest.answers,
+                                 .env = &c->dest.env,
+                                 .cwd = c->dest.cwd,
                                  .no_input = !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO),
                                  .refuse = c->hold_ms == 0,
                                  .hold_ms = c->hold_ms};
