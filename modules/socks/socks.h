@@ -72,6 +72,8 @@ struct socks_server_conf {
                                    * stream is closed. NULL: any, or none */
 };
 
+/* socks_server_wrap - such a server over take_lower, which is closed on failure. 0, -ENOMEM,
+ * NK_ELIMIT (too much before clients have said who they are). */
 int socks_server_wrap(struct nk_app *app, const struct socks_server_conf *conf,
                       struct nk_stream *take_lower, struct nk_stream **out, struct nk_diag *diag);
 
