@@ -3,15 +3,15 @@
  * Load for tunnels, and what stands behind them. Ports are of 127.0.0.1.
  *
  *   tunnel_ssh_load serve PORT            the first byte of a connection says what it does: E sends
- * back, G and a uint64_t: sends so many bytes, S: reads to the end tunnel_ssh_load delay PORT TARGET MS
- * a relay through which everything takes MS, each way tunnel_ssh_load down PORT BYTES       seconds for
- * so many bytes tunnel_ssh_load up PORT BYTES         the same, to the server, which answers at the end
- *   tunnel_ssh_load ping PORT N SIZE      microseconds of a round trip: median and 99th percentile
- *   tunnel_ssh_load conn PORT N           microseconds of connecting, a byte there and back, and
- * closing tunnel_ssh_load hold PORT N           seconds to open N connections, a byte there and back on
- * each; they stay until standard input ends tunnel_ssh_load first PORT            milliseconds until a
- * byte came back; tries again until then tunnel_ssh_load cold PORT PROGRAM..   the same since the
- * program was started, which is ended then
+ * back, G and a uint64_t: sends so many bytes, S: reads to the end tunnel_ssh_load delay PORT
+ * TARGET MS a relay through which everything takes MS, each way tunnel_ssh_load down PORT BYTES
+ * seconds for so many bytes tunnel_ssh_load up PORT BYTES         the same, to the server, which
+ * answers at the end tunnel_ssh_load ping PORT N SIZE      microseconds of a round trip: median and
+ * 99th percentile tunnel_ssh_load conn PORT N           microseconds of connecting, a byte there
+ * and back, and closing tunnel_ssh_load hold PORT N           seconds to open N connections, a byte
+ * there and back on each; they stay until standard input ends tunnel_ssh_load first PORT
+ * milliseconds until a byte came back; tries again until then tunnel_ssh_load cold PORT PROGRAM..
+ * the same since the program was started, which is ended then
  */
 #include <errno.h>
 #include <fcntl.h>
