@@ -146,6 +146,8 @@ file_flags() {
     *:mbedtls:*/psa_crypto_ecp.c) x25519_renames && printf " " ;;
     # its start would link AEGIS, which nothing uses: it chooses a Salsa20 three times instead
     *:libsodium:*/sodium/core.c) aegis_unused && printf " " ;;
+    # without requests for files libuv's thirty system calls for them are not linked; see core/uv_files.c
+    *:libuv:*/unix/linux.c) printf '%s' "-Duv__fs_post=nk_uv_fs_post " ;;
     *:libsodium:*/keccak1600_ref.c) printf '%s' "-I$SRC_libsodium/src/libsodium/crypto_core/keccak1600/ref " ;;
     esac
     case $MODE:$1:$2 in
@@ -156,7 +158,7 @@ file_flags() {
     # one implementation besides the portable one is enough for what makes a key out of a password and seals a backup
     release:libsodium:*/blake2b-ref.c) echo "-Os -UHAVE_TMMINTRIN_H" ;;
     release:libsodium:*/argon2-core.c) echo "-Os -UHAVE_AVX512FINTRIN_H -UHAVE_EMMINTRIN_H" ;;
-    release:libsodium:*/@(stream_salsa20|salsa20_ref).c) echo "-Os -UHAVE_AVX2INTRIN_H -UHAVE_AMD64_ASM" ;;
+    release:libsodium:*/stream_salsa20.c) echo "-Os -UHAVE_AVX2INTRIN_H" ;;
     # handshakes, keys and hashes
     release:libsodium:*/@(crypto_core/ed25519|crypto_scalarmult|crypto_hash|crypto_kem|crypto_verify)/*) ;;
     release:libsodium:*/@(argon2-fill-block|blake2b-compress|keccak1600_)*.c) ;;
