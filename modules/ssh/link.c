@@ -492,13 +492,22 @@ struct ssh_link *ssh_link_ref(struct ssh_link *l)
     return l;
 }
 
+/* Milliseconds for which a login that was refused is not tried anew: each try would add to what
+ * the server has against us. */
+static uint64_t barred_ms(const struct ssh_link *l)
+{
+    uint64_t until = l->tried_ms + SSH_LINK_PENALTY_MS, now = nk_now_ms(l->conf.app);
+    return l->state == SSH_LINK_OVER && l->penalty && until > now ? until - now : 0;
+}
+
 void ssh_link_unref(struct ssh_link *l)
 {
     if (!l || --l->refs > 0) {
         return;
     }
-    if (l->list && l->state == SSH_LINK_UP) {
-        nk_timer_start(&l->timer, SSH_LINK_LINGER_MS);
+    uint64_t ms = !l->list ? 0 : l->state == SSH_LINK_UP ? SSH_LINK_LINGER_MS : barred_ms(l);
+    if (ms > 0) {
+        nk_timer_start(&l->timer, ms);
     } else {
         destroy(l);
     }
@@ -562,7 +571,8 @@ static struct ssh_link *find(struct ssh_link *list, const struct ssh_link_conf *
     const struct nk_secret *p = conf->password;
     for (struct ssh_link *l = list; l; l = l->next) {
         bool same = p && p->data ? nk_secret_eq(&l->password, p->data, p->len) : !l->password.data;
-        if (same && l->state != SSH_LINK_OVER && strcmp(l->settings, settings) == 0) {
+        bool fresh = l->state != SSH_LINK_OVER || barred_ms(l) > 0;
+        if (same && fresh && strcmp(l->settings, settings) == 0) {
             return l;
         }
     }

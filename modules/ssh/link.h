@@ -79,8 +79,9 @@ struct ssh_link_conf {
 /* ssh_link_new - begin to connect, with one reference. Errors of ssh_client_open. */
 int ssh_link_new(const struct ssh_link_conf *conf, struct ssh_link **out, struct nk_diag *diag);
 
-/* ssh_link_get - the same, or one more reference to a link of this app that is not over and was
- * made by this function from equal settings. */
+/* ssh_link_get - the same, or one more reference to a link of this app that was made by this
+ * function from equal settings and is not over, or is because its login was refused less than
+ * SSH_LINK_PENALTY_MS ago. */
 int ssh_link_get(const struct ssh_link_conf *conf, struct ssh_link **out, struct nk_diag *diag);
 
 /* ssh_link_ref, ssh_link_unref - the last one closes it; a shared one later. NULL is fine. */

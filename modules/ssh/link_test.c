@@ -17,6 +17,7 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/listener.h"
+#include "core/timer.h"
 #include "ssh/remote.h"
 #include "ssh/transport_testkit.h"
 
@@ -444,6 +445,46 @@ static void test_shared(void **state)
     close_world(&w);
 }
 
+static void on_time(void *owner)
+{
+    *(bool *)owner = true;
+}
+
+/* A refused login is not repeated by whoever comes next, until the server has forgotten it. */
+static void test_shared_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ssh_link_conf conf = {0};
+    struct nk_diag diag = {0};
+    struct ssh_link *a, *b;
+    struct nk_stream *s;
+    open_world_at(&w, &conf, 10 * SCALE);
+    ssh_link_unref(w.l);
+    w.l = NULL;
+    w.refuse_login = true;
+    assert_int_equal(open_link(&w, &conf, true, "Compression=no", &a), 0);
+    UNTIL(&w, ssh_link_state(a) == SSH_LINK_OVER);
+    unsigned accepts = w.accepts;
+    ssh_link_unref(a);
+    assert_int_equal(open_link(&w, &conf, true, "Compression=no", &b), 0);
+    assert_ptr_equal(a, b);
+    assert_int_equal(ssh_link_dial_tcp(b, "db", 1, on_stream, &w, &s, &diag), NK_EAUTH);
+    ssh_link_unref(b);
+    assert_int_equal(w.accepts, accepts);
+
+    struct nk_timer timer;
+    bool over = false;
+    nk_timer_init(&timer, w.app, on_time, &over);
+    nk_timer_start(&timer, SSH_LINK_PENALTY_MS);
+    UNTIL(&w, over);
+    w.refuse_login = false;
+    assert_int_equal(open_link(&w, &conf, true, "Compression=no", &b), 0);
+    UNTIL(&w, ssh_link_state(b) == SSH_LINK_UP);
+    ssh_link_unref(b);
+    close_world(&w);
+}
+
 /* --- listeners there -------------------------------------------------------------------------- */
 
 static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take_s)
@@ -555,10 +596,10 @@ static void test_many_times(void **state)
 int nk_test_ssh_link(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_made_again), cmocka_unit_test(test_over),
-        cmocka_unit_test(test_bounds),     cmocka_unit_test(test_shared),
-        cmocka_unit_test(test_told_off),   cmocka_unit_test(test_remote),
-        cmocka_unit_test(test_many_times),
+        cmocka_unit_test(test_made_again),     cmocka_unit_test(test_over),
+        cmocka_unit_test(test_bounds),         cmocka_unit_test(test_shared),
+        cmocka_unit_test(test_shared_refused), cmocka_unit_test(test_told_off),
+        cmocka_unit_test(test_remote),         cmocka_unit_test(test_many_times),
     };
     return cmocka_run_group_tests_name("ssh/link", tests, NULL, NULL);
 }
