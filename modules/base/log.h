@@ -2,8 +2,9 @@
 /*
  * log - one line per event on stderr: text, JSON or journal form; levels per module.
  *
- * The level is tested before arguments are evaluated. Bytes that came from a peer are passed as
- * arguments and are escaped, so no event can forge another. Security events have a stable id
+ * The level is tested before the arguments of information and debugging are evaluated; those of
+ * warnings, errors and audits always are. Bytes that came from a peer are passed as arguments and
+ * are escaped, so no event can forge another. Security events have a stable id
  * (auth.ok, auth.fail, acl.deny, trust.new, trust.changed, key.created, reload, ...) and a counter
  * of the same name. Secrets are never logged.
  *
@@ -69,8 +70,7 @@ char *nk_log_short_name(const struct nk_log *log, const char *module, char *out,
     nk_log_write((log), (module), NK_LOG_ERROR, NULL, NULL, __VA_ARGS__)
 #define nk_warn(log, module, ...)                                                                  \
     nk_log_write((log), (module), NK_LOG_WARN, NULL, NULL, __VA_ARGS__)
-#define nk_info(log, module, ...)                                                                  \
-    nk_log_write((log), (module), NK_LOG_INFO, NULL, NULL, __VA_ARGS__)
+#define nk_info(log, module, ...) NK_LOG_(log, module, NK_LOG_INFO, NULL, NULL, __VA_ARGS__)
 #define nk_debug(log, module, ...) NK_LOG_(log, module, NK_LOG_DEBUG, NULL, NULL, __VA_ARGS__)
 /* A security event: always counted, also when its level is not written. */
 #define nk_audit(log, module, level, event, peer, ...)                                             \
