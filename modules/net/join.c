@@ -143,11 +143,7 @@ static void end_when_drained(struct net_join *j)
 static void pair_gone(struct pair *p)
 {
     struct net_join *j = p->j;
-    if (j->pairs == p) {
-        j->pairs = p->next;
-    } else {
-        p->prev->next = p->next;
-    }
+    *(p->prev ? &p->prev->next : &j->pairs) = p->next;
     if (p->next) {
         p->next->prev = p->prev;
     }

@@ -389,7 +389,7 @@ int net_proxy_read(const uint8_t *p, size_t n, struct net_proxy_header *out, str
     if (more != 0) {
         return more < 0 ? (int)more : bad(diag, "the header is not complete");
     }
-    int rc = p[0] == v1_start[0] ? read_v1(p, n, &h, diag) : read_v2(p, n, &h, diag);
+    int rc = p[0] == (uint8_t)v1_start[0] ? read_v1(p, n, &h, diag) : read_v2(p, n, &h, diag);
     if (rc == 0) {
         *out = h;
     }

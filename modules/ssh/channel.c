@@ -386,7 +386,7 @@ int ssh_channel_dial_at(struct nk_app *app, const struct ssh_channel_place *plac
     if (rc == 0 && place->now) {
         rc = ssh_channel_open(place->now, conf->type, conf->data, &channel_ops, c, &c->ch, diag);
     } else if (rc == 0) {
-        rc = queue(c, place->later, conf);
+        rc = place->later ? queue(c, place->later, conf) : NK_ECLOSED;
     }
     if (rc == -ENOMEM || rc == NK_ETOOBIG) {
         (void)nk_fail_sys(diag, rc, "cannot open a channel");
@@ -405,9 +405,9 @@ int ssh_channel_dial_at(struct nk_app *app, const struct ssh_channel_place *plac
 
 void ssh_channel_queue_open(struct ssh_channel_queue *q, struct ssh_channels *set)
 {
-    while (q->first) {
-        struct ssh_channel_wait *w = q->first;
+    for (struct ssh_channel_wait *w = q->first, *next; w; w = next) {
         struct channel *c = w->c;
+        next = w->next;
         struct nk_diag why = {0};
         const struct ssh_str data = {nk_buf_ptr(&w->data), nk_buf_len(&w->data)};
         int rc = ssh_channel_open(set, w->type, data, &channel_ops, c, &c->ch, &why);
@@ -421,9 +421,10 @@ void ssh_channel_queue_open(struct ssh_channel_queue *q, struct ssh_channels *se
 void ssh_channel_queue_fail(struct ssh_channel_queue *q, uint64_t before_ms,
                             const struct nk_diag *why)
 {
-    while (q->first && q->first->since_ms <= before_ms) {
-        struct channel *c = q->first->c;
-        wait_free(q->first);
+    for (struct ssh_channel_wait *w = q->first, *next; w && w->since_ms <= before_ms; w = next) {
+        struct channel *c = w->c;
+        next = w->next;
+        wait_free(w);
         nk_stream_fail(&c->s, why->code < 0 ? why->code : NK_ECLOSED, why);
     }
 }

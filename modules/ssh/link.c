@@ -92,12 +92,12 @@ static struct ssh_link_user *next_user(struct ssh_link *l)
     return u;
 }
 
+/* The caller has a reference: this may take everybody else's. */
 static void tell(struct ssh_link *l, bool up)
 {
     struct ssh_link_user *u;
     const struct nk_diag why = l->why;
     const enum ssh_link_state state = l->state;
-    (void)ssh_link_ref(l);
     for (l->walk = l->users; l->state == state && (u = next_user(l)) != NULL;) {
         if (up && u->up) {
             u->up(u->owner, l);
@@ -105,7 +105,6 @@ static void tell(struct ssh_link *l, bool up)
             u->down(u->owner, l, &why);
         }
     }
-    ssh_link_unref(l);
 }
 
 /* --- held streams ----------------------------------------------------------------------------- */
@@ -190,7 +189,7 @@ static void hurry(struct ssh_link *l)
     }
 }
 
-/* There is no connection (any more). */
+/* There is no connection (any more). The caller has a reference. */
 static void lost(struct ssh_link *l, int rc, const struct nk_diag *why)
 {
     bool was_up = l->state == SSH_LINK_UP;
@@ -229,7 +228,7 @@ static void lost(struct ssh_link *l, int rc, const struct nk_diag *why)
 
 static void on_open(void *owner, struct ssh_client *c)
 {
-    struct ssh_link *l = owner;
+    struct ssh_link *l = ssh_link_ref(owner);
     l->up_ms = nk_now_ms(l->conf.app);
     l->ups++;
     l->why = (struct nk_diag){0};
@@ -240,14 +239,16 @@ static void on_open(void *owner, struct ssh_client *c)
     ssh_channel_queue_open(&l->held, ssh_client_channels(c));
     watch_held(l);
     tell(l, true);
+    ssh_link_unref(l);
 }
 
 static void on_closed(void *owner, struct ssh_client *c, int rc, const struct nk_diag *why)
 {
-    struct ssh_link *l = owner;
+    struct ssh_link *l = ssh_link_ref(owner);
     const struct nk_diag copy = *why; /* it may be the client's */
     (void)c;
     lost(l, rc, &copy);
+    ssh_link_unref(l);
 }
 
 static void on_incoming(void *owner, struct ssh_channel *ch, struct ssh_str type,
@@ -298,7 +299,9 @@ static void try_now(struct ssh_link *l)
     struct nk_diag why = {0};
     int rc = begin(l, &why);
     if (rc < 0) {
+        (void)ssh_link_ref(l);
         lost(l, rc, &why);
+        ssh_link_unref(l);
     }
 }
 
@@ -521,8 +524,9 @@ static const char shared_key = 0; /* its address names the shared links of an ap
 static void release_shared(void *value)
 {
     struct ssh_link **list = value;
-    while (*list) {
-        destroy(*list);
+    for (struct ssh_link *l = *list, *next; l; l = next) {
+        next = l->next;
+        destroy(l);
     }
     free(list);
 }

@@ -74,7 +74,7 @@ static struct candidate *find(const struct ssh_login *l, struct ssh_str blob)
 {
     for (size_t i = 0; i < l->n; i++) {
         struct ssh_str b = content(&l->v[i].blob);
-        if (b.n == blob.n && memcmp(b.p, blob.p, b.n) == 0) {
+        if (b.p && blob.p && b.n == blob.n && memcmp(b.p, blob.p, b.n) == 0) {
             return &l->v[i];
         }
     }

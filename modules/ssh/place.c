@@ -122,11 +122,13 @@ static int take_host(char *first, char *host, char *user, struct ssh_place *p, s
 int ssh_place_parse(struct ssh_place *out, const char *body, bool listen, struct nk_diag *diag)
 {
     size_t n = strlen(body) + 1;
-    struct ssh_place p = {.store = malloc((TEXTS + 1) * n)};
-    if (!p.store) {
+    struct ssh_place p = {0};
+    char *raw = malloc((TEXTS + 1) * n), *slash;
+    if (!raw) {
         return nk_fail_sys(diag, -ENOMEM, "ssh");
     }
-    char *raw = memcpy(p.store, body, n), *slash = strchr(raw, '/');
+    memcpy(raw, body, n);
+    slash = strchr(raw, '/');
     if (slash) {
         *slash++ = '\0';
     }
@@ -138,12 +140,13 @@ int ssh_place_parse(struct ssh_place *out, const char *body, bool listen, struct
         nk_hint(diag, "write ssh:HOST/listen:[ADDRESS:]PORT");
     }
     if (rc < 0) {
-        free(p.store);
+        free(raw);
         if (rc != -ENOMEM && diag) {
             diag->code = NK_ECONFIG;
         }
         return rc == -ENOMEM ? rc : NK_ECONFIG;
     }
+    p.store = raw;
     *out = p;
     return 0;
 }

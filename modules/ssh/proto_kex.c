@@ -90,20 +90,28 @@ static int put_value(const struct ssh_exchange *x, struct nk_buf *b, const uint8
     return x->choice.kex->numbers ? ssh_put_mpint(b, p, n) : ssh_put_string(b, p, n);
 }
 
-/* A step of the method: the owner's to have done, where it takes long. It takes with it what it
- * works on, so that the connection may end meanwhile. */
+/* A step of the method. It takes with it what it works on, so that the connection may end
+ * meanwhile. */
+static struct ssh_kex_task *new_task(struct ssh_exchange *x, bool finish)
+{
+    struct ssh_kex_task *task = calloc(1, sizeof(*task));
+    if (task) {
+        *task = (struct ssh_kex_task){
+            .kex = x->kex, .finish = finish, .in = x->value, .out = finish ? x->secret : x->pub};
+        x->kex = NULL;
+        nk_buf_init(&x->value, SSH_PACKET_MAX);
+    }
+    return task;
+}
+
+/* Where a step takes long the owner has it done. */
 static int compute(struct ssh_transport *t, bool finish, struct nk_diag *diag)
 {
-    struct ssh_exchange *x = t->x;
-    struct ssh_kex_task *task = calloc(1, sizeof(*task));
+    struct ssh_kex_task *task = new_task(t->x, finish);
     if (!task) {
         return out_of(diag, -ENOMEM);
     }
-    *task = (struct ssh_kex_task){
-        .kex = x->kex, .finish = finish, .in = x->value, .out = finish ? x->secret : x->pub};
-    x->kex = NULL;
-    nk_buf_init(&x->value, SSH_PACKET_MAX);
-    if (t->conf.ops->compute && ssh_kex_is_slow(x->choice.kex)) {
+    if (t->conf.ops->compute && ssh_kex_is_slow(t->x->choice.kex)) {
         ssh_transport_set(t, SSH_T_WORK);
         if (t->conf.ops->compute(t->conf.owner, task) == 0) {
             return 0;

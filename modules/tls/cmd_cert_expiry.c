@@ -84,6 +84,7 @@ static int look_at(struct list *l, const char *path, bool in_dir)
         }
     }
     nk_buf_clear(&b);
+    l->path = NULL;
     return rc;
 }
 

@@ -102,21 +102,22 @@ static int deliver(struct nk_cmd_ctx *ctx, const struct nk_buf *cert)
     return rc < 0 ? rc : cert_tell(ctx, NULL, c->output, cert);
 }
 
-static int sign(struct nk_cmd_ctx *ctx, struct tls_cert_spec *spec)
+static int sign(struct nk_cmd_ctx *ctx, const struct tls_cert_spec *what)
 {
     const struct sign_conf *c = ctx->conf;
+    struct tls_cert_spec spec = *what;
     struct nk_buf ca, cert;
     struct nk_secret ca_key = {0}, key = {0};
     nk_buf_init(&ca, TLS_PEM_MAX);
     nk_buf_init(&cert, TLS_PEM_MAX);
     int rc = load_ca(ctx, &ca, &ca_key);
-    rc = rc < 0 ? rc : set_validity(spec, c->days, &ca, &ctx->diag);
+    rc = rc < 0 ? rc : set_validity(&spec, c->days, &ca, &ctx->diag);
     if (rc == 0) {
-        spec->issuer_cert = nk_buf_str(&ca);
-        spec->issuer_key = &ca_key;
-        rc = spec->issuer_cert ? tls_cert_generate(spec, &key, &cert, &ctx->diag) : -ENOMEM;
+        spec.issuer_cert = nk_buf_str(&ca);
+        spec.issuer_key = &ca_key;
+        rc = spec.issuer_cert ? tls_cert_generate(&spec, &key, &cert, &ctx->diag) : -ENOMEM;
     }
-    if (rc == 0 && spec->csr) {
+    if (rc == 0 && spec.csr) {
         rc = deliver(ctx, &cert);
     } else if (rc == 0) {
         rc = ctx->globals->dry_run ? 0
