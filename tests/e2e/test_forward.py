@@ -10,58 +10,10 @@ import socket
 import subprocess
 import threading
 
+from server_support import Echo, exchange
 from support import NETKIT, PATIENCE, clean_env, run, wait_until
 
 LISTENING = r"listening on tcp:127\.0\.0\.1:(\d+)"
-
-
-class Echo:
-    """A server that sends back what it gets, with a prefix of its own; ends with the with block."""
-
-    def __init__(self, prefix=b"", path=None):
-        self.prefix = prefix
-        self.sock = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-        self.sock.bind(str(path) if path else ("127.0.0.1", 0))
-        self.sock.listen(256)
-        self.port = None if path else self.sock.getsockname()[1]
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
-
-    def _serve(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._echo, args=(conn,), daemon=True).start()
-
-    def _echo(self, conn):
-        with conn, contextlib.suppress(OSError):
-            if self.prefix:
-                conn.sendall(self.prefix)
-            while data := conn.recv(65536):
-                conn.sendall(data)
-
-
-def exchange(port, data):
-    """What comes back, to the end, for data and a half-close."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as conn:
-        sender = threading.Thread(target=lambda: (conn.sendall(data),
-                                                  conn.shutdown(socket.SHUT_WR)))
-        sender.start()
-        back = b""
-        while part := conn.recv(65536):
-            back += part
-        sender.join()
-    return back
 
 
 def test_tcp_to_unix(programs, work):

@@ -13,9 +13,10 @@ import subprocess
 import sys
 import threading
 
+from server_support import Echo, LocalServer, exchange
 from support import NETKIT, PATIENCE, need_command, need_root, run, wait_until
 
-from test_forward import LISTENING, Echo, exchange
+from test_forward import LISTENING
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
@@ -26,35 +27,21 @@ def forward(programs, *words, **kw):
     return p, int(p.wait_line(LISTENING)[1])
 
 
-class Sink:
+class Sink(LocalServer):
     """Keeps what each connection brings, to its end; answers with b"ok"."""
 
     def __init__(self):
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
+        super().__init__()
         self.got = []
         self.done = threading.Semaphore(0)
 
-    def __enter__(self):
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
-
-    def _serve(self):
-        with contextlib.suppress(OSError):
-            while True:
-                conn, _ = self.sock.accept()
-                with conn, contextlib.suppress(OSError):
-                    data = b""
-                    while part := conn.recv(65536):
-                        data += part
-                    conn.sendall(b"ok")
-                    self.got.append(data)
-                    self.done.release()
+    def talk(self, conn):
+        data = b""
+        while part := conn.recv(65536):
+            data += part
+        conn.sendall(b"ok")
+        self.got.append(data)
+        self.done.release()
 
     def next(self):
         assert self.done.acquire(timeout=PATIENCE)

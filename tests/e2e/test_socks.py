@@ -2,7 +2,6 @@
 """socks5: as listener (netkit as SOCKS proxy) and as filter (netkit through one), with curl, raw
 clients and a proxy of our own that knows what it was asked."""
 
-import contextlib
 import http.server
 import os
 import socket
@@ -13,8 +12,8 @@ import time
 
 import pytest
 
+from server_support import Echo, LocalServer
 from support import NETKIT, PATIENCE, check_error, need_command, run
-from test_forward import Echo
 
 LISTENING = r"listening on socks5\+tcp:127\.0\.0\.1:(\d+)"
 GREETING = b"\x05\x01\x00"
@@ -45,50 +44,31 @@ def ask(port, request, greeting=GREETING, method=b"\x05\x00"):
     return conn, reply[1]
 
 
-class Proxy:
+class Proxy(LocalServer):
     """A SOCKS server of the simple kind: one recv per message, nothing after it is kept. Answers
     with a 22-byte address, connects nowhere, echoes. `asked` has (user, password, type, host)."""
 
     def __init__(self, code=0, login=False):
+        super().__init__()
         self.code, self.login, self.asked = code, login, []
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
 
-    def __enter__(self):
-        threading.Thread(target=self._serve, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-        self.sock.close()
-
-    def _serve(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._talk, args=(conn,), daemon=True).start()
-
-    def _talk(self, conn):
+    def talk(self, conn):
         user = password = None
-        with conn, contextlib.suppress(OSError):
-            methods = conn.recv(300)[2:]
-            if self.login and 2 in methods:
-                conn.sendall(b"\x05\x02")
-                message = conn.recv(600)
-                user = message[2:2 + message[1]]
-                password = message[3 + message[1]:]
-                conn.sendall(b"\x01\x00")
-            else:
-                conn.sendall(b"\x05\x00" if 0 in methods else b"\x05\xff")
-            request = conn.recv(300)
-            host = request[5:-2] if request[3] == 3 else request[4:-2]
-            self.asked.append((user, password, request[3], host))
-            conn.sendall(bytes([5, self.code, 0, 4]) + b"\0" * 15 + b"\x01\0\0")
-            while self.code == 0 and (data := conn.recv(65536)):
-                conn.sendall(data)
+        methods = conn.recv(300)[2:]
+        if self.login and 2 in methods:
+            conn.sendall(b"\x05\x02")
+            message = conn.recv(600)
+            user = message[2:2 + message[1]]
+            password = message[3 + message[1]:]
+            conn.sendall(b"\x01\x00")
+        else:
+            conn.sendall(b"\x05\x00" if 0 in methods else b"\x05\xff")
+        request = conn.recv(300)
+        host = request[5:-2] if request[3] == 3 else request[4:-2]
+        self.asked.append((user, password, request[3], host))
+        conn.sendall(bytes([5, self.code, 0, 4]) + b"\0" * 15 + b"\x01\0\0")
+        while self.code == 0 and (data := conn.recv(65536)):
+            conn.sendall(data)
 
 
 @pytest.fixture

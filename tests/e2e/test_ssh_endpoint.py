@@ -10,9 +10,10 @@ import subprocess
 import threading
 
 import pytest
-import support
+
+from server_support import Echo, exchange
 from support import NETKIT, PATIENCE, clean_env, run, wait_until
-from test_forward import LISTENING, Echo, exchange
+from test_forward import LISTENING
 from test_socks import ask, name_request
 
 BULK = 3_000_000  # more than the first window of 2 MiB

@@ -13,8 +13,8 @@ import threading
 
 import pytest
 
+from server_support import Echo
 from support import NETKIT, PATIENCE, check_error, need_command, run
-from test_forward import Echo
 
 LISTENING = r"listening on tls\+tcp:127\.0\.0\.1:(\d+)"
 BULK = 1 << 20

@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
+from server_support import Echo, exchange
 from support import NETKIT, PATIENCE, missing_peer, need_command, run, wait_until
-from test_forward import Echo, exchange
 
 LISTENING = r"listening on tcp:127\.0\.0\.1:(\d+)"
 HELLO = b"hello through the tunnel"
@@ -26,9 +26,9 @@ class CountingEcho(Echo):
         self.count = 0
         super().__init__(*args, **kw)
 
-    def _echo(self, conn):
+    def talk(self, conn):
         self.count += 1
-        super()._echo(conn)
+        super().talk(conn)
 
 
 @pytest.fixture(scope="module")
@@ -387,7 +387,7 @@ SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 class HeaderServer(Echo):
     """Reads a header of the PROXY protocol, version 2, and sends back what comes after it."""
 
-    def _echo(self, conn):
+    def talk(self, conn):
         f = conn.makefile("rb")
         head = f.read(16)
         assert head[:12] == SIGNATURE and head[12] == 0x21, head
@@ -395,7 +395,6 @@ class HeaderServer(Echo):
         self.client = (socket.inet_ntoa(body[:4]), int.from_bytes(body[8:10], "big"))
         self.fields = self.parse(body[12:])
         conn.sendall(f.read(len(HELLO)))
-        conn.close()
 
     @staticmethod
     def parse(data):

@@ -15,8 +15,8 @@ import time
 
 import pytest
 
+from server_support import Echo
 from support import NETKIT, PATIENCE, clean_env, missing_peer, need_command, need_root, run, wait_until
-from test_forward import Echo
 
 TOR_PATIENCE = 60.0  # for what needs circuits, on a busy machine
 LISTENING = r"listening on socks5\+tcp:127\.0\.0\.1:(\d+)"
@@ -51,10 +51,9 @@ def client(tor_network):
 class Greeter(Echo):
     """Says hi, sends one word back and ends, as it must be the far end that ends first."""
 
-    def _echo(self, conn):
-        with conn, contextlib.suppress(OSError):
-            conn.sendall(b"hi ")
-            conn.sendall(conn.recv(100))
+    def talk(self, conn):
+        conn.sendall(b"hi ")
+        conn.sendall(conn.recv(100))
 
 
 @pytest.fixture(scope="module")
@@ -176,10 +175,9 @@ def test_curl_through_tors_own_and_netkits_unix_socket(client, programs, work, w
 class SshGreeter(Echo):
     """The first line of an SSH server, and that of the client, which is kept."""
 
-    def _echo(self, conn):
-        with conn, contextlib.suppress(OSError):
-            conn.sendall(b"SSH-2.0-test\r\n")
-            self.heard = conn.makefile("rb").readline()
+    def talk(self, conn):
+        conn.sendall(b"SSH-2.0-test\r\n")
+        self.heard = conn.makefile("rb").readline()
 
 
 def test_ssh_through_a_proxy_command(client):

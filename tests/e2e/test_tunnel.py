@@ -11,8 +11,9 @@ import sys
 import threading
 
 import pytest
+
+from server_support import Echo, exchange
 from support import NETKIT, clean_env, missing_peer, run
-from test_forward import Echo, exchange
 from test_ssh_endpoint import ENV, alias
 
 CLIENT = "import rpyc, sys; c = rpyc.connect('127.0.0.1', int(sys.argv[1])); print(c.root.add(40, 2)); c.close()"
