@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "core/app.h"
-#include "core/registry.h"
+#include "core/endpoint_testkit.h"
 
 enum { TURNS = 500 };
 
@@ -108,12 +108,9 @@ static int start(struct world *w, const char *listen, const char *connect)
 static void open_world(struct world *w)
 {
     struct nk_app_conf conf = {.test_endpoints = true, .clock_scale = 100};
-    struct nk_endpoint *ep;
     memset(w, 0, sizeof(*w));
     assert_int_equal(nk_app_new(&w->app, &conf, NULL), 0);
-    assert_int_equal(nk_endpoint_parse("mem:echo", NK_EP_LISTEN, &ep, NULL), 0);
-    assert_int_equal(nk_listen(w->app, ep, on_echo_accept, w, &w->echo, NULL), 0);
-    nk_endpoint_free(ep);
+    w->echo = nk_kit_listen(w->app, "mem:echo", on_echo_accept, w);
 }
 
 static void close_world(struct world *w)
@@ -128,12 +125,9 @@ static void close_world(struct world *w)
 
 static void dial(struct world *w, struct client *c, const char *text)
 {
-    struct nk_endpoint *ep;
     memset(c, 0, sizeof(*c));
     c->last = 1;
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_CONNECT, &ep, NULL), 0);
-    assert_int_equal(nk_dial(w->app, ep, on_client, c, &c->s, NULL), 0);
-    nk_endpoint_free(ep);
+    c->s = nk_kit_dial(w->app, text, on_client, c);
     nk_stream_interest(c->s, NK_READABLE);
 }
 

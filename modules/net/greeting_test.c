@@ -12,8 +12,8 @@
 #include <cmocka.h>
 
 #include "core/app.h"
+#include "core/endpoint_testkit.h"
 #include "core/clock.h"
-#include "core/registry.h"
 #include "net/join.h"
 
 #define V2_TO_192                                                                                  \
@@ -35,34 +35,12 @@ static void on_out(void *owner, struct nk_listener *l, struct nk_stream *take_s)
     ((struct world *)owner)->far = take_s;
 }
 
-static struct nk_listener *must_listen(struct world *w, const char *text, nk_accept_fn *fn,
-                                       void *owner)
-{
-    struct nk_endpoint *ep;
-    struct nk_listener *l;
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_LISTEN, &ep, NULL), 0);
-    assert_int_equal(nk_listen(w->app, ep, fn, owner, &l, NULL), 0);
-    nk_endpoint_free(ep);
-    return l;
-}
-
-static struct nk_stream *must_dial(struct world *w, const char *text)
-{
-    struct nk_endpoint *ep;
-    struct nk_stream *s;
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_CONNECT, &ep, NULL), 0);
-    assert_int_equal(nk_dial(w->app, ep, NULL, NULL, &s, NULL), 0);
-    nk_endpoint_free(ep);
-    return s;
-}
-
 static int dial(void *owner, const struct nk_target *target, nk_stream_event_fn *fn, void *fn_owner,
                 struct nk_stream **out, struct nk_diag *diag)
 {
     (void)target;
     (void)diag;
-    *out = must_dial(owner, "mem:out");
-    nk_stream_own(*out, fn, fn_owner);
+    *out = nk_kit_dial(((struct world *)owner)->app, "mem:out", fn, fn_owner);
     return 0;
 }
 
@@ -86,10 +64,10 @@ static void open_world(struct world *w, bool in, int out)
                                      .dial = dial,
                                      .owner = w};
     assert_int_equal(net_join_new(&w->conf, &w->j), 0);
-    net_join_listener(w->j, must_listen(w, "tcp:127.0.0.1:0", net_join_accept, w->j));
-    w->out = must_listen(w, "mem:out", on_out, w);
+    net_join_listener(w->j, nk_kit_listen(w->app, "tcp:127.0.0.1:0", net_join_accept, w->j));
+    w->out = nk_kit_listen(w->app, "mem:out", on_out, w);
     assert_int_equal(net_join_local(w->j, local, sizeof(local)), 0);
-    w->client = must_dial(w, local);
+    w->client = nk_kit_dial(w->app, local, NULL, NULL);
 }
 
 static void close_world(struct world *w)

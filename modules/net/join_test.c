@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "core/app.h"
-#include "core/registry.h"
+#include "core/endpoint_testkit.h"
 
 /* A join that is fed by hand, from the accepted ends of mem:in, and dials mem:out. */
 struct world {
@@ -43,26 +43,6 @@ static void on_out(void *owner, struct nk_listener *l, struct nk_stream *take_s)
     w->far = take_s;
 }
 
-static struct nk_listener *must_listen(struct world *w, const char *text, nk_accept_fn *fn)
-{
-    struct nk_endpoint *ep;
-    struct nk_listener *l;
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_LISTEN, &ep, NULL), 0);
-    assert_int_equal(nk_listen(w->app, ep, fn, w, &l, NULL), 0);
-    nk_endpoint_free(ep);
-    return l;
-}
-
-static struct nk_stream *must_dial(struct world *w, const char *text)
-{
-    struct nk_endpoint *ep;
-    struct nk_stream *s;
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_CONNECT, &ep, NULL), 0);
-    assert_int_equal(nk_dial(w->app, ep, NULL, NULL, &s, NULL), 0);
-    nk_endpoint_free(ep);
-    return s;
-}
-
 static int dial(void *owner, const struct nk_target *target, nk_stream_event_fn *fn, void *fn_owner,
                 struct nk_stream **out, struct nk_diag *diag)
 {
@@ -72,8 +52,7 @@ static int dial(void *owner, const struct nk_target *target, nk_stream_event_fn 
     if (w->refuse) {
         return nk_fail(diag, w->refuse, "not now");
     }
-    *out = must_dial(w, "mem:out");
-    nk_stream_own(*out, fn, fn_owner);
+    *out = nk_kit_dial(w->app, "mem:out", fn, fn_owner);
     return 0;
 }
 
@@ -90,8 +69,8 @@ static void open_world(struct world *w)
     w->conf = (struct net_join_conf){
         .app = w->app, .module = "test", .dial = dial, .owner = w, .drained = on_drained};
     assert_int_equal(net_join_new(&w->conf, &w->j), 0);
-    w->in = must_listen(w, "mem:in", on_in);
-    w->out = must_listen(w, "mem:out", on_out);
+    w->in = nk_kit_listen(w->app, "mem:in", on_in, w);
+    w->out = nk_kit_listen(w->app, "mem:out", on_out, w);
 }
 
 static void close_world(struct world *w)
@@ -127,7 +106,7 @@ static void test_half_close(void **state)
     struct world w;
     char buf[16];
     open_world(&w);
-    struct nk_stream *s = must_dial(&w, "mem:in");
+    struct nk_stream *s = nk_kit_dial(w.app, "mem:in", NULL, NULL);
     turns(&w, 10);
     assert_non_null(w.far);
     assert_int_equal(nk_stream_write(s, "up", 2), 2);
@@ -157,7 +136,7 @@ static void test_dial_fails_at_once(void **state)
     char buf[16];
     open_world(&w);
     w.refuse = -ECONNREFUSED;
-    struct nk_stream *s = must_dial(&w, "mem:in");
+    struct nk_stream *s = nk_kit_dial(w.app, "mem:in", NULL, NULL);
     assert_true(must_end(&w, s, buf, sizeof(buf)) <= 0);
     assert_int_equal(w.dials, 1);
     assert_int_equal(counts(&w).failed, 1);
@@ -173,12 +152,12 @@ static void test_drain(void **state)
     struct world w;
     char buf[16], local[32];
     open_world(&w);
-    struct nk_stream *first = must_dial(&w, "mem:in");
+    struct nk_stream *first = nk_kit_dial(w.app, "mem:in", NULL, NULL);
     turns(&w, 10);
     assert_int_equal(net_join_local(w.j, local, sizeof(local)), -ENOENT);
     net_join_drain(w.j);
     net_join_drain(w.j);
-    struct nk_stream *second = must_dial(&w, "mem:in");
+    struct nk_stream *second = nk_kit_dial(w.app, "mem:in", NULL, NULL);
     assert_true(must_end(&w, second, buf, sizeof(buf)) <= 0);
     assert_int_equal(w.dials, 1);
     assert_int_equal(w.drained, 0);
@@ -208,7 +187,8 @@ static void test_other_listener(void **state)
     }
     w.conf.max_connections = 1;
     net_join_set(w.j, &w.conf);
-    struct nk_stream *a = must_dial(&w, "mem:second"), *b = must_dial(&w, "mem:second");
+    struct nk_stream *a = nk_kit_dial(w.app, "mem:second", NULL, NULL),
+                     *b = nk_kit_dial(w.app, "mem:second", NULL, NULL);
     turns(&w, 10);
     assert_int_equal(counts(&w).active, 1);
     assert_int_equal(w.dials, 1); /* the other one waits */

@@ -10,9 +10,9 @@
 #include <cmocka.h>
 
 #include "core/app.h"
+#include "core/endpoint_testkit.h"
 #include "core/clock.h"
 #include "core/pump.h"
-#include "core/registry.h"
 
 enum { TURNS = 100000 };
 
@@ -110,39 +110,23 @@ static void on_back(void *owner, struct nk_listener *l, struct nk_stream *take_s
     nk_stream_interest(take_s, NK_READABLE | NK_WRITABLE);
 }
 
-static struct nk_listener *listen_text(struct chain *c, const char *text, nk_accept_fn *fn)
-{
-    struct nk_endpoint *ep;
-    struct nk_listener *l = NULL;
-    struct nk_diag diag = {0};
-    if (nk_endpoint_parse(text, NK_EP_LISTEN, &ep, &diag) < 0 ||
-        nk_listen(c->app, ep, fn, c, &l, &diag) < 0) {
-        fail_msg("%s: %s", text, diag.text);
-    }
-    nk_endpoint_free(ep);
-    return l;
-}
-
 static void open_chain(struct chain *c, const char *front, const char *back, const char *dial)
 {
     struct nk_app_conf conf = {.test_endpoints = true, .clock_scale = 1000};
-    struct nk_endpoint *ep;
     char text[256];
     memset(c, 0, sizeof(*c));
     assert_int_equal(nk_app_new(&c->app, &conf, NULL), 0);
     c->client = (struct peer){.last = 1, .salt = 1, .expect = 2};
     c->server = (struct peer){.last = 1, .salt = 2, .expect = 1};
-    c->front = listen_text(c, front, on_front);
+    c->front = nk_kit_listen(c->app, front, on_front, c);
     if (back) {
-        c->back = listen_text(c, back, on_back);
+        c->back = nk_kit_listen(c->app, back, on_back, c);
         assert_int_equal(nk_listener_local(c->back, text, sizeof(text)), 0);
         dial = text;
     }
     assert_int_equal(nk_endpoint_parse(dial, NK_EP_CONNECT, &c->to_back, NULL), 0);
     assert_int_equal(nk_listener_local(c->front, text, sizeof(text)), 0);
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_CONNECT, &ep, NULL), 0);
-    assert_int_equal(nk_dial(c->app, ep, on_peer, &c->client, &c->client.s, NULL), 0);
-    nk_endpoint_free(ep);
+    c->client.s = nk_kit_dial(c->app, text, on_peer, &c->client);
     nk_stream_interest(c->client.s, NK_READABLE | NK_WRITABLE);
 }
 

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "core/app.h"
-#include "core/registry.h"
+#include "core/endpoint_testkit.h"
 #include "socks/socks.h"
 
 enum { PATIENCE_MS = 5000, PEERS = 8 };
@@ -54,13 +54,9 @@ static void on_accept(void *owner, struct nk_listener *l, struct nk_stream *take
 static void open_scene(struct scene *sc, const char *listen, uint64_t preauth)
 {
     const struct nk_app_conf conf = {.test_endpoints = true, .preauth_bytes = preauth};
-    struct nk_endpoint *ep;
-    struct nk_diag why = {0};
     memset(sc, 0, sizeof(*sc));
     assert_int_equal(nk_app_new(&sc->app, &conf, NULL), 0);
-    assert_int_equal(nk_endpoint_parse(listen, NK_EP_LISTEN_OPEN, &ep, &why), 0);
-    assert_int_equal(nk_listen(sc->app, ep, on_accept, sc, &sc->listener, &why), 0);
-    nk_endpoint_free(ep);
+    sc->listener = nk_kit_listen(sc->app, listen, on_accept, sc);
 }
 
 static void close_scene(struct scene *sc)
@@ -76,12 +72,8 @@ static void close_scene(struct scene *sc)
 
 static void dial(struct scene *sc, const char *text)
 {
-    struct nk_endpoint *ep;
-    struct nk_diag why = {0};
     sc->client = (struct peer){0};
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_CONNECT, &ep, &why), 0);
-    assert_int_equal(nk_dial(sc->app, ep, on_event, &sc->client, &sc->client.s, &why), 0);
-    nk_endpoint_free(ep);
+    sc->client.s = nk_kit_dial(sc->app, text, on_event, &sc->client);
 }
 
 static long now_ms(void)

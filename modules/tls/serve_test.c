@@ -12,7 +12,7 @@
 
 #include "base/file.h"
 #include "core/app.h"
-#include "core/registry.h"
+#include "core/endpoint_testkit.h"
 #include "tls/changed.h"
 #include "tls/tls_testkit.h"
 
@@ -183,16 +183,6 @@ static int start(struct world *w, int i, const struct tls_serve_conf *conf)
     return tls_serve_service.start(&args, &w->s[i], &w->diag);
 }
 
-static struct nk_stream *dial(struct world *w, const char *text)
-{
-    struct nk_endpoint *ep;
-    struct nk_stream *s;
-    assert_int_equal(nk_endpoint_parse(text, NK_EP_CONNECT, &ep, NULL), 0);
-    assert_int_equal(nk_dial(w->app, ep, NULL, NULL, &s, NULL), 0);
-    nk_endpoint_free(ep);
-    return s;
-}
-
 /* A TLS client with this certificate, or none. */
 static void connect_as(struct world *w, struct kit_cert *cert)
 {
@@ -205,7 +195,8 @@ static void connect_as(struct world *w, struct kit_cert *cert)
     }
     cc.handshake_ms = 1000 * 1000;
     assert_int_equal(tls_creds_new(&creds, &cc, NULL), 0);
-    assert_int_equal(tls_wrap_client(w->app, creds, "srv.test", dial(w, "mem:front"), &tls, NULL),
+    assert_int_equal(tls_wrap_client(w->app, creds, "srv.test",
+                                     nk_kit_dial(w->app, "mem:front", NULL, NULL), &tls, NULL),
                      0);
     tls_creds_unref(creds);
     if (w->client.s) {
@@ -436,7 +427,7 @@ static void test_both_sides(void **state)
     c.allow_all = true;
     assert_int_equal(start(&w, 0, &c), 0);
     assert_int_equal(start(&w, 1, &k), 0);
-    kit_peer_init(&w.client, dial(&w, "mem:local"));
+    kit_peer_init(&w.client, nk_kit_dial(w.app, "mem:local", NULL, NULL));
     w.client.shut_when_sent = true;
     kit_peer_send(&w.client, "hello", 5);
     assert_true(kit_run(w.app, arrived, &w));
