@@ -7,17 +7,15 @@
 "honest" is nothing wrong: it has the one Ed25519 key and signs with it.
 """
 
-import os
 import socket
-import threading
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hostile_server import ThreadedServer
 from ssh_packets import Gone, Reader, string, u32
 
 LIST, IDENTITIES, SIGN, SIGNATURE, AGENT_FAILURE, AGENT_SUCCESS, EXTENSION = 11, 12, 13, 14, 5, 6, 27
-PATIENCE = 30.0
 FRAME_MAX = 256 * 1024
 
 FAULTS = {
@@ -44,27 +42,16 @@ FAULTS = {
 }
 
 
-class HostileAgent:
+class HostileAgent(ThreadedServer):
     def __init__(self, path, fault, key=None):
         assert fault in FAULTS, fault
-        self.fault, self.key, self.asked, self.open = fault, key or Ed25519PrivateKey.generate(), [], []
+        self.fault, self.key, self.asked = fault, key or Ed25519PrivateKey.generate(), []
         self.blob = string("ssh-ed25519") + string(self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(str(path))
-        self.listener.listen()
-        self.threads = [threading.Thread(target=self.accept, daemon=True)]
-        self.threads[0].start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            sock.settimeout(PATIENCE)
-            self.open.append(sock)
-            self.threads.append(threading.Thread(target=self.serve, args=(sock,), daemon=True))
-            self.threads[-1].start()
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        listener.listen()
+        super().__init__(listener)
+        self.start()
 
     def serve(self, sock):
         with sock:
@@ -118,22 +105,3 @@ class HostileAgent:
         if self.fault == "sign-gone":
             raise Gone("ended")
         return answers.get(self.fault, string(bytes([SIGNATURE]) + string(whole)))
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        path = self.listener.getsockname()
-        self.listener.close()
-        os.unlink(path)
-        for sock in self.open:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        for thread in self.threads:
-            thread.join(PATIENCE)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()

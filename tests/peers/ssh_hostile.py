@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
+from hostile_server import PATIENCE, ThreadedServer
 from ssh_faults import BAD_VALUES, FAULTS, GROUPS, LATE, OTHER_KEX, SEALED
 from ssh_packets import (ADJUST, CLOSE, CONFIRMATION, DATA, DEBUG, DISCONNECT, EOF, EXT_INFO, FAILURE, GLOBAL_REQUEST,
                          GROUP_REQUEST, Direction, Gone, IGNORE, INFO_RESPONSE, KEXINIT, KEX_INIT, KEX_REPLY, NEWKEYS, OPEN,
@@ -43,7 +44,6 @@ IDENT = b"SSH-2.0-hostile_1"
 WINDOW = 2 << 20
 PACKET = 32768
 SFTP_SERVER = "/usr/lib/openssh/sftp-server"
-PATIENCE = 30.0  # seconds without a word of the client
 MANY = 1000000
 
 
@@ -527,7 +527,7 @@ def public_blob(key):
     return string("ssh-ed25519") + string(raw(key))
 
 
-class HostileServer:
+class HostileServer(ThreadedServer):
     """Listens on loopback; every connection gets the fault."""
 
     def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None):
@@ -542,28 +542,14 @@ class HostileServer:
         if certificate:
             self.certificate = base64.b64decode(pathlib.Path(certificate).read_text(encoding="ascii").split()[1])
         self.host_public = "ssh-ed25519 " + base64.b64encode(public_blob(self.host_key.public_key())).decode()
-        self.listener = socket.create_server(("127.0.0.1", port))
+        super().__init__(socket.create_server(("127.0.0.1", port)))
         self.port = self.listener.getsockname()[1]
-        self.open_sockets = []
-        self.threads = [threading.Thread(target=self.accept, daemon=True)]
-        self.threads[0].start()
-
-    def accept(self):
-        while True:
-            try:
-                sock, _ = self.listener.accept()
-            except OSError:
-                return
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            sock.settimeout(PATIENCE)
-            self.open_sockets.append(sock)
-            thread = threading.Thread(target=self.serve, args=(sock,), daemon=True)
-            self.threads.append(thread)
-            thread.start()
+        self.start()
 
     def serve(self, sock):
         with sock:
             try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 Session(self, sock).run()
                 self.reached.append("end")
             except (Gone, OSError) as e:
@@ -582,23 +568,6 @@ class HostileServer:
 
     def known_hosts_line(self):
         return f"[127.0.0.1]:{self.port} {self.host_public}\n"
-
-    def close(self):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for sock in self.open_sockets:
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        for thread in self.threads:
-            thread.join(PATIENCE)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.close()
 
 
 def selftest():
