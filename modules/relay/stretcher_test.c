@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "core/app.h"
+#include "core/work_testkit.h"
 #include "relay/stretch.h"
 
 static const struct relay_stretch_params params = {
@@ -57,7 +58,7 @@ static void test_stretcher(void **state)
     bad.passes = 2;
     assert_int_equal(relay_stretcher_start(s, key, &bad, on_done, &t), 0);
     relay_stretcher_free(s); /* while it runs */
-    nk_app_run(t.app);
+    nk_kit_work_settle(t.app, NK_LANE_CRYPTO);
     assert_int_equal(t.times, 3);
     nk_secret_clear(&pw);
     nk_app_free(t.app);
