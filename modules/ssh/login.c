@@ -13,6 +13,7 @@
 #include "ssh/pubfile.h"
 #include "ssh/sign.h"
 #include "ssh/tty.h"
+#include "ssh/unlock.h"
 
 #define MODULE "ssh"
 
@@ -39,7 +40,9 @@ struct ssh_login {
     size_t files; /* of n; those of the agent come behind them */
     bool files_first;
     struct ssh_agent *agent;
-    struct ssh_sign *signing; /* with a key that a passphrase has opened */
+    struct ssh_sign *signing;     /* with a key that a passphrase has opened */
+    struct ssh_unlock *unlocking; /* which is being opened */
+    unsigned tries;               /* passphrases that were wrong */
     bool listed, bound, distrusted, password_given;
     int64_t prompts, rounds;  /* how often the password was asked for; how often the server asked */
     struct ssh_conn *waiting; /* for the agent */
@@ -324,6 +327,7 @@ void ssh_login_free(struct ssh_login *l)
     }
     ssh_agent_close(l->agent);
     ssh_sign_cancel(l->signing);
+    ssh_unlock_cancel(l->unlocking);
     for (size_t i = 0; i < l->n; i++) {
         ssh_private_unref(l->v[i].key);
         ssh_sealed_unref(l->v[i].sealed);
@@ -554,52 +558,94 @@ static void on_own(void *owner, int rc, struct ssh_str signature, const struct n
     }
 }
 
-static int unlock(struct ssh_login *l, struct candidate *k, struct nk_diag *diag)
+static void no_signature(struct ssh_login *l, const struct nk_diag *why)
 {
-    char prompt[PROMPT_MAX];
-    int rc = NK_EAUTH;
-    for (int i = 0; i < TRIES && rc == NK_EAUTH; i++) {
-        struct nk_secret typed = {0};
-        (void)snprintf(prompt, sizeof(prompt), "Enter passphrase for key '%s': ", k->name);
-        rc = ssh_tty_ask(prompt, false, &typed, diag);
-        if (rc == 0 && typed.len == 0) {
-            rc = -ECANCELED; /* as with OpenSSH: no passphrase, not this key */
-        }
-        rc = rc < 0 ? rc
-                    : ssh_sealed_unlock(k->sealed, &typed, (unsigned)l->conf.config->min_rsa,
-                                        &k->key, diag);
-        nk_secret_clear(&typed);
+    const struct candidate *k = l->to_sign.key;
+    struct ssh_conn *c = l->waiting;
+    nk_warn(l->conf.log, MODULE, "%s: %s", k->name, why->text);
+    l->waiting = NULL;
+    give_nothing(l, c);
+}
+
+static void sign_here(struct ssh_login *l)
+{
+    const struct ssh_auth_to_sign *t = &l->to_sign;
+    const struct candidate *k = t->key;
+    struct nk_diag diag;
+    int rc =
+        ssh_sign_start(l->conf.app, k->key, t->alg, t->data.p, t->data.n, on_own, l, &l->signing);
+    if (rc < 0) {
+        nk_fail_sys(&diag, rc, "signing");
+        no_signature(l, &diag);
     }
-    return rc;
+}
+
+static void ask_passphrase(struct ssh_login *l);
+
+static void on_unlocked(void *owner, int rc, struct ssh_private *take_k, const struct nk_diag *diag)
+{
+    struct ssh_login *l = owner;
+    struct candidate *k = l->to_sign.key;
+    l->unlocking = NULL;
+    if (rc == 0) {
+        k->key = take_k;
+        sign_here(l);
+    } else if (rc == NK_EAUTH && ++l->tries < TRIES) {
+        ask_passphrase(l);
+    } else {
+        no_signature(l, diag);
+    }
+}
+
+/* Opening the key with it takes long on purpose, and so happens beside the loop. */
+static void ask_passphrase(struct ssh_login *l)
+{
+    struct candidate *k = l->to_sign.key;
+    struct nk_secret typed = {0};
+    struct nk_diag diag = {0};
+    char prompt[PROMPT_MAX];
+    (void)snprintf(prompt, sizeof(prompt), "Enter passphrase for key '%s': ", k->name);
+    int rc = ssh_tty_ask(prompt, false, &typed, &diag);
+    if (rc == 0 && typed.len == 0) { /* as with OpenSSH: no passphrase, not this key */
+        rc = nk_fail_sys(&diag, -ECANCELED, "no passphrase");
+    } else if (rc == 0) {
+        rc = ssh_unlock_start(l->conf.app, k->sealed, &typed, (unsigned)l->conf.config->min_rsa,
+                              on_unlocked, l, &l->unlocking);
+        (void)(rc < 0 ? nk_fail_sys(&diag, rc, "the passphrase") : 0);
+    }
+    nk_secret_clear(&typed);
+    if (rc < 0) {
+        no_signature(l, &diag);
+    }
+}
+
+static void sign_by_agent(struct ssh_login *l)
+{
+    const struct ssh_auth_to_sign *t = &l->to_sign;
+    struct ssh_conn *c = l->waiting;
+    struct ssh_agent_request *r;
+    int rc = !l->agent ? NK_ECLOSED
+                       : ssh_agent_sign(l->agent, t->blob, t->data.p, t->data.n, t->alg->name,
+                                        on_signed, l, &r);
+    if (rc < 0) {
+        nk_warn(l->conf.log, MODULE, "the agent does not sign: %s", nk_strerror(rc));
+        l->waiting = NULL;
+        give_nothing(l, c);
+    }
 }
 
 static void sign(struct ssh_login *l, struct ssh_conn *c, const struct ssh_auth_to_sign *t)
 {
-    struct candidate *k = t->key;
-    struct ssh_agent_request *r;
-    struct nk_diag diag = {0};
+    const struct candidate *k = t->key;
     l->waiting = c;
+    l->to_sign = *t;
+    l->tries = 0;
     if (!k->sealed) {
-        int rc = !l->agent ? NK_ECLOSED
-                           : ssh_agent_sign(l->agent, t->blob, t->data.p, t->data.n, t->alg->name,
-                                            on_signed, l, &r);
-        if (rc < 0) {
-            nk_warn(l->conf.log, MODULE, "the agent does not sign: %s", nk_strerror(rc));
-            l->waiting = NULL;
-            give_nothing(l, c);
-        }
-        return;
-    }
-    int rc = k->key ? 0 : unlock(l, k, &diag);
-    if (rc == 0) {
-        rc = ssh_sign_start(l->conf.app, k->key, t->alg, t->data.p, t->data.n, on_own, l,
-                            &l->signing);
-        (void)(rc < 0 ? nk_fail_sys(&diag, rc, "signing") : 0);
-    }
-    if (rc < 0) {
-        nk_warn(l->conf.log, MODULE, "%s: %s", k->name, diag.text);
-        l->waiting = NULL;
-        give_nothing(l, c);
+        sign_by_agent(l);
+    } else if (k->key) {
+        sign_here(l);
+    } else {
+        ask_passphrase(l);
     }
 }
 
