@@ -42,7 +42,7 @@ from tor_offline import TOR, Control
 GENCERT = shutil.which("tor-gencert") or shutil.which("tor-gencert", path="/usr/sbin:/usr/local/bin:/usr/bin")
 CACHE = pathlib.Path(__file__).resolve().parents[2] / "build" / "tor-network"
 LIFE = 1800  # seconds after which every process of the network ends whatever happens
-PATIENCE = 60.0  # seconds for the network to come up on a busy machine
+PATIENCE = 150.0  # seconds for the network to come up on a busy machine
 ENDING = 10.0  # seconds for a tor to end after SIGTERM, then it is killed
 ATTEMPTS = 3  # starts, when somebody took a port that was free before
 KEY_AGE = 180 * 86400  # seconds until cached keys are made anew: certificates are made for twelve months
