@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/clock.h"
+#include "relay/daemon_conn.h"
 
 #define LEASE_MS 60000 /* of an item that waits here, renewed after a third of it */
 #define RENEW_MS (LEASE_MS / 3)
@@ -383,6 +384,16 @@ static void groups_status(const struct relay_daemon *d, struct nk_json *out)
     nk_json_close(out);
 }
 
+/* Commands that wait for an object. */
+static uint64_t readers(const struct relay_daemon *d)
+{
+    uint64_t n = 0;
+    for (const struct daemon_conn *c = d->conns; c; c = c->next) {
+        n += c->state == CONN_WAIT;
+    }
+    return n;
+}
+
 void relay_daemon_status(const struct relay_daemon *d, struct nk_json *out)
 {
     static const char *const wires[] = {[RELAY_CLIENT_AUTO] = NULL,
@@ -414,4 +425,5 @@ void relay_daemon_status(const struct relay_daemon *d, struct nk_json *out)
     nk_json_kv_u64(out, "acknowledged", c.settled);
     nk_json_kv_u64(out, "unacknowledged", c.published - c.settled);
     nk_json_kv_u64(out, "commands", d->nconns);
+    nk_json_kv_u64(out, "readers", readers(d));
 }

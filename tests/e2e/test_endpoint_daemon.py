@@ -126,7 +126,7 @@ def test_blocking(programs, relay):
     waiting = []
     for i in range(3):  # first come, first served
         waiting.append(programs(argv, stdout=subprocess.PIPE))
-        support.wait_until(lambda n=i: d.status()["commands"] == n + 2)
+        support.wait_until(lambda n=i: d.status()["readers"] == n + 1)
     for i in range(3):
         sender.broadcast(i, "news")
     for i, one in enumerate(waiting):
@@ -134,14 +134,14 @@ def test_blocking(programs, relay):
         assert json.loads(one.proc.stdout.read())["value"] == i
     # a reader that goes away takes nothing with it
     gone = programs(argv, stdout=subprocess.PIPE)
-    support.wait_until(lambda: d.status()["commands"] == 2)
+    support.wait_until(lambda: d.status()["readers"] == 1)
     gone.kill()
-    support.wait_until(lambda: d.status()["commands"] == 1)
+    support.wait_until(lambda: d.status()["readers"] == 0)
     sender.broadcast("still", "news")
     assert d.values("pop", "--block") == ["still"]
     # a daemon that ends tells who waits
     last = programs(argv)
-    support.wait_until(lambda: d.status()["commands"] == 2)
+    support.wait_until(lambda: d.status()["readers"] == 1)
     assert d.program.stop() == 0
     assert last.wait() == 69
     assert "about to end" in last.stderr()
