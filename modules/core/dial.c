@@ -205,6 +205,14 @@ static void on_lower_accept(void *owner, struct nk_listener *lower, struct nk_st
     f->l.on_accept(f->l.owner, &f->l, s);
 }
 
+static void on_lower_state(void *owner, struct nk_listener *lower, int state,
+                           const struct nk_diag *why)
+{
+    struct filter_listener *f = owner;
+    (void)lower;
+    nk_listener_turn(&f->l, state, why);
+}
+
 /* May the filters stay over what was bound? */
 static int check_bound(const struct nk_endpoint *ep, struct nk_listener *lower,
                        struct nk_diag *diag)
@@ -244,6 +252,8 @@ static int listen_filtered(struct nk_app *app, struct nk_endpoint *ep, nk_accept
         return rc;
     }
     nk_listener_init(&f->l, &filter_listener_ops, app, fn, owner);
+    f->l.state = nk_listener_state(f->lower);
+    nk_listener_watch(f->lower, on_lower_state, f);
     f->ep = nk_endpoint_ref(ep);
     *out = &f->l;
     return 0;

@@ -194,6 +194,7 @@ void nk_listener_close(struct nk_listener *l)
 {
     if (l) {
         l->app->listeners--;
+        l->on_state = NULL; /* its owner may be gone */
         l->ops->close(l);
     }
 }
@@ -206,6 +207,26 @@ void nk_listener_pause(struct nk_listener *l, int paused)
 int nk_listener_local(struct nk_listener *l, char *out, size_t max)
 {
     return l->ops->local(l, out, max);
+}
+
+int nk_listener_state(const struct nk_listener *l)
+{
+    return l->state;
+}
+
+void nk_listener_watch(struct nk_listener *l, nk_listener_state_fn *fn, void *owner)
+{
+    l->on_state = fn;
+    l->state_owner = owner;
+}
+
+void nk_listener_turn(struct nk_listener *l, int state, const struct nk_diag *why)
+{
+    bool changed = l->state != state;
+    l->state = state;
+    if (changed && l->on_state) {
+        l->on_state(l->state_owner, l, state, why);
+    }
 }
 
 int nk_listener_over_fd(struct nk_app *app, int fd, const struct nk_listener_fd_conf *conf,

@@ -19,6 +19,11 @@ struct nk_listener;
 /* take_s is owned by the callee. */
 typedef void nk_accept_fn(void *owner, struct nk_listener *l, struct nk_stream *take_s);
 
+/* The state of a listener has changed; see nk_listener_state. From the loop; everything is allowed
+ * inside. */
+typedef void nk_listener_state_fn(void *owner, struct nk_listener *l, int state,
+                                  const struct nk_diag *why);
+
 struct nk_listener_ops {
     const char *name;
     void (*close)(struct nk_listener *l);
@@ -33,6 +38,9 @@ struct nk_listener {
     struct nk_app *app;
     nk_accept_fn *on_accept;
     void *owner;
+    int state;
+    nk_listener_state_fn *on_state;
+    void *state_owner;
 };
 
 /* nk_listener_close - stop listening at once; no on_accept afterwards. NULL is fine. */
@@ -44,6 +52,13 @@ void nk_listener_pause(struct nk_listener *l, int paused);
 /* nk_listener_local - the bound address as an endpoint string ("tcp:127.0.0.1:40123"). 0 or error.
  */
 int nk_listener_local(struct nk_listener *l, char *out, size_t max);
+
+/* nk_listener_state - 0: peers can connect, which those that are bound here always can; NK_EAGAIN:
+ * not yet, or not at present (another machine listens for us, and is not asked yet); another error:
+ * never again, and it is to be closed. nk_listener_watch - tell fn of each change from now on; look
+ * at the state first. */
+int nk_listener_state(const struct nk_listener *l);
+void nk_listener_watch(struct nk_listener *l, nk_listener_state_fn *fn, void *owner);
 
 /* nk_listener_refresh - read again the files that it was made from (certificates), for connections
  * to come. On error everything stays as it was. */
@@ -67,9 +82,13 @@ int nk_listener_over_fd(struct nk_app *app, int fd, const struct nk_listener_fd_
                         struct nk_diag *diag);
 
 /* nk_listener_init - for implementations: set up the embedded part. Free the memory after the turn
- * (nk_app_defer), since close may be called from inside on_accept. */
+ * (nk_app_defer), since close may be called from inside on_accept. Its state is 0. */
 void nk_listener_init(struct nk_listener *l, const struct nk_listener_ops *ops, struct nk_app *app,
                       nk_accept_fn *fn, void *owner);
+
+/* nk_listener_turn - for implementations: another state (why may be NULL for 0). Whoever watches is
+ * called when it has changed, and may close the listener. */
+void nk_listener_turn(struct nk_listener *l, int state, const struct nk_diag *why);
 
 #define NK_TURN_ACCEPTS 32
 

@@ -17,15 +17,13 @@ struct nk_service {
     const struct net_forward_conf *conf;
     struct nk_endpoint *connect;
     struct net_join *join;
-    struct nk_defer ready;
-    bool draining;
+    bool draining, ready, ended;
 };
 
 /* --- the service ------------------------------------------------------------------------------ */
 
-static void on_ready(void *owner)
+static void tell_ready(const struct nk_service *f)
 {
-    struct nk_service *f = owner;
     struct nk_log *log = nk_app_log(f->app);
     char local[256];
     if (net_join_local(f->join, local, sizeof(local)) < 0) {
@@ -37,10 +35,28 @@ static void on_ready(void *owner)
     f->args.on_ready(f->args.owner);
 }
 
+static void end(struct nk_service *f, int rc, const struct nk_diag *why)
+{
+    if (!f->ended) {
+        f->ended = true;
+        f->args.on_end(f->args.owner, rc, why);
+    }
+}
+
+static void on_usable(void *owner, int rc, const struct nk_diag *why)
+{
+    struct nk_service *f = owner;
+    if (rc < 0) {
+        end(f, rc, why);
+    } else if (!f->ready) {
+        f->ready = true;
+        tell_ready(f);
+    }
+}
+
 static void on_drained(void *owner)
 {
-    const struct nk_service *f = owner;
-    f->args.on_end(f->args.owner, 0, NULL);
+    end(owner, 0, NULL);
 }
 
 static int dial(void *owner, const struct nk_target *target, nk_stream_event_fn *fn, void *fn_owner,
@@ -101,12 +117,12 @@ static struct net_join_conf join_conf(struct nk_service *f)
                                   .proxy_out = c->proxy_protocol,
                                   .dial = dial,
                                   .owner = f,
+                                  .usable = on_usable,
                                   .drained = on_drained};
 }
 
 static void forward_close(struct nk_service *f)
 {
-    nk_app_defer_cancel(f->app, &f->ready);
     net_join_close(f->join);
     nk_endpoint_free(f->connect);
     free(f);
@@ -129,7 +145,6 @@ static int forward_start(const struct nk_service_args *args, struct nk_service *
     }
     *f = (struct nk_service){
         .args = *args, .app = args->app, .conf = args->conf, .connect = connect};
-    f->ready = (struct nk_defer){.fn = on_ready, .owner = f};
     const struct net_join_conf conf = join_conf(f);
     rc = net_join_new(&conf, &f->join);
     rc = rc < 0 ? nk_fail_sys(diag, rc, "forward")
@@ -140,7 +155,6 @@ static int forward_start(const struct nk_service_args *args, struct nk_service *
         return rc;
     }
     net_join_listener(f->join, l);
-    nk_app_defer(f->app, &f->ready);
     *out = f;
     return 0;
 }

@@ -37,7 +37,7 @@ struct net_join {
     struct nk_log *log;
     struct nk_listener *listener;
     struct pair *pairs;
-    struct nk_defer end;
+    struct nk_defer end, usable;
     struct net_join_counts sum;          /* bytes: of ended pairs */
     uint64_t window_ms, lines, unlogged; /* of failures */
     bool paused, draining;
@@ -421,6 +421,26 @@ static void on_end(void *owner)
     }
 }
 
+static void on_usable(void *owner)
+{
+    const struct net_join *j = owner;
+    if (j->conf.usable) {
+        j->conf.usable(j->conf.owner, 0, NULL);
+    }
+}
+
+static void on_state(void *owner, struct nk_listener *l, int state, const struct nk_diag *why)
+{
+    struct net_join *j = owner;
+    (void)l;
+    if (state != 0) {
+        nk_app_defer_cancel(j->conf.app, &j->usable);
+    }
+    if (state != NK_EAGAIN && j->conf.usable) {
+        j->conf.usable(j->conf.owner, state, why);
+    }
+}
+
 int net_join_new(const struct net_join_conf *conf, struct net_join **out)
 {
     struct net_join *j = calloc(1, sizeof(*j));
@@ -428,6 +448,7 @@ int net_join_new(const struct net_join_conf *conf, struct net_join **out)
         return -ENOMEM;
     }
     j->end = (struct nk_defer){.fn = on_end, .owner = j};
+    j->usable = (struct nk_defer){.fn = on_usable, .owner = j};
     j->conf.app = conf->app;
     net_join_set(j, conf);
     *out = j;
@@ -440,6 +461,7 @@ void net_join_close(struct net_join *j)
         return;
     }
     nk_app_defer_cancel(j->conf.app, &j->end);
+    nk_app_defer_cancel(j->conf.app, &j->usable);
     nk_listener_close(j->listener);
     for (struct pair *p = j->pairs, *next; p; p = next) {
         next = p->next;
@@ -457,6 +479,13 @@ void net_join_listener(struct net_join *j, struct nk_listener *take_l)
     nk_listener_close(j->listener);
     j->listener = take_l;
     j->paused = false;
+    nk_app_defer_cancel(j->conf.app, &j->usable);
+    if (take_l) {
+        nk_listener_watch(take_l, on_state, j);
+        if (nk_listener_state(take_l) == 0) {
+            nk_app_defer(j->conf.app, &j->usable);
+        }
+    }
     update_pause(j);
 }
 

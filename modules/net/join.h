@@ -61,6 +61,9 @@ struct net_join_conf {
     net_join_fields_fn *fields;         /* with proxy_out 2; NULL: only what came in */
     net_join_dial_fn *dial;
     void *owner;
+    /* peers can connect (rc 0; again when it was not so for a while, or with another listener), or
+     * never will again; from the loop. May be NULL */
+    void (*usable)(void *owner, int rc, const struct nk_diag *why);
     void (*drained)(void *owner); /* after net_join_drain; once, from the loop. May be NULL */
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "net/join.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@ struct world {
     struct net_join_conf conf;
     struct nk_listener *in, *out;
     struct nk_stream *far; /* the accepted end of mem:out */
-    int dials, drained, refuse;
+    int dials, drained, refuse, usable, useless;
 };
 
 static void turns(struct world *w, int n)
@@ -61,13 +62,28 @@ static void on_drained(void *owner)
     ((struct world *)owner)->drained++;
 }
 
+static void on_usable(void *owner, int rc, const struct nk_diag *why)
+{
+    struct world *w = owner;
+    if (rc < 0) {
+        assert_string_equal(why->text, "over");
+        w->useless = rc;
+    } else {
+        w->usable++;
+    }
+}
+
 static void open_world(struct world *w)
 {
     const struct nk_app_conf conf = {.test_endpoints = true};
     memset(w, 0, sizeof(*w));
     assert_int_equal(nk_app_new(&w->app, &conf, NULL), 0);
-    w->conf = (struct net_join_conf){
-        .app = w->app, .module = "test", .dial = dial, .owner = w, .drained = on_drained};
+    w->conf = (struct net_join_conf){.app = w->app,
+                                     .module = "test",
+                                     .dial = dial,
+                                     .owner = w,
+                                     .usable = on_usable,
+                                     .drained = on_drained};
     assert_int_equal(net_join_new(&w->conf, &w->j), 0);
     w->in = nk_kit_listen(w->app, "mem:in", on_in, w);
     w->out = nk_kit_listen(w->app, "mem:out", on_out, w);
@@ -201,13 +217,44 @@ static void test_other_listener(void **state)
     close_world(&w);
 }
 
+/* A listener may be usable later, or for some time, or never again. */
+static void test_usable(void **state)
+{
+    (void)state;
+    struct world w;
+    struct nk_diag why;
+    struct nk_listener *l;
+    open_world(&w);
+    net_join_listener(w.j, nk_kit_listen(w.app, "mem:first", net_join_accept, w.j));
+    assert_int_equal(w.usable, 0); /* not from inside the call */
+    turns(&w, 2);
+    assert_int_equal(w.usable, 1);
+    l = nk_kit_listen(w.app, "mem:second", net_join_accept, w.j);
+    nk_listener_turn(l, NK_EAGAIN, NULL);
+    net_join_listener(w.j, l);
+    turns(&w, 2);
+    assert_int_equal(w.usable, 1);
+    nk_listener_turn(l, 0, NULL);
+    nk_listener_turn(l, 0, NULL); /* nothing new */
+    assert_int_equal(w.usable, 2);
+    nk_listener_turn(l, NK_EAGAIN, NULL);
+    nk_listener_turn(l, 0, NULL);
+    assert_int_equal(w.usable, 3);
+    l = nk_kit_listen(w.app, "mem:third", net_join_accept, w.j);
+    net_join_listener(w.j, l);
+    nk_listener_turn(l, -EPERM, (nk_fail(&why, -EPERM, "over"), &why)); /* at once */
+    turns(&w, 2);
+    assert_int_equal(w.usable, 3);
+    assert_int_equal(w.useless, -EPERM);
+    close_world(&w);
+}
+
 int nk_test_net_join(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_close),
-        cmocka_unit_test(test_dial_fails_at_once),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_other_listener),
+        cmocka_unit_test(test_half_close), cmocka_unit_test(test_dial_fails_at_once),
+        cmocka_unit_test(test_drain),      cmocka_unit_test(test_other_listener),
+        cmocka_unit_test(test_usable),
     };
     return cmocka_run_group_tests_name("net/join", tests, NULL, NULL);
 }

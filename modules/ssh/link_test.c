@@ -535,7 +535,9 @@ static void test_remote(void **state)
     const struct ssh_remote_conf remote = {
         .link = w.l, .host = "localhost", .told = on_told, .owner = &w};
     assert_int_equal(ssh_remote_listen(&remote, on_accept, &w, &l, NULL), 0);
+    assert_int_equal(nk_listener_state(l), NK_EAGAIN);
     UNTIL(&w, w.told == 1);
+    assert_int_equal(nk_listener_state(l), 0);
     assert_int_equal(w.told_port, CHOSEN);
     assert_int_equal(nk_listener_local(l, text, sizeof(text)), 0);
     assert_string_equal(text, "ssh:127.0.0.1/listen:localhost:4711");
@@ -556,6 +558,7 @@ static void test_remote(void **state)
     w.refuse_forward = true;
     hang_up(&w);
     UNTIL(&w, w.told < 0);
+    assert_int_equal(nk_listener_state(l), NK_EAGAIN);
     UNTIL(&w, w.asked >= 3);
     w.refuse_forward = false;
     w.told = 0;
@@ -565,6 +568,35 @@ static void test_remote(void **state)
     forwarded(&w, "localhost", CHOSEN); /* too late */
     UNTIL(&w, w.refused == 3);
     nk_stream_close(w.accepted);
+    close_world(&w);
+}
+
+static void on_state(void *owner, struct nk_listener *l, int state, const struct nk_diag *why)
+{
+    struct world *w = owner;
+    assert_int_equal(state, nk_listener_state(l));
+    assert_true(why->code == state && why->text[0]);
+    w->told = state;
+}
+
+/* A listener of a link that is over is of no use any more, and there will be no new one. */
+static void test_remote_over(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ssh_link_conf conf = {0};
+    struct nk_diag diag = {0};
+    struct nk_listener *l, *late;
+    open_world(&w, &conf);
+    w.refuse_login = true;
+    const struct ssh_remote_conf remote = {.link = w.l, .host = "localhost"};
+    assert_int_equal(ssh_remote_listen(&remote, on_accept, &w, &l, NULL), 0);
+    nk_listener_watch(l, on_state, &w);
+    UNTIL(&w, w.told < 0);
+    assert_int_equal(w.told, NK_EAUTH);
+    assert_int_equal(ssh_remote_listen(&remote, on_accept, &w, &late, &diag), NK_EAUTH);
+    assert_true(diag.text[0]);
+    nk_listener_close(l);
     close_world(&w);
 }
 
@@ -599,7 +631,8 @@ int nk_test_ssh_link(void)
         cmocka_unit_test(test_made_again),     cmocka_unit_test(test_over),
         cmocka_unit_test(test_bounds),         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_shared_refused), cmocka_unit_test(test_told_off),
-        cmocka_unit_test(test_remote),         cmocka_unit_test(test_many_times),
+        cmocka_unit_test(test_remote),         cmocka_unit_test(test_remote_over),
+        cmocka_unit_test(test_many_times),
     };
     return cmocka_run_group_tests_name("ssh/link", tests, NULL, NULL);
 }

@@ -74,6 +74,9 @@ static void refused(struct remote *r, int rc)
         r->refusals++;
         nk_timer_start(&r->again, ms < SSH_REMOTE_AGAIN_MAX_MS ? ms : SSH_REMOTE_AGAIN_MAX_MS);
     }
+    if (r->conf.once) {
+        nk_listener_turn(&r->l, rc, &why);
+    }
     tell(r, rc, &why);
 }
 
@@ -100,6 +103,7 @@ static void on_reply(void *owner, int ok, struct ssh_str data)
     r->granted = true;
     r->refusals = 0;
     tell(r, 0, NULL);
+    nk_listener_turn(&r->l, 0, NULL); /* nobody watches what was closed in there */
 }
 
 static void ask(struct remote *r)
@@ -130,12 +134,12 @@ static void on_up(void *owner, struct ssh_link *link)
 static void on_down(void *owner, struct ssh_link *link, const struct nk_diag *why)
 {
     struct remote *r = owner;
-    (void)link;
-    (void)why;
     nk_timer_stop(&r->again);
     r->asked = NULL;
     r->granted = false;
     r->refusals = 0;
+    int over = why->code < 0 ? why->code : NK_ECLOSED;
+    nk_listener_turn(&r->l, ssh_link_state(link) == SSH_LINK_OVER ? over : NK_EAGAIN, why);
 }
 
 /* --- connections ------------------------------------------------------------------------------ */
@@ -247,6 +251,10 @@ static const struct nk_listener_ops remote_ops = {
 int ssh_remote_listen(const struct ssh_remote_conf *conf, nk_accept_fn *fn, void *fn_owner,
                       struct nk_listener **out, struct nk_diag *diag)
 {
+    if (ssh_link_state(conf->link) == SSH_LINK_OVER) {
+        const struct nk_diag *why = ssh_link_why(conf->link);
+        return nk_fail(diag, why->code, "%s", why->text);
+    }
     struct remote *r = calloc(1, sizeof(*r));
     char *text = strdup(conf->path ? conf->path : conf->host);
     struct nk_app *app = ssh_link_app(conf->link);
@@ -256,6 +264,7 @@ int ssh_remote_listen(const struct ssh_remote_conf *conf, nk_accept_fn *fn, void
         return nk_fail_sys(diag, -ENOMEM, "remote forward");
     }
     nk_listener_init(&r->l, &remote_ops, app, fn, fn_owner);
+    r->l.state = NK_EAGAIN;
     r->conf = *conf;
     r->conf.link = ssh_link_ref(conf->link);
     r->text = text;

@@ -4,7 +4,8 @@
  * OpenSSH's PROTOCOL 2.4): its streams are the connections that the server has accepted there for
  * us. It is asked for when the link is up, and again whenever it is up again; a server that
  * refuses, as it does while a lost session still holds the port, is asked again. Closing it cancels
- * it.
+ * it. Its state (core/listener.h) is NK_EAGAIN until the server listens and while there is no
+ * connection, and an error when the link is over, or when the server refuses and conf.once is set.
  */
 #ifndef SSH_REMOTE_H
 #define SSH_REMOTE_H
@@ -32,7 +33,7 @@ struct ssh_remote_conf {
 };
 
 /* ssh_remote_listen - begin. nk_listener_local answers "ssh:HOST/listen:ADDRESS:PORT" or with
- * "unix:PATH". 0 or -ENOMEM. */
+ * "unix:PATH". 0, -ENOMEM, or why the link is over. */
 int ssh_remote_listen(const struct ssh_remote_conf *conf, nk_accept_fn *fn, void *fn_owner,
                       struct nk_listener **out, struct nk_diag *diag);
 

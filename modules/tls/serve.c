@@ -34,9 +34,8 @@ struct nk_service {
     struct net_join *join;
     struct tls_changed files;
     struct nk_timer drain;
-    struct nk_defer ready;
     uint64_t reloads, reload_failures; /* of files that changed */
-    bool draining, ended;
+    bool draining, ready, ended;
 };
 
 static struct nk_log *log_of(const struct nk_service *s)
@@ -354,18 +353,18 @@ static int fields(void *owner, struct nk_stream *from, struct nk_buf *tlvs)
     return rc < 0 ? rc : net_proxy_put_tls(tlvs, &t);
 }
 
-static void end(struct nk_service *s)
+static void end(struct nk_service *s, int rc, const struct nk_diag *why)
 {
     if (!s->ended) {
         s->ended = true;
         nk_timer_stop(&s->drain);
-        s->args.on_end(s->args.owner, 0, NULL);
+        s->args.on_end(s->args.owner, rc, why);
     }
 }
 
 static void on_drained(void *owner)
 {
-    end(owner);
+    end(owner, 0, NULL);
 }
 
 static void on_drain_over(void *owner)
@@ -374,7 +373,31 @@ static void on_drain_over(void *owner)
     struct net_join_counts n;
     net_join_counts(s->join, &n);
     nk_warn(log_of(s), MODULE, "%u connections were still open and are ended", (unsigned)n.active);
-    end(s);
+    end(s, 0, NULL);
+}
+
+static void tell_ready(struct nk_service *s)
+{
+    char local[ADDRESS_TEXT];
+    bool known = net_join_local(s->join, local, sizeof(local)) == 0;
+    nk_info(log_of(s), MODULE, "%s, listening on %s, forwarding to %s",
+            s->conf->role == TLS_SERVE_SERVER ? "server" : "client",
+            known ? local : s->conf->listen, s->conf->connect);
+    tell_certificate(s);
+    (void)nk_files_tell(log_of(s), NK_LOG_INFO, MODULE, "max_connections",
+                        (uint64_t)s->conf->max_connections, 2);
+    s->args.on_ready(s->args.owner);
+}
+
+static void on_usable(void *owner, int rc, const struct nk_diag *why)
+{
+    struct nk_service *s = owner;
+    if (rc < 0) {
+        end(s, rc, why);
+    } else if (!s->ready) {
+        s->ready = true;
+        tell_ready(s);
+    }
 }
 
 static struct net_join_conf join_conf(struct nk_service *s)
@@ -393,24 +416,11 @@ static struct net_join_conf join_conf(struct nk_service *s)
                                   .fields = c->role == TLS_SERVE_SERVER ? fields : NULL,
                                   .dial = dial,
                                   .owner = s,
+                                  .usable = on_usable,
                                   .drained = on_drained};
 }
 
 /* --- the service ------------------------------------------------------------------------------ */
-
-static void on_ready(void *owner)
-{
-    struct nk_service *s = owner;
-    char local[ADDRESS_TEXT];
-    bool known = net_join_local(s->join, local, sizeof(local)) == 0;
-    nk_info(log_of(s), MODULE, "%s, listening on %s, forwarding to %s",
-            s->conf->role == TLS_SERVE_SERVER ? "server" : "client",
-            known ? local : s->conf->listen, s->conf->connect);
-    tell_certificate(s);
-    (void)nk_files_tell(log_of(s), NK_LOG_INFO, MODULE, "max_connections",
-                        (uint64_t)s->conf->max_connections, 2);
-    s->args.on_ready(s->args.owner);
-}
 
 /* An inherited descriptor shows only now where it listens. */
 static int listen_on(struct nk_service *s, const struct tls_serve_conf *c,
@@ -432,7 +442,6 @@ static void serve_close(struct nk_service *s)
 {
     tls_changed_stop(&s->files);
     nk_timer_stop(&s->drain);
-    nk_app_defer_cancel(s->app, &s->ready);
     net_join_close(s->join);
     tls_creds_unref(s->creds);
     nk_endpoint_free(s->connect);
@@ -471,7 +480,6 @@ static int serve_start(const struct nk_service_args *args, struct nk_service **o
     *s = (struct nk_service){
         .args = *args, .app = args->app, .conf = args->conf, .connect = p.connect};
     memcpy(s->host, p.host, sizeof(s->host));
-    s->ready = (struct nk_defer){.fn = on_ready, .owner = s};
     nk_timer_init(&s->drain, s->app, on_drain_over, s);
     tls_changed_init(&s->files, s->app, on_files, s);
     p.connect = NULL;
@@ -481,7 +489,6 @@ static int serve_start(const struct nk_service_args *args, struct nk_service **o
         serve_close(s);
         return rc;
     }
-    nk_app_defer(s->app, &s->ready);
     *out = s;
     return 0;
 }

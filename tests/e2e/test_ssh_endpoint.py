@@ -237,6 +237,41 @@ def test_listen(forward, config, where):
         wait_until(lambda: not listens(port))
 
 
+def test_listen_later(programs, ssh_servers, work):
+    """Ready is said only when the host listens, with the port that it has chosen."""
+    server = ssh_servers.start("openssh")
+    server.stop()
+    path = work / "config"
+    path.write_text(alias(ssh_servers, server), encoding="ascii")
+    with Echo(b"here ") as echo:
+        p = programs([NETKIT, "forward", f"ssh:there/listen:0,ssh_config={path}", f"tcp:127.0.0.1:{echo.port}"],
+                     env=clean_env(**ENV))
+        p.wait_line("no connection to there: .*refused")
+        assert "listening" not in p.stderr()
+        server.restart()
+        port = int(p.wait_line(r"forward: listening on ssh:there/listen:localhost:(\d+), forwarding to")[1])
+        assert exchange(port, b"x") == b"here x"
+        assert p.stop() == 0
+    server.stop()
+
+
+def test_never_usable(ssh_servers, sshd, work):
+    """A service whose listener there will never be ends, with the reason."""
+    path = work / "config"
+    path.write_text(alias(ssh_servers, sshd, HostKeyAlias="unknown"), encoding="ascii")
+    done = run("forward", f"ssh:there/listen:0,ssh_config={path}", "tcp:127.0.0.1:1", env=clean_env(**ENV))
+    assert done.returncode == 77 and "there" in done.stderr and "listening" not in done.stderr, done
+    done = run("cert", "new", "--cn", "localhost", "-o", work / "tls")
+    assert done.returncode == 0, done.stderr
+    done = run("tls", "server", "--listen", f"ssh:there/listen:0,ssh_config={path}", "--connect", "tcp:127.0.0.1:1",
+               "--cert", work / "tls/certificate.pem", "--key", work / "tls/key.pem", "--client-cert", "none",
+               env=clean_env(**ENV))
+    assert done.returncode == 77 and "listening" not in done.stderr, done
+    done = run("forward", f"tls+ssh:there/listen:0,ssh_config={path},cert={work}/tls/certificate.pem,"
+               f"key={work}/tls/key.pem", "tcp:127.0.0.1:1", env=clean_env(**ENV))
+    assert done.returncode == 77 and "listening" not in done.stderr, done
+
+
 def test_listen_at_a_socket(programs, ssh_servers, config):
     path = ssh_servers.home / "listener"
     with Echo(b"here ") as echo:
