@@ -93,6 +93,34 @@ void transfer_base(char out[SSH_SFTP_NAME_MAX + 1], const char *path)
     out[end - start] = '\0';
 }
 
+bool transfer_is_part(const struct ssh_transfer *t, const struct transfer_dir *dir,
+                      const char *name)
+{
+    const size_t n = strlen(name), part = sizeof(SSH_TRANSFER_PART) - 1;
+    return (dir || t->conf.from_n > 1) && n >= part &&
+           strcmp(name + n - part, SSH_TRANSFER_PART) == 0;
+}
+
+static bool same_dir(int a, int b)
+{
+    struct stat sa, sb;
+    return a == b || (fstat(a, &sa) == 0 && fstat(b, &sb) == 0 && sa.st_dev == sb.st_dev &&
+                      sa.st_ino == sb.st_ino);
+}
+
+bool transfer_collides(const struct transfer_file *f)
+{
+    for (size_t i = 0; i < TRANSFER_FILES; i++) {
+        const struct transfer_file *g = &f->t->file[i];
+        if (g != f && g->step != STEP_FREE &&
+            (f->t->conf.put ? strcmp(g->remote, f->remote) == 0
+                            : strcmp(g->name, f->name) == 0 && same_dir(g->at, f->at))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- directories ---------------------------------------------------------------------------- */
 
 struct transfer_dir *transfer_dir_new(struct ssh_transfer *t, struct transfer_dir *up, int take_fd,

@@ -10,8 +10,9 @@
  * The server is not believed: names that it tells have to be names of files (ssh_sftp_name_ok);
  * directories are opened relative to the one that they are made in, without following symbolic
  * links; of a file no more is written than its size was; 64 directories deep is the end; memory is
- * bounded by that depth. Symbolic links and what is neither file nor directory are left out, which
- * is told; only what the user names himself may be a link.
+ * bounded by that depth. Symbolic links, parts of other transfers and what is neither file nor
+ * directory are left out, which is told; only what the user names himself may be a link. Two files
+ * that would have one name are not transferred at the same time: the later one fails.
  */
 #ifndef SSH_TRANSFER_H
 #define SSH_TRANSFER_H

@@ -338,6 +338,10 @@ static void get_file(struct ssh_transfer *t, struct transfer_dir *dir, char *tak
     memcpy(f->name, name, n + 1);
     memcpy(f->part, name, n);
     memcpy(f->part + n, SSH_TRANSFER_PART, sizeof(SSH_TRANSFER_PART));
+    if (transfer_collides(f)) {
+        transfer_file_fail(f, -EEXIST, TRANSFER_COLLISION);
+        return;
+    }
     transfer_asked(f, ssh_sftp_open(&t->sftp, f->remote, SSH_SFTP_READ, NULL, by(f)));
 }
 
@@ -423,7 +427,8 @@ static void get_thing(struct ssh_transfer *t, struct transfer_dir *up, char *tak
                       const char *name, const struct ssh_sftp_attrs *a)
 {
     const uint32_t mode = a->has & SSH_SFTP_HAS_MODE ? a->mode : 0;
-    if (S_ISREG(mode) && name[0]) {
+    const bool part = S_ISREG(mode) && transfer_is_part(t, up, name);
+    if (S_ISREG(mode) && name[0] && !part) {
         get_file(t, up, take_remote, at, name, a);
         return;
     }
@@ -433,6 +438,7 @@ static void get_thing(struct ssh_transfer *t, struct transfer_dir *up, char *tak
         transfer_left_out(t, take_remote,
                           S_ISDIR(mode)   ? "a directory"
                           : S_ISLNK(mode) ? "a symbolic link"
+                          : part          ? TRANSFER_PART
                                           : "not a regular file");
     }
     free(take_remote);

@@ -20,6 +20,10 @@ enum {
 _Static_assert((int)TRANSFER_TAIL <= (int)SSH_SFTP_DATA_DEFAULT,
                "every server reads a tail at once");
 
+/* Why a file is left out, or refused. */
+#define TRANSFER_PART "a part of another transfer"
+#define TRANSFER_COLLISION "two files for one name:"
+
 /* A directory that is being gone through. */
 struct transfer_dir {
     struct ssh_transfer *t;
@@ -152,6 +156,14 @@ void transfer_dir_unref(struct transfer_dir *d);
 /* transfer_path - "dir/name" of the server's, to be freed; NULL when memory ran out. An empty dir
  * is the user's home. */
 char *transfer_path(const char *dir, const char *name);
+
+/* transfer_is_part - is the thing with this name in dir (NULL: named by the user) a part of another
+ * transfer? It is left out, as it could be in the way of the file that it is a part of; one that is
+ * all the user has named is not. transfer_collides - is a file on its way that would have the same
+ * name, and so the same part? */
+bool transfer_is_part(const struct ssh_transfer *t, const struct transfer_dir *dir,
+                      const char *name);
+bool transfer_collides(const struct transfer_file *f);
 
 /* transfer_base - what follows the last slash, those at the end left out; to out. Empty for "/". */
 void transfer_base(char out[SSH_SFTP_NAME_MAX + 1], const char *path);

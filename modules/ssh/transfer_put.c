@@ -305,7 +305,9 @@ static void put_file(struct ssh_transfer *t, struct transfer_dir *dir, int take_
     }
     memcpy(f->part, f->remote, n);
     memcpy(f->part + n, SSH_TRANSFER_PART, sizeof(SSH_TRANSFER_PART));
-    if (t->conf.resume) {
+    if (transfer_collides(f)) {
+        transfer_file_fail(f, -EEXIST, TRANSFER_COLLISION);
+    } else if (t->conf.resume) {
         ask_look(f);
     } else {
         ask_open_new(f);
@@ -394,6 +396,8 @@ static void put_open(struct ssh_transfer *t, struct transfer_dir *up, int at, co
     int fd = openat(at, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
     if (fd < 0 || fstat(fd, &st) < 0) {
         transfer_failed(t, -errno, "cannot open", name);
+    } else if (S_ISREG(st.st_mode) && transfer_is_part(t, up, name)) {
+        transfer_left_out(t, name, TRANSFER_PART);
     } else if (S_ISREG(st.st_mode)) {
         put_file(t, up, fd, &st, take_remote);
         return;

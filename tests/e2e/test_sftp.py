@@ -88,6 +88,36 @@ def test_resume(work, sftp, verb, sound):
     assert not (work / f"to{PART}").exists()
 
 
+@pytest.mark.parametrize("verb", ["put", "get"])
+def test_parts_of_others_are_left_alone(work, sftp, verb):
+    """A part that lies beside its file, of a transfer that was cut off, does not become the file."""
+    (work / "from").mkdir()
+    (work / "from" / "a").write_bytes(whole := random.Random(2).randbytes(3000000))
+    (work / "from" / f"a{PART}").write_bytes(b"old")
+    words = ["from", f":{work}/to"] if verb == "put" else [f":{work}/from", "to"]
+    done = sftp(verb, "-r", *words)
+    assert (done.returncode, done.state["files"], done.state["left_out"]) == (0, 1, 1), done.stderr
+    assert (work / "to" / "a").read_bytes() == whole and f"a{PART}: a part" in done.stderr
+    assert not (work / "to" / f"a{PART}").exists()
+    words = [f"from/a{PART}", f":{work}/to"] if verb == "put" else [f":{work}/from/a{PART}", "to"]
+    assert sftp(verb, *words).returncode == 0  # who names it gets it
+    assert (work / "to" / f"a{PART}").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("verb", ["put", "get"])
+def test_one_name_for_two_files(work, sftp, verb):
+    """They do not write into each other: one is whole, the other is refused."""
+    for name in ("one", "two", "to"):
+        (work / name).mkdir()
+    (work / "one" / "x").write_bytes(whole := random.Random(3).randbytes(3000000))
+    (work / "two" / "x").write_bytes(b"short")
+    words = ["one/x", "two/x", f":{work}/to"] if verb == "put" else [f":{work}/one/x", f":{work}/two/x", "to"]
+    done = sftp(verb, *words)
+    assert (done.returncode, done.state["files"], done.state["failed"]) == (73, 1, 1), done.stderr
+    assert "two files for one name: " in done.stderr and (work / "to" / "x").read_bytes() == whole
+    assert not (work / "to" / f"x{PART}").exists()
+
+
 def test_resume_does_not_trust_holes(work, sftp):
     data = random.Random(2).randbytes(1000000)
     (work / "from").write_bytes(data)
