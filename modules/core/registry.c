@@ -266,11 +266,14 @@ static void find_hosts(struct nk_endpoint *ep)
     }
 }
 
-static int check_layers(const struct nk_endpoint *ep, struct nk_diag *diag)
+static int check_layers(struct nk_endpoint *ep, struct nk_diag *diag)
 {
     for (size_t i = ep->n; i-- > 0;) {
         const struct nk_ep_driver *d = ep->layers[i].driver;
         int rc = d->check ? d->check(&ep->layers[i], ep->role, diag) : 0;
+        if (rc == 0 && d->learn) {
+            rc = d->learn(&ep->layers[i], ep->role, &ep->layers[i].known, diag);
+        }
         if (rc < 0) {
             return rc;
         }
@@ -365,7 +368,11 @@ void nk_endpoint_free(struct nk_endpoint *ep)
         return;
     }
     for (size_t i = 0; i < ep->n; i++) {
-        nk_opt_free_values(ep->layers[i].driver->params, ep->conf[i]);
+        const struct nk_ep_driver *d = ep->layers[i].driver;
+        if (ep->layers[i].known) {
+            d->forget(ep->layers[i].known);
+        }
+        nk_opt_free_values(d->params, ep->conf[i]);
         free(ep->conf[i]);
     }
     nk_ep_text_clear(&ep->parsed);

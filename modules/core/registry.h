@@ -49,6 +49,7 @@ struct nk_ep_layer {
     const char *whole;     /* the endpoint string that the layer is of */
     const struct nk_target *target;  /* dial and wrap, open end: connect there; else NULL */
     const struct nk_ep_layer *below; /* filters: the next layer; transports: NULL */
+    void *known;                     /* what the driver's learn has made, or NULL */
 };
 
 struct nk_ep_driver {
@@ -61,6 +62,11 @@ struct nk_ep_driver {
     size_t conf_size;
     /* check body and parameters; no side effects (files may be looked at, nothing resolved). */
     int (*check)(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag);
+    /* after check: read the files that are read once for each string, for dial and listen to find
+     * in layer->known; a reload parses strings again. forget frees it. Both or none. */
+    int (*learn)(const struct nk_ep_layer *layer, enum nk_ep_role role, void **known,
+                 struct nk_diag *diag);
+    void (*forget)(void *known);
     /* as a listener: do only peers get through who prove who they are (a client's certificate)?
      * NULL: everybody does. */
     bool (*knows_peers)(const struct nk_ep_layer *layer);

@@ -570,9 +570,15 @@ int ssh_config_load(struct ssh_config **out, const struct ssh_config_ask *ask, s
     return 0;
 }
 
+struct ssh_config *ssh_config_ref(struct ssh_config *c)
+{
+    c->others++;
+    return c;
+}
+
 void ssh_config_free(struct ssh_config *c)
 {
-    if (c) {
+    if (c && c->others-- == 0) {
         ssh_config_values_clear(c);
         if (c->origins) {
             nk_strlist_clear(&c->origins->files);

@@ -127,6 +127,7 @@ struct ssh_config {
     int log_level;       /* enum ssh_log_level */
 
     struct ssh_config_origins *origins; /* private: where each value comes from */
+    unsigned others;                    /* private: how many more ssh_config_free are owed */
     char *ignore_unknown;               /* patterns of keywords that are not warned about */
 };
 
@@ -134,10 +135,11 @@ struct ssh_config {
  * ssh_config_load - the settings for a host. 0 with *out; NK_EUSAGE: a name of a host or user that
  * is refused, a wrong -o; NK_ECONFIG: a wrong line, with file and line, or a file given by -F that
  * is not there; NK_EBADMODE: the user's file could have been written by others; -ENOMEM, errors of
- * reading. ssh_config_free - NULL is fine.
+ * reading. ssh_config_ref - one more ssh_config_free is owed. ssh_config_free - NULL is fine.
  */
 int ssh_config_load(struct ssh_config **out, const struct ssh_config_ask *ask,
                     struct nk_diag *diag);
+struct ssh_config *ssh_config_ref(struct ssh_config *c);
 void ssh_config_free(struct ssh_config *c);
 
 /* ssh_config_print - append what `ssh -G` prints: a keyword in lower case and its value, a line

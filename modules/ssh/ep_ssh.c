@@ -5,6 +5,7 @@
  * whose clients say where to connect. /listen:.. listens there. See place.h.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -33,43 +34,54 @@ static const struct nk_opt params[] = {
      .help = "Wait for so long while the connection to the host is made again; 0: fail at once"},
     NK_OPT_END};
 
-static int load(const struct nk_ep_layer *layer, const struct ssh_place *p, struct nk_log *log,
-                struct ssh_config **out, struct nk_diag *diag)
-{
-    const struct ep_ssh_conf *c = layer->conf;
-    return ssh_dest_load(&c->dest, p->host, p->user, p->ssh_port, log, out, diag);
-}
+/* What the string says, with the settings of its host. */
+struct known {
+    struct ssh_place place;
+    struct ssh_config *config;
+};
 
-/* Names of jump hosts, and what is said about them. Frees config. */
-static int check_jumps(struct ssh_config *take_config, const char *file, struct nk_diag *diag)
+/* Names of jump hosts, and what is said about them. */
+static int check_jumps(const struct ssh_config *config, const char *file, struct nk_diag *diag)
 {
-    struct ssh_config *c = take_config, *next;
+    struct ssh_config *last = NULL, *next;
     int rc = 0;
-    for (int n = 0; rc == 0 && n < SSH_JUMPS_MAX && c->proxy_jump; n++) {
-        rc = ssh_jump_config(c->proxy_jump, file, NULL, &next, diag);
+    for (int n = 0; rc == 0 && n < SSH_JUMPS_MAX && config->proxy_jump; n++) {
+        rc = ssh_jump_config(config->proxy_jump, file, NULL, &next, diag);
         if (rc == 0) {
-            ssh_config_free(c);
-            c = next;
+            ssh_config_free(last);
+            config = last = next;
         }
     }
-    ssh_config_free(c);
+    ssh_config_free(last);
     return rc;
 }
 
-static int check(const struct nk_ep_layer *layer, enum nk_ep_role role, struct nk_diag *diag)
+static void forget(void *known)
 {
-    struct ssh_place p;
-    struct ssh_config *config;
-    int rc = ssh_place_parse(&p, layer->body, role == NK_EP_LISTEN, diag);
+    struct known *k = known;
+    ssh_config_free(k->config);
+    ssh_place_clear(&k->place);
+    free(k);
+}
+
+static int learn(const struct nk_ep_layer *layer, enum nk_ep_role role, void **known,
+                 struct nk_diag *diag)
+{
+    const struct ssh_dest_conf *dest = &((const struct ep_ssh_conf *)layer->conf)->dest;
+    struct known *k = calloc(1, sizeof(*k));
+    if (!k) {
+        return nk_fail_sys(diag, -ENOMEM, "ssh");
+    }
+    const struct ssh_place *p = &k->place;
+    int rc = ssh_place_parse(&k->place, layer->body, role == NK_EP_LISTEN, diag);
+    rc = rc < 0 ? rc : ssh_dest_load(dest, p->host, p->user, p->ssh_port, NULL, &k->config, diag);
+    rc = rc < 0 ? rc : check_jumps(k->config, dest->file, diag);
     if (rc < 0) {
+        forget(k);
         return rc;
     }
-    rc = load(layer, &p, NULL, &config, diag);
-    if (rc == 0) {
-        rc = check_jumps(config, ((const struct ep_ssh_conf *)layer->conf)->dest.file, diag);
-    }
-    ssh_place_clear(&p);
-    return rc;
+    *known = k;
+    return 0;
 }
 
 static bool open_end(const struct nk_ep_layer *layer)
@@ -93,30 +105,31 @@ static int host_of(const struct nk_ep_layer *layer, char *out, size_t max)
 }
 
 /* One more reference to the connection. Questions can only be asked where somebody looks. */
-static int get_link(struct nk_app *app, const struct nk_ep_layer *layer, const struct ssh_place *p,
-                    struct ssh_link **out, struct nk_diag *diag)
+static int get_link(struct nk_app *app, const struct nk_ep_layer *layer, struct ssh_link **out,
+                    struct nk_diag *diag)
 {
     const struct ep_ssh_conf *c = layer->conf;
+    const struct known *k = layer->known;
     struct nk_secret password = {0};
-    struct ssh_link_conf conf = {.app = app,
-                                 .file = c->dest.file,
-                                 .pins = (const char *const *)c->dest.pins.v,
-                                 .npins = c->dest.pins.n,
-                                 .answers = &c->dest.answers,
-                                 .env = &c->dest.env,
-                                 .cwd = c->dest.cwd,
-                                 .no_input = !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO),
-                                 .refuse = c->hold_ms == 0,
-                                 .hold_ms = c->hold_ms};
-    int rc = load(layer, p, nk_app_log(app), &conf.config, diag);
-    if (rc == 0 && c->dest.password_file) {
-        rc = nk_file_read_secret(c->dest.password_file, true, &password, diag);
-        conf.password = &password;
+    if (c->dest.password_file) {
+        int rc = nk_file_read_secret(c->dest.password_file, true, &password, diag);
         if (rc < 0) {
-            ssh_config_free(conf.config);
+            return rc;
         }
     }
-    rc = rc < 0 ? rc : ssh_link_get(&conf, out, diag);
+    const struct ssh_link_conf conf = {.app = app,
+                                       .config = ssh_config_ref(k->config),
+                                       .file = c->dest.file,
+                                       .pins = (const char *const *)c->dest.pins.v,
+                                       .npins = c->dest.pins.n,
+                                       .password = c->dest.password_file ? &password : NULL,
+                                       .answers = &c->dest.answers,
+                                       .env = &c->dest.env,
+                                       .cwd = c->dest.cwd,
+                                       .no_input = !isatty(STDIN_FILENO) || !isatty(STDERR_FILENO),
+                                       .refuse = c->hold_ms == 0,
+                                       .hold_ms = c->hold_ms};
+    int rc = ssh_link_get(&conf, out, diag);
     nk_secret_clear(&password);
     return rc;
 }
@@ -146,18 +159,13 @@ static int dial_place(struct ssh_link *link, const struct ssh_place *p, const st
 static int dial(struct nk_app *app, const struct nk_ep_layer *layer, struct nk_stream **out,
                 struct nk_diag *diag)
 {
-    struct ssh_place p;
+    const struct known *k = layer->known;
     struct ssh_link *link;
-    int rc = ssh_place_parse(&p, layer->body, false, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = get_link(app, layer, &p, &link, diag);
+    int rc = get_link(app, layer, &link, diag);
     if (rc == 0) {
-        rc = dial_place(link, &p, layer->target, out, diag);
+        rc = dial_place(link, &k->place, layer->target, out, diag);
         ssh_link_unref(link); /* the stream has one */
     }
-    ssh_place_clear(&p);
     return rc;
 }
 
@@ -180,27 +188,22 @@ static void on_told(void *owner, struct nk_listener *l, int rc, uint16_t port,
 static int listen_ssh(struct nk_app *app, const struct nk_ep_layer *layer, nk_accept_fn *fn,
                       void *owner, struct nk_listener **out, struct nk_diag *diag)
 {
-    struct ssh_place p;
+    const struct ssh_place *p = &((const struct known *)layer->known)->place;
     struct ssh_link *link;
-    int rc = ssh_place_parse(&p, layer->body, true, diag);
-    if (rc < 0) {
-        return rc;
-    }
-    rc = get_link(app, layer, &p, &link, diag);
+    int rc = get_link(app, layer, &link, diag);
     if (rc == 0) {
-        bool all = p.text && strcmp(p.text, "*") == 0; /* RFC 4254 7.1: "" are all addresses */
+        bool all = p->text && strcmp(p->text, "*") == 0; /* RFC 4254 7.1: "" are all addresses */
         const struct ssh_remote_conf conf = {.link = link,
-                                             .path = p.kind == SSH_PLACE_UNIX ? p.text : NULL,
-                                             .host = all      ? ""
-                                                     : p.text ? p.text
-                                                              : "localhost",
-                                             .port = p.port,
+                                             .path = p->kind == SSH_PLACE_UNIX ? p->text : NULL,
+                                             .host = all       ? ""
+                                                     : p->text ? p->text
+                                                               : "localhost",
+                                             .port = p->port,
                                              .told = on_told,
                                              .owner = app};
         rc = ssh_remote_listen(&conf, fn, owner, out, diag);
         ssh_link_unref(link);
     }
-    ssh_place_clear(&p);
     return rc;
 }
 
@@ -213,7 +216,8 @@ const struct nk_ep_driver nk_ep_ssh = {
     .flags = NK_EP_CAN_CONNECT | NK_EP_CAN_LISTEN | NK_EP_PUBLIC,
     .params = params,
     .conf_size = sizeof(struct ep_ssh_conf),
-    .check = check,
+    .learn = learn,
+    .forget = forget,
     .open_end = open_end,
     .host = host_of,
     .dial = dial,

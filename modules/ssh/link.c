@@ -463,6 +463,14 @@ static int copy(struct ssh_link *l, const struct ssh_link_conf *conf)
     return rc;
 }
 
+/* A dead peer is noticed, whatever ssh_config says; before settings are compared. */
+static void watch_alive(const struct ssh_link_conf *conf)
+{
+    if (!conf->once && conf->config->alive_interval == 0) {
+        conf->config->alive_interval = SSH_LINK_ALIVE_S;
+    }
+}
+
 int ssh_link_new(const struct ssh_link_conf *conf, struct ssh_link **out, struct nk_diag *diag)
 {
     struct ssh_link *l = calloc(1, sizeof(*l));
@@ -476,9 +484,7 @@ int ssh_link_new(const struct ssh_link_conf *conf, struct ssh_link **out, struct
     l->outage_ms = nk_now_ms(conf->app);
     nk_timer_init(&l->timer, conf->app, on_timer, l);
     nk_timer_init(&l->hold, conf->app, on_hold, l);
-    if (!conf->once && l->conf.config->alive_interval == 0) {
-        l->conf.config->alive_interval = SSH_LINK_ALIVE_S;
-    }
+    watch_alive(conf);
     int rc = copy(l, conf);
     rc = rc < 0 ? nk_fail_sys(diag, rc, "ssh") : begin(l, diag);
     if (rc < 0) {
@@ -621,6 +627,7 @@ int ssh_link_get(const struct ssh_link_conf *conf, struct ssh_link **out, struct
     struct ssh_link **list = shared_list(conf->app);
     struct nk_buf b;
     nk_buf_init(&b, SETTINGS_MAX);
+    watch_alive(conf);
     int rc = list ? put_settings(conf, &b) : -ENOMEM;
     const char *text = rc < 0 ? NULL : nk_buf_str(&b);
     if (!text) {

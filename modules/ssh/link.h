@@ -63,7 +63,8 @@ struct ssh_link_user {
 struct ssh_link_conf {
     struct nk_app *app;
     struct nk_log *log;        /* NULL: the app's; outlives the link */
-    struct ssh_config *config; /* the link's from then on, also on failure */
+    struct ssh_config *config; /* the link's from then on, also on failure; not changed any more but
+                                * for alive_interval */
     const char *file;          /* this and the rest as in struct ssh_client_conf; copied */
     const char *const *pins;
     size_t npins;

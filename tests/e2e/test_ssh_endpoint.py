@@ -106,6 +106,38 @@ def test_fingerprints(ssh_servers, sshd, config):
         assert done.returncode == 77 and not done.stdout, (done.returncode, done.stderr)
 
 
+def test_configuration_is_read_once(programs, ssh_servers, sshd, work):
+    """What was checked at the start is used for all connections; a reload reads it again, and keeps it when it is wrong."""
+    other = ssh_servers.start("openssh")
+    path, ini = work / "config", work / "netkit.ini"
+    path.write_text(alias(ssh_servers, sshd), encoding="ascii")
+    with Echo(b"one ") as echo, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        ini.write_text(f"[forward f]\nlisten = tcp:127.0.0.1:{port}\n"
+                       f"connect = ssh:there/127.0.0.1:{echo.port},ssh_config={path}\n", encoding="ascii")
+        p = programs([NETKIT, "run", "-c", ini, "--state-dir", work / "state"], env=clean_env(**ENV))
+        p.wait_line("forward: listening on")
+        before = sshd.log().count(LOGINS), other.log().count(LOGINS)
+        path.unlink()
+        for _ in range(2):
+            assert exchange(port, b"x") == b"one x"
+        assert sshd.log().count(LOGINS) == before[0] + 1
+        p.proc.send_signal(signal.SIGHUP)
+        p.wait_line(f"{path}")
+        assert exchange(port, b"x") == b"one x"
+        path.write_text(alias(ssh_servers, other), encoding="ascii")
+        assert exchange(port, b"x") == b"one x"
+        assert other.log().count(LOGINS) == before[1]
+        mark = p.mark()
+        p.proc.send_signal(signal.SIGHUP)
+        p.wait_line("reload", mark)
+        assert exchange(port, b"x") == b"one x"
+        wait_until(lambda: other.log().count(LOGINS) == before[1] + 1)
+        assert p.stop() == 0
+    other.stop()
+
+
 def test_password_file(ssh_servers, work):
     server = ssh_servers.get("dropbear")
     path = work / "password"
