@@ -437,6 +437,7 @@ static void connected(struct relay_client *c)
     c->connection++;
     c->asked = c->probing = false;
     c->probe_ms = IDLE_PROBE_MS;
+    c->answer_ms = IDLE_GIVE_UP_MS;
     c->heard_ms = nk_now_ms(c->app);
     c->silent = true;
     if (may_use(c, wire) && client_use_wire(c, wire) == 0 && c->stream) {
@@ -481,11 +482,11 @@ static void idle(struct relay_client *c)
         c->probing = false; /* our own doing, or the kernel's timeouts apply */
         c->wire->keep(c);
         nk_timer_start(&c->timer, c->probe_ms);
-    } else if (c->probing && silent >= IDLE_GIVE_UP_MS) {
+    } else if (c->probing && silent >= c->answer_ms) {
         lost(c, -ETIMEDOUT);
     } else if (silent >= c->probe_ms) {
         c->probing = c->wire->probe(c);
-        nk_timer_start(&c->timer, IDLE_GIVE_UP_MS);
+        nk_timer_start(&c->timer, c->answer_ms);
     } else {
         nk_timer_start(&c->timer, c->probe_ms - silent);
     }

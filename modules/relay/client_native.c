@@ -21,6 +21,7 @@
 #define TABLE_FIRST 16      /* places of the table of groups, at first */
 #define PROBE_LEAST_MS 1000 /* a relay that wants to hear from us oftener does not get it */
 #define PROBE_MOST_MS 30000
+#define PROBE_ANSWER 3 /* times as long it may take to answer, where that is less than usual */
 
 /* --- groups ----------------------------------------------------------------------------------- */
 
@@ -427,6 +428,9 @@ static void set_session(struct relay_client *c, const struct relay_native_welcom
     }
     if (v->heartbeat_ms > 0 && v->heartbeat_ms < PROBE_MOST_MS) {
         c->probe_ms = v->heartbeat_ms > PROBE_LEAST_MS ? v->heartbeat_ms : PROBE_LEAST_MS;
+        if (c->probe_ms * PROBE_ANSWER < c->answer_ms) {
+            c->answer_ms = c->probe_ms * PROBE_ANSWER;
+        }
     }
 }
 

@@ -128,7 +128,8 @@ struct relay_client {
     uint64_t opened_ms;  /* when relay_client_open was called */
     uint64_t backoff_ms; /* next pause */
     uint64_t heard_ms;   /* when the relay last sent something */
-    uint64_t probe_ms;   /* silence after which a sign of life is asked for */
+    uint64_t probe_ms;   /* silence after which a sign of life is asked for, */
+    uint64_t answer_ms;  /* and how long it may take to come */
     uint64_t finish_ms;  /* when relay_client_finish was called */
     uint64_t dialled_ms; /* when this attempt began */
     uint64_t refused, sent, received, logins;

@@ -34,7 +34,10 @@ def pytest_configure(config):
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """With pytest-xdist (--dist loadgroup) a file's tests run in one process, which shares its fixtures; private Tor
-    networks are few: one for the files of onion services, one for the others."""
+    networks are few: one for the files of onion services, one for the others. These two take longest, so they begin
+    first, and next what names itself long."""
+    items.sort(key=lambda item: (0 if "tor_network" in item.fixturenames
+                                 else 1 if getattr(item.module, "BEGIN_EARLY", False) else 2))
     for item in items:
         shared = item.path.name
         if "tor_network" in item.fixturenames:
@@ -68,6 +71,20 @@ def programs():
     yield start
     for program in reversed(started):
         program.kill()
+
+
+@pytest.fixture
+def relays(programs, work):
+    """relays(**kw) -> relay_support.NetkitRelay, each in a directory of its own."""
+    made = []
+
+    def start(**kw):
+        directory = work / f"relay{len(made)}"
+        directory.mkdir()
+        made.append(relay_support.NetkitRelay(programs, directory, **kw))
+        return made[-1]
+
+    return start
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from support import check_error
 
 @pytest.fixture
 def relay(programs, work):
-    return relay_support.Relay(programs, work, connection="TCP")
+    return relay_support.Relay(programs, work, "--session-grace", "500ms", connection="TCP")
 
 
 class Daemon:
@@ -69,8 +69,8 @@ def test_lease_is_renewed_while_an_object_waits(programs, work):
     d = Daemon(programs, relay, "keeps", "--notify", "jobs=1").connected()
     relay_support.succeeded(relay_support.endpoint(relay, "produce", "--to", "jobs", "--text", "work"))
     support.wait_until(lambda: d.status()["waiting"] == 1)
-    done = relay_support.endpoint(relay, "notify", "jobs", "--timeout", "4")
-    assert done.returncode == 75, done  # nobody else gets it, for much longer than the lease
+    done = relay_support.endpoint(relay, "notify", "jobs", "--timeout", "2500ms")
+    assert done.returncode == 75, done  # nobody else gets it, for longer than the lease
     assert (d.status()["waiting"], d.status()["lost"]) == (1, 0)
 
 

@@ -15,7 +15,7 @@ from support import check_error, wait_until
 
 @pytest.fixture(params=["TLS", "TCP"])
 def relay(programs, work, request):
-    return NetkitRelay(programs, work, tls=request.param == "TLS")
+    return NetkitRelay(programs, work, tls=request.param == "TLS", extra=("--session-grace", "500ms"))
 
 
 def test_metadata_make_their_way(relay):
@@ -114,7 +114,7 @@ def test_request_and_serve(relay, running):
     done = support.run("endpoint", "request", "--to", "upper", *relay.options(), input=big)
     assert succeeded(done).stdout == big.upper()
     assert server.stop() == 0
-    check_error(endpoint(relay, "request", "--to", "nobody", "--text", "x", "--timeout", "3s"), 75,
+    check_error(endpoint(relay, "request", "--to", "nobody", "--text", "x", "--timeout", "1s"), 75,
                 "no answer")
 
 

@@ -122,9 +122,11 @@ def test_everything_else_comes_as_it_was(relay, work, protocol):
     assert [(d["type"], base64.b64decode(d["value"])) for d in got] == [
         ("pickle", p) for p in pickles]
     assert not (work / "oops").exists()
-    for p in pickles:  # and as raw bytes
-        (work / "p").write_bytes(p)
-        succeeded(endpoint(relay, "produce", "--to", "g", "--as", "pickle", work / "p"))
+    files = [work / str(i) for i in range(len(pickles))]
+    for file, p in zip(files, pickles):  # and as raw bytes
+        file.write_bytes(p)
+    succeeded(endpoint(relay, "produce", "--to", "g", "--as", "pickle", *files))
+    for p in pickles:
         done = support.run(*endpoint_argv(relay, "notify", "g", "--format", "raw")[1:], text=False)
         assert succeeded(done).stdout == p
     assert not (work / "oops").exists()

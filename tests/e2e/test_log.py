@@ -19,7 +19,7 @@ import relay_support
 import support
 
 GROUPS = ("jobs-a", "jobs-b", "jobs-c")
-SECONDS = float(os.environ.get("NK_KILL_SECONDS", "12"))
+KILLS = int(os.environ.get("NK_KILLS", "12"))
 WINDOW = 64  # objects a producer sends ahead of their acknowledgements
 JUST_BEFORE = 2.0  # seconds at the end of a connection whose acknowledgements may be lost
 DRAINED = 1.0  # seconds without a delivery
@@ -108,6 +108,9 @@ class Producer(Party):
         self.numbers = itertools.count()
         self.acked = set()
 
+    def done(self):
+        return len(self.acked)
+
     def life(self):
         with self.relay.connect() as sock:
             frames, waiting, stamps = Frames(sock), {}, itertools.count(2)
@@ -146,6 +149,9 @@ class Consumer(Party):
                     acks.append(self.relay.command("ACK", stamp=stamp))
                 sock.sendall(b"".join(acks))
 
+    def done(self):
+        return sum(map(len, self.lives))
+
     def last(self):
         return max((got[-1][1] for got in self.lives if got), default=0)
 
@@ -172,13 +178,12 @@ def test_kill_9(programs, work):
     relay = LogRelay(programs, work)
     producers = [Producer(relay, group) for group in GROUPS]
     consumers = [Consumer(relay, group) for group in GROUPS]
-    kills = 0
     for party in producers + consumers:
         party.start()
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        time.sleep(random.uniform(0.05, 0.8))
-        kills += 1
+    for _ in range(KILLS):
+        before = [party.done() for party in producers + consumers]
+        support.wait_until(lambda old=before: all(party.done() > n for party, n in zip(producers + consumers, old)))
+        time.sleep(random.uniform(0, 0.5))  # at any moment
         relay.kill()
         relay.start()
     for producer in producers:
@@ -187,9 +192,9 @@ def test_kill_9(programs, work):
     for consumer in consumers:
         consumer.end()
     figures = [check(p, c) for p, c in zip(producers, consumers)]
-    print(f"{kills} kills, {sum(a for a, _ in figures)} acknowledged, "
+    print(f"{KILLS} kills, {sum(a for a, _ in figures)} acknowledged, "
           f"{sum(d for _, d in figures)} came again")
-    assert all(acked > kills for acked, _ in figures)
+    assert all(acked > KILLS for acked, _ in figures)
     assert relay.stop() == 0
 
 

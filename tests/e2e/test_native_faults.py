@@ -19,6 +19,7 @@ from support import wait_until
 import native_peer as native
 from native_peer import BROADCAST, ITEM, Peer, frame
 
+BEGIN_EARLY = True  # see conftest.py
 MIB = 1 << 20
 
 
@@ -353,7 +354,7 @@ def test_relay_that_was_suspended(programs, work):
     p.credit(g, 1)
     (seq, _), = p.items(g, 1)
     world.relay.program.proc.send_signal(signal.SIGSTOP)
-    time.sleep(4)  # what passes is the subject here
+    time.sleep(3)  # what passes is the subject here
     world.relay.program.proc.send_signal(signal.SIGCONT)
     p.in_order()
     assert p.settle(native.ACK, g, (seq, 1)) == native.OK

@@ -12,8 +12,9 @@ from native_peer import ACK, OK, UNKNOWN, Peer
 from relay_support import NetkitRelay, succeeded, write_secret
 from test_access_native import World
 
+BEGIN_EARLY = True  # see conftest.py
 RATE = 2_000_000
-SIZE = 16_000_000  # 8 s at that rate: several times what a silent peer is given
+SIZE = 10_000_000  # 5 s at that rate: more than twice what a silent peer is given
 
 
 @pytest.fixture

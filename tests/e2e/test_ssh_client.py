@@ -127,13 +127,13 @@ def test_update_host_keys_ask(sshd, tmp_path):
     kept = next(k for k in pathlib.Path(sshd.servers.known_hosts).read_text(encoding="ascii").splitlines()
                 if k.startswith(f"[{sshd.host}]:{sshd.port} ssh-ed25519"))
     words = ["-F", "none", "-o", f"UserKnownHostsFile={known}", "-o", "UpdateHostKeys=ask", "-o", "BatchMode=no",
-             *sshd.options(), sshd.host, "cat"]
+             *sshd.options(), sshd.host, "echo there; exec cat"]
     for answer, lines in (("no", 1), ("yes", 3)):
         known.write_text(kept + "\n", encoding="ascii")
         with Terminal("ssh", "-tt", *words, SSH_AUTH_SOCK="") as t:
             t.wait(r"new: ssh-rsa SHA256:[\w+/]{43}.*Update known_hosts \(yes/no\)\?")
             t.press(answer + "\n")
-            t.wait("\n")
+            t.wait("there")  # a terminal that still reads lines would keep the next key to itself
             t.press("\x04")
             t.wait(r"status 0\.")
         assert len(known.read_text(encoding="ascii").splitlines()) == lines

@@ -12,6 +12,7 @@ import pytest
 import ssh_servers as real_servers
 import support
 
+BEGIN_EARLY = True  # see conftest.py
 TEXT = "to be, or not to be\n" * 5000  # more than a packet, fewer bytes than an argument may have
 GIBIBYTE = 1 << 30
 ORDER = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ssh-rsa")  # of host keys, as netkit asks for them

@@ -14,6 +14,7 @@ import pytest
 from support import check_error, clean_env, need_command, run
 from terminal_support import Terminal
 
+BEGIN_EARLY = True  # see conftest.py
 SECRET = "correct horse"
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """netkit tor conf: options of a running tor, checked before they are sent."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -39,13 +40,26 @@ class Conf:
         return self.tor.control.command(f"GETCONF {name}")
 
 
-@pytest.fixture(name="conf")
-def _conf(tmp_path):
+@contextlib.contextmanager
+def started(dirs):
     if not tor_offline.TOR:
         missing_peer("the program tor")
-    tmp_path.chmod(0o700)
-    with tor_offline.OfflineTor(tmp_path, services=[tmp_path / "web"]) as tor:
-        yield Conf(tor, tmp_path)
+    dirs.chmod(0o700)
+    with tor_offline.OfflineTor(dirs, services=[dirs / "web"]) as tor:
+        yield Conf(tor, dirs)
+
+
+@pytest.fixture(name="conf")
+def _conf(tmp_path):
+    with started(tmp_path) as conf:
+        yield conf
+
+
+@pytest.fixture(name="shared", scope="module")
+def _shared(tmp_path_factory):
+    """For tests that do not mind which options others have set."""
+    with started(tmp_path_factory.mktemp("shared")) as conf:
+        yield conf
 
 
 # One option of each type that tor 0.4.9 has: what is given, what tor has then, what is printed, JSON.
@@ -73,23 +87,23 @@ TYPES = [
 
 
 @pytest.mark.parametrize("name,given,kept,shown,typed", TYPES)
-def test_types(conf, name, given, kept, shown, typed):
-    done = conf("set", f"{name.lower()}={given}")
+def test_types(shared, name, given, kept, shown, typed):
+    done = shared("set", f"{name.lower()}={given}")
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{name} {shown}\n"
     assert "not saved" in done.stderr
-    assert conf.get(name) == [f"{name}={kept}"]
-    option = conf.options("get", name)
+    assert shared.get(name) == [f"{name}={kept}"]
+    option = shared.options("get", name)
     assert [(o["name"], o["set"], o["value"]) for o in option] == [(name, True, typed)]
-    assert conf.ok("get", "--raw", name).rstrip("\n") == (typed if isinstance(typed, str) else kept)
+    assert shared.ok("get", "--raw", name).rstrip("\n") == (typed if isinstance(typed, str) else kept)
     # what is printed can stand in a torrc
-    conf.ok("load", "-", input=conf.tor.torrc.read_text() + done.stdout.replace("Log err", "#Log err"))
+    shared.ok("load", "-", input=shared.tor.torrc.read_text() + done.stdout.replace("Log err", "#Log err"))
 
 
-def test_units_of_ours(conf):
-    assert conf.ok("set", "-q", "MaxCircuitDirtiness=90m", "BandwidthRate=80KiB") == (
+def test_units_of_ours(shared):
+    assert shared.ok("set", "-q", "MaxCircuitDirtiness=90m", "BandwidthRate=80KiB") == (
         "MaxCircuitDirtiness 90 minutes\nBandwidthRate 80 KB\n")
-    assert conf.get("BandwidthRate") == ["BandwidthRate=81920"]
+    assert shared.get("BandwidthRate") == ["BandwidthRate=81920"]
 
 
 @pytest.mark.parametrize("given,words", [
@@ -105,10 +119,10 @@ def test_units_of_ours(conf):
     ("sockport=1", ["did you mean SocksPort?"]),
     ("ContactInfo", ["write ContactInfo=VALUE"]),
 ])
-def test_refused_before_sending(conf, given, words):
-    before = conf.get("ContactInfo MaxCircuitDirtiness")
-    check_error(conf("set", "ContactInfo=changed", given), 2, *words)
-    assert conf.get("ContactInfo MaxCircuitDirtiness") == before
+def test_refused_before_sending(shared, given, words):
+    before = shared.get("ContactInfo MaxCircuitDirtiness")
+    check_error(shared("set", "ContactInfo=changed", given), 2, *words)
+    assert shared.get("ContactInfo MaxCircuitDirtiness") == before
 
 
 def test_refused_by_tor(conf):

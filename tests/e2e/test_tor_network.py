@@ -11,6 +11,8 @@ from test_onion import Server
 from tor_network import __file__ as PROGRAM
 from tor_network import PATIENCE, is_ours
 
+BEGIN_EARLY = True  # see conftest.py
+
 
 def resolved(control, request):
     control.command(f"RESOLVE {request}")
