@@ -59,12 +59,17 @@ static void test_names(void **state)
 {
     char name[SSH_KNOWN_NAME_SIZE];
     char huge[SSH_KNOWN_HOST_MAX + 2];
-    static const char *const bad[] = {"", "a,b", "a b", "*", "!a", "a\n", "|1|", "[a]", "@x", "#"};
+    static const char *const bad[] = {"", "a,b", "a b", "*", "!a", "a\n", "|1|", "[a]", "@x", "#",
+                                      "[a]:", "[a]:0", "[a]:65536", "[a]:2x", "[]:2", "[a,b]:2",
+                                      "[*]:2", "[a]b:2", "[[a]:2", "[a]:2 ", "a]:2"};
     (void)state;
     assert_true(ssh_known_name(name, "H.Example", 22));
     assert_string_equal(name, "h.example");
     assert_true(ssh_known_name(name, "FE80::1%eth0", 65535));
     assert_string_equal(name, "[fe80::1%eth0]:65535");
+    assert_true(ssh_known_name(name, "[H]:2222", 22));
+    assert_string_equal(name, "[h]:2222");
+    assert_false(ssh_known_name(name, "[h]:2222", 23));
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         assert_false(ssh_known_name(name, bad[i], 22));
     }

@@ -114,16 +114,32 @@ int ssh_known_key(const struct ssh_known_line *l, struct nk_buf *out)
 
 /* --- names ------------------------------------------------------------------------------------ */
 
+/* Nothing in it would end a name, or stand for others. */
+static bool is_name(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if ((unsigned char)p[i] <= ' ' || p[i] == 0x7f || strchr(",*?!#|@[]", p[i])) {
+            return false;
+        }
+    }
+    return n > 0 && n <= SSH_KNOWN_HOST_MAX;
+}
+
+/* "[host]:port", as a HostKeyAlias may be. */
+static bool is_with_port(const char *p)
+{
+    const char *end = *p == '[' ? strchr(p, ']') : NULL;
+    uint64_t port;
+    return end && is_name(p + 1, (size_t)(end - p - 1)) && end[1] == ':' &&
+           nk_parse_u64(end + 2, &port) == 0 && port > 0 && port <= UINT16_MAX;
+}
+
 bool ssh_known_name(char out[SSH_KNOWN_NAME_SIZE], const char *host, uint16_t port)
 {
     size_t n = strlen(host);
-    if (n == 0 || n > SSH_KNOWN_HOST_MAX) {
+    if (n > SSH_KNOWN_NAME_SIZE - 1 ||
+        !(is_name(host, n) || (port == SSH_PORT && is_with_port(host)))) {
         return false;
-    }
-    for (size_t i = 0; i < n; i++) { /* what would end the name, or stand for others */
-        if ((unsigned char)host[i] <= ' ' || host[i] == 0x7f || strchr(",*?!#|@[]", host[i])) {
-            return false;
-        }
     }
     n = 0;
     if (port != SSH_PORT) {

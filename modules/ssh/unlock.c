@@ -8,27 +8,28 @@
 struct ssh_unlock {
     struct nk_work *work;
     struct ssh_sealed *sealed;
-    struct nk_secret passphrase, key;
+    struct nk_secret passphrase;
     unsigned min_rsa;
     ssh_unlock_fn *fn;
     void *owner;
+    struct ssh_private *key; /* opened, for fn */
     int rc;
+    struct nk_diag why;
 };
 
+/* On any thread: opening it includes the check of an RSA key, 10 ms and more for a large one. */
 static void run(void *job)
 {
     struct ssh_unlock *op = job;
-    op->rc = ssh_sealed_stretch(op->sealed, op->passphrase.data, op->passphrase.len, &op->key);
+    op->rc = ssh_sealed_unlock(op->sealed, &op->passphrase, op->min_rsa, &op->key, &op->why);
 }
 
 static void done(void *job)
 {
     struct ssh_unlock *op = job;
-    struct nk_diag diag = {0};
-    struct ssh_private *k = NULL;
-    int rc = op->rc < 0 ? nk_fail_sys(&diag, op->rc, "the passphrase")
-                        : ssh_sealed_open(op->sealed, &op->key, op->min_rsa, &k, &diag);
-    op->fn(op->owner, rc, k, rc < 0 ? &diag : NULL);
+    struct ssh_private *k = op->key;
+    op->key = NULL;
+    op->fn(op->owner, op->rc, k, op->rc < 0 ? &op->why : NULL);
 }
 
 static void drop(void *job)
@@ -36,7 +37,7 @@ static void drop(void *job)
     struct ssh_unlock *op = job;
     ssh_sealed_unref(op->sealed);
     nk_secret_clear(&op->passphrase);
-    nk_secret_clear(&op->key);
+    ssh_private_unref(op->key); /* nobody wanted it any more */
     free(op);
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* unlock - open a private key that has a passphrase, the slow part in the work pool. */
+/* unlock - open a private key that has a passphrase, in the work pool: it is slow by design, and so
+ * is the check of a large RSA key that follows. */
 #ifndef SSH_UNLOCK_H
 #define SSH_UNLOCK_H
 

@@ -131,6 +131,12 @@ def test_name_without_port(ssh_servers, sshd, work):
     assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes").returncode == 0
     known.write_text(f"alias {public(ssh_servers.host_key['ed25519'])}\n")
     assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "HostKeyAlias=Alias").returncode == 0
+    known.write_text(f"[alias]:2200 {public(ssh_servers.host_key['ed25519'])}\n")
+    assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "HostKeyAlias=Alias").returncode == FAILED
+    assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=yes", "HostKeyAlias=[Alias]:2200").returncode == 0
+    known.write_text("")  # and what is learnt goes under that name
+    assert connect(ssh_servers, sshd, known, "StrictHostKeyChecking=accept-new", "HostKeyAlias=[Alias]:2200").returncode == 0
+    assert known.read_text().startswith("[alias]:2200 ssh-")
 
 
 # --- authorities ------------------------------------------------------------------------------------------------
