@@ -9,19 +9,19 @@
 
 #include "base/codec.h"
 #include "base/file.h"
+#include "ssh/krl.h"
 
 enum {
     SHA256_TEXT = 7 + 43, /* "SHA256:" and 32 bytes in base64 without padding */
     MD5_TEXT = 16 * 3 - 1,
-    ALARM_MAX = 2048,
-    REVOKED_MAX = 1024 * 1024 /* bytes of the file RevokedHostKeys */
+    ALARM_MAX = 2048
 };
 
 struct ssh_host_policy {
     struct ssh_host_conf conf;
     struct ssh_known_hosts known;
     struct nk_buf plain;   /* the key of the last check, without its certificate */
-    struct nk_buf revoked; /* text of the file */
+    struct nk_buf revoked; /* the file: a text, or a binary list */
     char alarm[ALARM_MAX];
 };
 
@@ -81,17 +81,24 @@ bool ssh_pin_matches(const char *pin, struct ssh_str blob)
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-/* The file is a list of keys; a list that cannot be read revokes everything. */
+static struct ssh_str krl_of(const struct ssh_host_policy *p)
+{
+    struct ssh_str list = {nk_buf_ptr(&p->revoked), nk_buf_len(&p->revoked)};
+    return ssh_krl_is(list.p, list.n) ? list : (struct ssh_str){0};
+}
+
+/* A list that cannot be read, or not be understood, revokes everything. */
 static int load_revoked(struct ssh_host_policy *p, struct nk_diag *diag)
 {
     if (!p->conf.revoked_file || strcmp(p->conf.revoked_file, "none") == 0) {
         return 0;
     }
     int rc = nk_file_read(p->conf.revoked_file, 0, &p->revoked, diag);
-    if (rc == 0 && nk_buf_len(&p->revoked) >= 6 &&
-        memcmp(nk_buf_ptr(&p->revoked), "SSHKRL", 6) == 0) {
-        rc = nk_fail(diag, NK_EUNSUPPORTED, "%s is a binary revocation list", p->conf.revoked_file);
-        nk_hint(diag, "netkit reads a text with one public key in each line");
+    if (rc == 0 && krl_of(p).n > 0) {
+        rc = ssh_krl_check(krl_of(p), diag);
+        if (rc < 0) {
+            nk_fail_context(diag, "%s", p->conf.revoked_file);
+        }
     }
     return rc;
 }
@@ -106,7 +113,7 @@ int ssh_host_policy_new(struct ssh_host_policy **out, const struct ssh_host_conf
     }
     p->conf = *conf;
     nk_buf_init(&p->plain, SSH_BLOB_MAX);
-    nk_buf_init(&p->revoked, REVOKED_MAX);
+    nk_buf_init(&p->revoked, SSH_KRL_MAX);
     for (size_t i = 0; rc == 0 && i < conf->npins; i++) {
         rc = ssh_pin_check(conf->pins[i], diag);
         if (rc == 0 && md5_part(conf->pins[i])) {
@@ -229,8 +236,8 @@ static const struct ssh_known_key *find(const struct ssh_host_policy *p,
     return found;
 }
 
-/* Is its base64 in the file? 1, 0 or -ENOMEM. */
-static int in_revoked_file(const struct ssh_host_policy *p, struct ssh_str blob)
+/* Is its base64 in the text? 1, 0 or -ENOMEM. */
+static int in_revoked_text(const struct ssh_host_policy *p, struct ssh_str blob)
 {
     struct nk_buf want;
     uint8_t *text;
@@ -248,6 +255,18 @@ static int in_revoked_file(const struct ssh_host_policy *p, struct ssh_str blob)
     return rc;
 }
 
+/* 1, 0 or an error, with what diag says. */
+static int in_revoked_file(const struct ssh_host_policy *p, const struct ssh_public *k,
+                           struct nk_diag *diag)
+{
+    if (krl_of(p).n > 0) {
+        return ssh_krl_revoked(krl_of(p), k, plain_of(p), diag);
+    }
+    int rc = in_revoked_text(p, plain_of(p));
+    rc = rc || !k->is_cert ? rc : in_revoked_text(p, k->cert.ca);
+    return rc < 0 ? nk_fail_sys(diag, rc, "%s", p->conf.revoked_file) : rc;
+}
+
 static int check_revoked(const struct ssh_host_policy *p, const struct ssh_public *k,
                          struct nk_diag *diag)
 {
@@ -261,13 +280,10 @@ static int check_revoked(const struct ssh_host_policy *p, const struct ssh_publi
         return nk_fail(diag, NK_EVERIFY, "the key of %s%s is revoked (%s:%u)",
                        ca ? "the authority of " : "", shown(p), found->file, found->number);
     }
-    int rc = in_revoked_file(p, plain_of(p));
-    rc = rc || !k->is_cert ? rc : in_revoked_file(p, k->cert.ca);
-    if (rc > 0) {
-        return nk_fail(diag, NK_EVERIFY, "the key of %s is revoked (%s)", shown(p),
-                       p->conf.revoked_file);
-    }
-    return rc < 0 ? nk_fail_sys(diag, rc, "%s", p->conf.revoked_file) : 0;
+    int rc = in_revoked_file(p, k, diag);
+    return rc > 0 ? nk_fail(diag, NK_EVERIFY, "the key of %s is revoked (%s)", shown(p),
+                            p->conf.revoked_file)
+                  : rc;
 }
 
 static int check_pins(const struct ssh_host_policy *p, const struct ssh_host_answer *a,

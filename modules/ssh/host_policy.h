@@ -45,7 +45,8 @@ struct ssh_host_conf {
     size_t nuser, nglobal;
     const char *const *pins; /* checked by ssh_pin_check */
     size_t npins;
-    const char *revoked_file;  /* RevokedHostKeys: public keys, one in a line; NULL: none */
+    const char *revoked_file;  /* RevokedHostKeys: public keys, one in a line, or a binary list
+                                * (krl.h); NULL: none */
     const char *ca_algorithms; /* CASignatureAlgorithms, with its + - ^; NULL: all */
     struct nk_log *log;        /* may be NULL */
 };

@@ -264,11 +264,24 @@ static void test_pins(void **state)
     end(&f);
 }
 
+/* A binary list with the serial number 7 of any authority, which CERT has. */
+static const uint8_t krl_of_7[] = {83, 83, 72, 75, 82, 76, 10, 0, 0, 0, 0, 1, 0,  0, 0, 0, 0, 0,
+                                   0,  0,  0,  0,  0,  0,  0,  0, 0, 0, 0, 0, 0,  0, 0, 0, 0, 0,
+                                   0,  0,  0,  0,  0,  0,  0,  0, 1, 0, 0, 0, 21, 0, 0, 0, 0, 0,
+                                   0,  0,  0,  32, 0,  0,  0,  8, 0, 0, 0, 0, 0,  0, 0, 7};
+
+static void put_bytes(const char *path, const void *p, size_t n)
+{
+    assert_int_equal(nk_file_write(path, NK_FILE_OVERWRITE, p, n, NULL), 0);
+}
+
 static void test_revoked_file(void **state)
 {
+    uint8_t krl[sizeof(krl_of_7)];
     struct fixture f;
     struct ssh_host_answer a;
     (void)state;
+    memcpy(krl, krl_of_7, sizeof(krl));
     begin(&f);
     f.conf.checking = SSH_CHECKING_NO;
     f.conf.revoked_file = f.revoked;
@@ -281,7 +294,15 @@ static void test_revoked_file(void **state)
     assert_int_equal(check(&f, "@cert-authority * ssh-ed25519 " ED25519 "\n", CERT, NOW, &a),
                      NK_EVERIFY);
     put(f.revoked, "SSHKRL\n");
-    assert_int_equal(check(&f, "", ED25519, NOW, &a), NK_EUNSUPPORTED);
+    assert_int_equal(check(&f, "", ED25519, NOW, &a), NK_EFORMAT);
+    put_bytes(f.revoked, krl, sizeof(krl));
+    assert_int_equal(check(&f, "", ED25519, NOW, &a), 0);
+    assert_int_equal(check(&f, "@cert-authority * ssh-ed25519 " ED25519 "\n", CERT, NOW, &a),
+                     NK_EVERIFY);
+    assert_non_null(strstr(f.diag.text, f.revoked));
+    krl[sizeof(krl) - 1] ^= 1; /* another serial number */
+    put_bytes(f.revoked, krl, sizeof(krl));
+    assert_int_equal(check(&f, "@cert-authority * ssh-ed25519 " ED25519 "\n", CERT, NOW, &a), 0);
     end(&f);
 }
 

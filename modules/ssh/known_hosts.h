@@ -60,7 +60,8 @@ void ssh_known_read(struct ssh_known_reader *r, const void *p, size_t n);
 bool ssh_known_next(struct ssh_known_reader *r, struct ssh_known_line *out);
 
 /* ssh_known_name - what a host is called there: in lower case, with its port when that is not 22; a
- * host that is "[host]:port" already, as an alias may be, stays so with SSH_PORT. false when it is empty, too long, or has bytes that do not belong into a name. */
+ * host that is "[host]:port" already, as an alias may be, stays so with SSH_PORT. false when it is
+ * empty, too long, or has bytes that do not belong into a name. */
 bool ssh_known_name(char out[SSH_KNOWN_NAME_SIZE], const char *host, uint16_t port);
 
 /* ssh_known_matches - do HOSTS include this name (as ssh_known_name gives it)? */

@@ -59,9 +59,10 @@ static void test_names(void **state)
 {
     char name[SSH_KNOWN_NAME_SIZE];
     char huge[SSH_KNOWN_HOST_MAX + 2];
-    static const char *const bad[] = {"", "a,b", "a b", "*", "!a", "a\n", "|1|", "[a]", "@x", "#",
-                                      "[a]:", "[a]:0", "[a]:65536", "[a]:2x", "[]:2", "[a,b]:2",
-                                      "[*]:2", "[a]b:2", "[[a]:2", "[a]:2 ", "a]:2"};
+    static const char *const bad[] = {"",          "a,b",    "a b",  "*",       "!a",    "a\n",
+                                      "|1|",       "[a]",    "@x",   "#",       "[a]:",  "[a]:0",
+                                      "[a]:65536", "[a]:2x", "[]:2", "[a,b]:2", "[*]:2", "[a]b:2",
+                                      "[[a]:2",    "[a]:2 ", "a]:2"};
     (void)state;
     assert_true(ssh_known_name(name, "H.Example", 22));
     assert_string_equal(name, "h.example");

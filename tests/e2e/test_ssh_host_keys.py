@@ -183,6 +183,54 @@ def test_authorities(ssh_servers, certified, work):
     assert connect(ssh_servers, old, known, "StrictHostKeyChecking=yes").returncode == 0
 
 
+# A line for ssh-keygen -k (OpenSSH's KRL), and what it revokes: the key, its certificate with the serial number 70.
+REVOCATIONS = {
+    "key": ("{key}", True, True),
+    "sha1": ("sha1: {key}", True, True),
+    "sha256": ("sha256: {key}", True, True),
+    "hash": ("hash: {print}", True, True),
+    "other key": ("{other}", False, False),
+    "serial": ("serial: 70", False, True),
+    "other serial": ("serial: 71", False, False),
+    "serials": ("serial: 60-100000", False, True),
+    "some serials": ("\n".join(f"serial: {n}" for n in (1, 3, 64, 70, 71, 80, 500)), False, True),
+    "other serials": ("\n".join(f"serial: {n}" for n in (1, 3, 64, 69, 71, 80, 500)), False, False),
+    "id": ("id: id", False, True),
+    "other id": ("id: idea", False, False),
+    "authority": ("{ca}", False, True),
+    "nothing": ("", False, False),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REVOCATIONS))
+def test_binary_revocation_lists(ssh_servers, certified, work, name):
+    """What OpenSSH's ssh-keygen writes into a list is revoked, and it is of the same opinion about what is in it."""
+    server = certified("127.0.0.1", "-z", "70")
+    other = ssh_servers.make_key(work / "other")
+    text, key_revoked, cert_revoked = REVOCATIONS[name]
+    values = {"key": public(server.key), "other": public(other), "ca": public(work / "ca"), "print": fingerprint(server.key)}
+    (work / "spec").write_text(text.format(**values) + "\n", encoding="ascii")
+    krl, certificate = work / "krl", f"{server.key}-cert.pub"
+    authority = [] if "serial" not in text and "id:" not in text else ["-s", work / "ca.pub"]
+    subprocess.run(["ssh-keygen", "-q", "-k", "-z", "5", "-f", krl, *authority, work / "spec"], check=True)
+    for file, revoked in ((f"{server.key}.pub", key_revoked), (certificate, cert_revoked)):
+        done = subprocess.run(["ssh-keygen", "-Q", "-f", krl, file], capture_output=True, check=False)
+        assert (done.returncode != 0) == revoked, done.stdout
+    known = work / "known"
+    known.write_text(f"@cert-authority * {public(work / 'ca')}\n", encoding="ascii")
+    done = connect(ssh_servers, server, known, "StrictHostKeyChecking=yes", f"RevokedHostKeys={krl}")
+    if cert_revoked:
+        refused(done, "revoked", str(krl))
+    else:
+        assert done.returncode == 0, done.stderr
+    with ssh_hostile.HostileServer("honest", host_key=server.key) as plain:
+        known.write_text(f"* {public(server.key)}\n", encoding="ascii")
+        done = connect(ssh_servers, plain, known, "StrictHostKeyChecking=yes", f"RevokedHostKeys={krl}")
+        assert done.returncode == (FAILED if key_revoked else 0), done.stderr
+        krl.write_bytes(krl.read_bytes() + b"\6\0\0\0\0")  # a section that nobody knows
+        refused(connect(ssh_servers, plain, known, "StrictHostKeyChecking=no", f"RevokedHostKeys={krl}"), "section", str(krl))
+
+
 # --- questions --------------------------------------------------------------------------------------------------
 
 
