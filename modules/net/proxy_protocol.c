@@ -165,12 +165,12 @@ static ssize_t want_v1(const uint8_t *p, size_t n, struct nk_diag *diag)
 {
     const uint8_t *lf = memchr(p, '\n', n);
     size_t spaces = 0, least = 2;
+    if (n > V1_MAX || (n == V1_MAX && !lf)) {
+        return bad(diag, "the line is longer than 107 bytes");
+    }
     if (lf) {
         return lf == p + n - 1 && p[n - 2] == '\r' ? 0
                                                    : bad(diag, "the line does not end in CR LF");
-    }
-    if (n >= V1_MAX) {
-        return bad(diag, "the line is longer than 107 bytes");
     }
     if (n < V1_MIN) {
         return V1_MIN - (ssize_t)n;

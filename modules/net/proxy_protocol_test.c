@@ -128,6 +128,10 @@ static void test_version1_refused(void **state)
     assert_int_equal(feed(line, strlen(line), &h, &used), 0);
     snprintf(line, sizeof(line), "PROXY UNKNOWN %092d\r\n", 0);
     must_refuse(line, strlen(line), &h);
+    /* also where all of it is there at once */
+    struct nk_diag why;
+    assert_int_equal(net_proxy_want((const uint8_t *)line, strlen(line), &why), NK_EPROTO);
+    assert_int_equal(net_proxy_read((const uint8_t *)line, strlen(line), &h, &why), NK_EPROTO);
 }
 
 static void test_version2(void **state)
