@@ -306,10 +306,9 @@ static int broken(struct ssh_auth *a, struct nk_diag *diag, uint8_t number)
 
 static int get_accept(struct ssh_auth *a, struct nk_cur *c, struct nk_diag *diag)
 {
-    struct ssh_str name = ssh_cur_string(c);
-    /* some servers leave the name out */
-    if (a->accepted || a->state == SSH_AUTH_ST_START || (c->failed && nk_cur_left(c) > 0) ||
-        (!c->failed && (!nk_cur_done(c) || !ssh_str_is(name, "ssh-userauth")))) {
+    const bool named = nk_cur_left(c) > 0; /* some servers leave the name out */
+    if (a->accepted || a->state == SSH_AUTH_ST_START ||
+        (named && !(ssh_str_is(ssh_cur_string(c), "ssh-userauth") && nk_cur_done(c)))) {
         return broken(a, diag, SSH_MSG_SERVICE_ACCEPT);
     }
     a->accepted = true;

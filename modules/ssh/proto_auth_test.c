@@ -425,6 +425,23 @@ static void malformed(void **state)
     }
 }
 
+/* Some servers leave the service's name out; others that say something say it right. */
+static void accepted(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        struct fixture f;
+        open_it(&f, NULL, false);
+        assert_int_equal(ssh_auth_start(f.a, &f.diag), 0);
+        int rc = i == 0   ? GETS(&f, "b", 6)
+                 : i == 1 ? GETS(&f, "bs", 6, "ssh-connection")
+                 : i == 2 ? GETS(&f, "bu", 6, 100u)
+                          : GETS(&f, "bss", 6, "ssh-userauth", "");
+        assert_int_equal(rc, i == 0 ? 0 : NK_EPROTO);
+        close_it(&f);
+    }
+}
+
 static void usage(void **state)
 {
     (void)state;
@@ -518,6 +535,7 @@ int nk_test_ssh_proto_auth(void)
         cmocka_unit_test(floods),
         cmocka_unit_test(out_of_place),
         cmocka_unit_test(malformed),
+        cmocka_unit_test(accepted),
         cmocka_unit_test(usage),
         cmocka_unit_test(allocations),
     };
