@@ -29,7 +29,8 @@ struct ssh_client {
     struct ssh_login *login;
     struct ssh_conn *conn;
     struct ssh_proposal proposal;
-    bool known; /* by a known_hosts file: UpdateHostKeys may change it */
+    bool known;   /* by a known_hosts file: UpdateHostKeys may change it */
+    bool changed; /* its key is another one than is known, and is used all the same */
     /* of a client that leads over another one */
     struct ssh_client *jump;
     struct ssh_config *jump_config;
@@ -78,6 +79,24 @@ static int ask(struct ssh_client *c, const struct ssh_host_answer *a, struct nk_
     return rc < 0 ? rc : learn(c, a, diag);
 }
 
+/* StrictHostKeyChecking=no, and another key. A jump host only leads to one that is verified itself;
+ * of others a session is all there is, and who wants something else would have it in vain. */
+static int distrust(struct ssh_client *c, struct nk_diag *diag)
+{
+    const struct ssh_config *f = c->conf.config;
+    const bool in_vain =
+        f->session == SSH_SESSION_NONE || (f->exit_on_forward_failure && f->forwards.n > 0);
+    ssh_login_distrust(c->login);
+    c->changed = c->depth == 0;
+    if (c->changed && in_vain) {
+        return nk_fail(diag, NK_EVERIFY, "nothing is forwarded by %s, whose key has changed",
+                       c->host.host);
+    }
+    nk_warn(c->conf.log, MODULE, "%s has another key: %sno password is given to it, no agent signs",
+            c->host.host, c->changed ? "nothing is forwarded, " : "");
+    return 0;
+}
+
 static int judge(struct ssh_client *c, const struct ssh_host_key *k, struct nk_diag *diag)
 {
     struct ssh_host_answer a;
@@ -101,8 +120,7 @@ static int judge(struct ssh_client *c, const struct ssh_host_key *k, struct nk_d
     case SSH_HOST_ASK:
         return ask(c, &a, diag);
     case SSH_HOST_CHANGED:
-        ssh_login_distrust(c->login);
-        return 0;
+        return distrust(c, diag);
     default:
         return 0;
     }
@@ -217,6 +235,9 @@ static void on_open(void *owner)
     nk_debug(
         c->conf.log, MODULE, "Authenticated to %s ([%s]) using \"%s\"", c->conf.config->host_name,
         nk_stream_peer(ssh_conn_stream(c->conn), peer, sizeof(peer)), ssh_conn_method(c->conn));
+    if (c->changed) {
+        ssh_channels_restrict(ssh_conn_channels(c->conn));
+    }
     c->conf.ops->open(c->conf.owner, c);
 }
 

@@ -146,6 +146,11 @@ void ssh_channels_end(struct ssh_channels *c, const struct nk_diag *why)
     ssh_replies_drop(&c->replies, true);
 }
 
+void ssh_channels_restrict(struct ssh_channels *c)
+{
+    c->sessions_only = true;
+}
+
 size_t ssh_channels_count(const struct ssh_channels *c)
 {
     return c->live;
@@ -280,6 +285,9 @@ int ssh_channel_open(struct ssh_channels *c, const char *type, struct ssh_str da
                      struct nk_diag *diag)
 {
     struct ssh_channel *ch;
+    if (c->sessions_only && strcmp(type, "session") != 0) {
+        return nk_fail(diag, NK_EVERIFY, "nothing is forwarded by a host whose key has changed");
+    }
     int rc = c->ended ? NK_ECLOSED : make(c, SSH_CH_OPENING, &ch);
     if (rc < 0) {
         return nk_fail_sys(diag, rc, "cannot open a channel");
@@ -345,8 +353,9 @@ static int get_open(struct ssh_channels *c, struct nk_cur *cur, struct nk_diag *
     if (cur->failed || packet == 0) {
         return ssh_channels_wrong(diag, SSH_MSG_CHANNEL_OPEN, "is malformed");
     }
-    int rc = c->conf.on_incoming ? make(c, SSH_CH_ASKED, &ch) : 0;
-    if (!c->conf.on_incoming || rc < 0) {
+    const bool wanted = c->conf.on_incoming && !c->sessions_only;
+    int rc = wanted ? make(c, SSH_CH_ASKED, &ch) : 0;
+    if (!wanted || rc < 0) {
         rc = refuse(c, peer, rc < 0 ? SSH_REFUSED_RESOURCES : SSH_REFUSED_TYPE, "");
         return rc < 0 ? nk_fail_sys(diag, rc, "cannot refuse a channel") : 0;
     }

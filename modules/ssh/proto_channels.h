@@ -105,6 +105,10 @@ int ssh_channels_new(const struct ssh_channels_conf *conf, struct ssh_sink *sink
  * fine. */
 void ssh_channels_free(struct ssh_channels *c);
 
+/* ssh_channels_restrict - from now on there are sessions only: ssh_channel_open of any other type
+ * and ssh_global_request are NK_EVERIFY, and what the server opens is refused. */
+void ssh_channels_restrict(struct ssh_channels *c);
+
 /* ssh_channels_end - the connection has ended, for this reason: every channel's owner is told with
  * on_failed or on_closed, every reply that is still owed with a negative code. Nothing is sent any
  * more. */

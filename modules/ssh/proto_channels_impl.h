@@ -62,7 +62,7 @@ struct ssh_channels {
     struct ssh_channels_conf conf;
     struct ssh_sink *sink;
     int broken; /* why nothing can be sent */
-    bool ended;
+    bool ended, sessions_only;
     struct ssh_slot *slots;
     uint32_t n_slots, first_free; /* first_free == n_slots: none */
     size_t live;

@@ -105,7 +105,7 @@ int ssh_channel_request(struct ssh_channel *ch, const char *type, struct ssh_str
 int ssh_global_request(struct ssh_channels *c, const char *type, struct ssh_str data,
                        ssh_reply_fn *fn, void *owner)
 {
-    return ask(c, &c->replies, NULL, type, data, fn, owner);
+    return c->sessions_only ? NK_EVERIFY : ask(c, &c->replies, NULL, type, data, fn, owner);
 }
 
 int ssh_channels_probe(struct ssh_channels *c)

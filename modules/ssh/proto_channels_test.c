@@ -207,6 +207,27 @@ static void hostile(void **state)
     ssh_ckit_close(&f);
 }
 
+static void sessions_only(void **state)
+{
+    (void)state;
+    struct ssh_ckit f;
+    const struct ssh_str none = {0};
+    struct ssh_channel *ch;
+    ssh_ckit_open(&f);
+    ssh_channels_restrict(f.c);
+    assert_int_equal(
+        ssh_channel_open(f.c, "direct-tcpip", none, &ssh_ckit_ops, &f.seen[0], &ch, &f.diag),
+        NK_EVERIFY);
+    assert_int_equal(ssh_global_request(f.c, "tcpip-forward", none, NULL, NULL), NK_EVERIFY);
+    NOTHING_SENT(&f);
+    assert_int_equal(GETS(&f, "bsuuu", 90, "forwarded-tcpip", 7u, 1000u, 1000u), 0);
+    assert_null(f.incoming);
+    SENT(&f, "buuss", 92, 7u, (unsigned)SSH_REFUSED_TYPE, "", "");
+    assert_int_equal(
+        ssh_channel_open(f.c, "session", none, &ssh_ckit_ops, &f.seen[0], &ch, &f.diag), 0);
+    ssh_ckit_close(&f);
+}
+
 static void incoming(void **state)
 {
     (void)state;
@@ -415,9 +436,9 @@ int nk_test_ssh_proto_channels(void)
         cmocka_unit_test(life),          cmocka_unit_test(refused),
         cmocka_unit_test(closed_by_us),  cmocka_unit_test(closed_in_callbacks),
         cmocka_unit_test(hostile),       cmocka_unit_test(incoming),
-        cmocka_unit_test(requests),      cmocka_unit_test(keepalive),
-        cmocka_unit_test(unimplemented), cmocka_unit_test(the_end),
-        cmocka_unit_test(allocations),
+        cmocka_unit_test(sessions_only), cmocka_unit_test(requests),
+        cmocka_unit_test(keepalive),     cmocka_unit_test(unimplemented),
+        cmocka_unit_test(the_end),       cmocka_unit_test(allocations),
     };
     return cmocka_run_group_tests_name("ssh/proto_channels", tests, NULL, NULL);
 }

@@ -122,6 +122,7 @@ static int load(const struct nk_service *s, struct ssh_config **out, struct nk_d
                            nk_app_log(s->args.app), out, diag);
     if (rc == 0) {
         (*out)->exit_on_forward_failure = true; /* a port here that is taken is an error */
+        (*out)->session = SSH_SESSION_NONE;
         if (c->alive_ms) {
             (*out)->alive_interval = (int64_t)((c->alive_ms + MS - 1) / MS);
         }

@@ -87,6 +87,30 @@ def test_changed_keys_are_refused(ssh_servers, sshd, work, mode):
     assert known.read_text() == text
     assert sshd.log().count("Accepted") == before
 
+def test_nothing_is_forwarded_by_a_changed_host(ssh_servers, sshd, work):
+    """StrictHostKeyChecking=no runs a program there all the same, and leads on to hosts that are verified themselves."""
+    known, good, config = work / "known", work / "good", work / "config"
+    known.write_text(f"[127.0.0.1]:{sshd.port} {public(ssh_servers.stranger)}\n")
+    good.write_text(f"[127.0.0.1]:{sshd.port} {public(ssh_servers.host_key['ed25519'])}\n")
+    argv = words(ssh_servers, sshd, known, "BatchMode=yes", "StrictHostKeyChecking=no")
+    env = support.clean_env(SSH_AUTH_SOCK="")
+    there = f"127.0.0.1:{sshd.port}"
+    assert support.run(*argv, env=env).returncode == 0
+    for more in (["-W", there, "127.0.0.1"], ["-N", "-L", f"{work}/s:{there}", "127.0.0.1"],
+                 ["-o", "ExitOnForwardFailure=yes", "-R", f"0:{there}", "127.0.0.1", "true"]):
+        done = support.run(*argv[:-2], *more, env=env)
+        refused(done, ALARM, "nothing is forwarded")
+        assert done.stdout == ""
+    done = support.run(*argv[:-2], "-R", f"0:{there}", "127.0.0.1", "echo", "in", env=env)
+    assert (done.returncode, done.stdout) == (0, "in\n"), done.stderr
+    assert "nothing is forwarded" in done.stderr and "Allocated port" not in done.stderr
+    config.write_text(f"Host *\n HostName 127.0.0.1\n Port {sshd.port}\n User {argv[argv.index('-l') + 1]}\n"
+                      f" IdentityFile {ssh_servers.identity['ed25519']}\n GlobalKnownHostsFile none\n BatchMode yes\n"
+                      f"Host hop\n StrictHostKeyChecking no\n UserKnownHostsFile {known}\n"
+                      f"Host target\n ProxyJump hop\n StrictHostKeyChecking yes\n UserKnownHostsFile {good}\n")
+    done = support.run("ssh", "-F", config, "target", "echo", "in", env=env)
+    assert (done.returncode, done.stdout) == (0, "in\n") and ALARM in done.stderr, done.stderr
+
 
 def test_revoked(ssh_servers, sshd, work):
     known = work / "known"
