@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "ssh/crypto_rng.h"
+#include "ssh/crypto_mbed.h"
 #include "ssh/groups.h"
 #include "ssh/kex.h"
 
@@ -22,8 +22,8 @@ struct dh {
 
 static int failed(const struct dh *k, int mbed, struct nk_diag *diag)
 {
-    int rc = mbed == MBEDTLS_ERR_MPI_ALLOC_FAILED ? -ENOMEM : NK_EINTERNAL;
-    return nk_fail_sys(diag, rc, "key exchange %s", k->base.type->name);
+    return nk_fail_sys(diag, ssh_crypto_error(mbed, NK_EINTERNAL), "key exchange %s",
+                       k->base.type->name);
 }
 
 /* Whether 1 < v < p - 1 (RFC 4253 8); 0, 1 or mbedTLS's error. */

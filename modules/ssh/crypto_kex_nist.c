@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "ssh/crypto_rng.h"
+#include "ssh/crypto_mbed.h"
 #include "ssh/kex.h"
 
 enum { POINT_MAX = 1 + 2 * 66, UNCOMPRESSED = 4 };
@@ -19,8 +19,8 @@ struct nist {
 
 static int failed(const struct nist *k, int mbed, struct nk_diag *diag)
 {
-    int rc = mbed == MBEDTLS_ERR_MPI_ALLOC_FAILED ? -ENOMEM : NK_EPROTO;
-    return nk_fail_sys(diag, rc, "key exchange %s", k->base.type->name);
+    return nk_fail_sys(diag, ssh_crypto_error(mbed, NK_EPROTO), "key exchange %s",
+                       k->base.type->name);
 }
 
 static int start(struct ssh_kex *base, struct nk_buf *pub, struct nk_diag *diag)
@@ -102,10 +102,7 @@ int ssh_kex_make_nist(const struct ssh_kex_type *t, struct ssh_kex **out)
     k->base.ops = &ops;
     mbedtls_ecp_group_init(&k->group);
     mbedtls_mpi_init(&k->scalar);
-    int rc = mbedtls_ecp_group_load(&k->group, t->bits == 256   ? MBEDTLS_ECP_DP_SECP256R1
-                                               : t->bits == 384 ? MBEDTLS_ECP_DP_SECP384R1
-                                                                : MBEDTLS_ECP_DP_SECP521R1);
-    if (rc != 0) {
+    if (ssh_crypto_curve(&k->group, t->bits) != 0) {
         release(&k->base);
         return -ENOMEM;
     }

@@ -6,31 +6,18 @@
 #include <string.h>
 
 #include "base/secret.h"
-#include "ssh/crypto_rng.h"
+#include "ssh/crypto_mbed.h"
 #include "ssh/pk.h"
 
 enum {
     NUMBER_MAX = SSH_RSA_PRIVATE_MAX / 8,
     POINT_MAX = 1 + 2 * 66, /* of P-521 */
-    EXPONENT = 65537,
-    LOW_ERROR = 0x7f /* bits of a low-level error; a high-level one may be added to it */
+    EXPONENT = 65537
 };
 
 static const mbedtls_md_type_t md_of[] = {[SSH_SHA256] = MBEDTLS_MD_SHA256,
                                           [SSH_SHA384] = MBEDTLS_MD_SHA384,
                                           [SSH_SHA512] = MBEDTLS_MD_SHA512};
-
-/* 0, -ENOMEM, or `other` for what else mbedTLS may complain about. */
-static int answer(int mbed, int other)
-{
-    int low = -(-mbed & LOW_ERROR), high = mbed - low;
-    if (low == MBEDTLS_ERR_MPI_ALLOC_FAILED || low == MBEDTLS_ERR_ASN1_ALLOC_FAILED ||
-        high == MBEDTLS_ERR_ECP_ALLOC_FAILED || high == MBEDTLS_ERR_PK_ALLOC_FAILED ||
-        high == MBEDTLS_ERR_MD_ALLOC_FAILED) {
-        return -ENOMEM;
-    }
-    return mbed != 0 ? other : 0;
-}
 
 static int put_number(struct nk_buf *b, const mbedtls_mpi *m)
 {
@@ -74,7 +61,7 @@ static int put_rsa(const mbedtls_rsa_context *rsa, struct nk_buf *fields)
     int rc = mbedtls_rsa_export(rsa, &v[SSH_RSA_N], &v[SSH_RSA_P], &v[SSH_RSA_Q], &v[SSH_RSA_D],
                                 &v[SSH_RSA_E]);
     rc = rc != 0 ? rc : mbedtls_rsa_export_crt(rsa, NULL, NULL, &v[SSH_RSA_IQMP]);
-    rc = answer(rc, NK_EFORMAT);
+    rc = ssh_crypto_error(rc, NK_EFORMAT);
     for (int i = 0; i < SSH_FIELDS; i++) {
         rc = rc < 0 ? rc : put_number(fields, &v[i]);
         mbedtls_mpi_free(&v[i]);
@@ -109,7 +96,7 @@ static int check_rsa(const struct ssh_str f[SSH_FIELDS])
     mbedtls_mpi_free(&made);
     mbedtls_mpi_free(&given);
     mbedtls_rsa_free(&rsa);
-    return answer(rc, NK_EFORMAT);
+    return ssh_crypto_error(rc, NK_EFORMAT);
 }
 
 static int sign_rsa(const struct ssh_str f[SSH_FIELDS], enum ssh_hash h, const uint8_t *hash,
@@ -131,7 +118,7 @@ static int sign_rsa(const struct ssh_str f[SSH_FIELDS], enum ssh_hash h, const u
                  : mbedtls_rsa_pkcs1_sign(&rsa, ssh_crypto_rng, NULL, md_of[h],
                                           (unsigned)ssh_hash_size(h), hash, to);
     mbedtls_rsa_free(&rsa);
-    rc = answer(rc, NK_EINTERNAL);
+    rc = ssh_crypto_error(rc, NK_EINTERNAL);
     if (rc == 0) {
         nk_buf_commit(out, f[SSH_RSA_N].n);
     }
@@ -142,7 +129,8 @@ static int generate_rsa(unsigned bits, struct nk_buf *fields)
 {
     mbedtls_rsa_context rsa;
     mbedtls_rsa_init(&rsa);
-    int rc = answer(mbedtls_rsa_gen_key(&rsa, ssh_crypto_rng, NULL, bits, EXPONENT), NK_EINTERNAL);
+    int rc = ssh_crypto_error(mbedtls_rsa_gen_key(&rsa, ssh_crypto_rng, NULL, bits, EXPONENT),
+                              NK_EINTERNAL);
     rc = rc < 0 ? rc : put_rsa(&rsa, fields);
     mbedtls_rsa_free(&rsa);
     return rc;
@@ -171,13 +159,6 @@ static void ec_free(struct ec *k)
     mbedtls_mpi_free(&k->d);
 }
 
-static mbedtls_ecp_group_id group_of(unsigned bits)
-{
-    return bits == 256   ? MBEDTLS_ECP_DP_SECP256R1
-           : bits == 384 ? MBEDTLS_ECP_DP_SECP384R1
-                         : MBEDTLS_ECP_DP_SECP521R1;
-}
-
 static int put_ec(const struct ec *k, struct nk_buf *fields, const struct ssh_key_type **type)
 {
     uint8_t point[POINT_MAX];
@@ -188,7 +169,7 @@ static int put_ec(const struct ec *k, struct nk_buf *fields, const struct ssh_ke
     }
     int rc = mbedtls_ecp_point_write_binary(&k->group, &k->q, MBEDTLS_ECP_PF_UNCOMPRESSED, &n,
                                             point, sizeof(point));
-    rc = answer(rc, NK_EFORMAT);
+    rc = ssh_crypto_error(rc, NK_EFORMAT);
     rc = rc < 0 ? rc : ssh_put_text(fields, strrchr((*type)->name, '-') + 1);
     rc = rc < 0 ? rc : ssh_put_string(fields, point, n);
     return rc < 0 ? rc : put_number(fields, &k->d);
@@ -197,7 +178,7 @@ static int put_ec(const struct ec *k, struct nk_buf *fields, const struct ssh_ke
 /* Returns mbedTLS's error. */
 static int load_ec(struct ec *k, unsigned bits, const struct ssh_str f[SSH_FIELDS])
 {
-    int rc = mbedtls_ecp_group_load(&k->group, group_of(bits));
+    int rc = ssh_crypto_curve(&k->group, bits);
     rc = rc != 0 ? rc : mbedtls_mpi_read_binary(&k->d, f[SSH_EC_D].p, f[SSH_EC_D].n);
     return rc != 0 ? rc : mbedtls_ecp_check_privkey(&k->group, &k->d);
 }
@@ -216,7 +197,7 @@ static int check_ec(unsigned bits, const struct ssh_str f[SSH_FIELDS])
     rc = rc != 0 ? rc : mbedtls_ecp_point_cmp(&made, &k.q);
     mbedtls_ecp_point_free(&made);
     ec_free(&k);
-    return answer(rc, NK_EFORMAT);
+    return ssh_crypto_error(rc, NK_EFORMAT);
 }
 
 static int sign_ec(unsigned bits, const struct ssh_str f[SSH_FIELDS], enum ssh_hash h,
@@ -231,7 +212,7 @@ static int sign_ec(unsigned bits, const struct ssh_str f[SSH_FIELDS], enum ssh_h
     rc = rc != 0 ? rc
                  : mbedtls_ecdsa_sign_det_ext(&k.group, &r, &s, &k.d, hash, ssh_hash_size(h),
                                               md_of[h], ssh_crypto_rng, NULL);
-    rc = answer(rc, NK_EINTERNAL);
+    rc = ssh_crypto_error(rc, NK_EINTERNAL);
     rc = rc < 0 ? rc : put_number(out, &r);
     rc = rc < 0 ? rc : put_number(out, &s);
     mbedtls_mpi_free(&r);
@@ -245,9 +226,9 @@ static int generate_ec(unsigned bits, struct nk_buf *fields)
     struct ec k;
     const struct ssh_key_type *type;
     ec_init(&k);
-    int rc = mbedtls_ecp_group_load(&k.group, group_of(bits));
+    int rc = ssh_crypto_curve(&k.group, bits);
     rc = rc != 0 ? rc : mbedtls_ecp_gen_keypair(&k.group, &k.d, &k.q, ssh_crypto_rng, NULL);
-    rc = answer(rc, NK_EINTERNAL);
+    rc = ssh_crypto_error(rc, NK_EINTERNAL);
     rc = rc < 0 ? rc : put_ec(&k, fields, &type);
     ec_free(&k);
     return rc;
@@ -267,7 +248,8 @@ static int put_pk(const mbedtls_pk_context *pk, struct nk_buf *fields,
         return put_rsa(mbedtls_pk_rsa(*pk), fields);
     case MBEDTLS_PK_ECKEY:
         ec_init(&k);
-        rc = answer(mbedtls_ecp_export(mbedtls_pk_ec(*pk), &k.group, &k.d, &k.q), NK_EFORMAT);
+        rc = ssh_crypto_error(mbedtls_ecp_export(mbedtls_pk_ec(*pk), &k.group, &k.d, &k.q),
+                              NK_EFORMAT);
         rc = rc < 0 ? rc : put_ec(&k, fields, type);
         ec_free(&k);
         return rc;
@@ -279,11 +261,11 @@ static int put_pk(const mbedtls_pk_context *pk, struct nk_buf *fields,
 /* mbedTLS's errors for algorithms and curves that it does not know. */
 static int read_failed(int mbed)
 {
-    int high = mbed - -(-mbed & LOW_ERROR);
+    int high = mbed - -(-mbed & SSH_CRYPTO_LOW);
     bool strange = high == MBEDTLS_ERR_PK_UNKNOWN_PK_ALG ||
                    high == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE ||
                    high == MBEDTLS_ERR_PK_INVALID_ALG || high == MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE;
-    return answer(mbed, strange ? NK_EUNSUPPORTED : NK_EFORMAT);
+    return ssh_crypto_error(mbed, strange ? NK_EUNSUPPORTED : NK_EFORMAT);
 }
 
 int ssh_pk_read(const uint8_t *der, size_t n, struct nk_buf *fields,
@@ -302,7 +284,7 @@ static int put_public_rsa(const mbedtls_rsa_context *rsa, struct nk_buf *blob)
     mbedtls_mpi n, e;
     mbedtls_mpi_init(&n);
     mbedtls_mpi_init(&e);
-    int rc = answer(mbedtls_rsa_export(rsa, &n, NULL, NULL, NULL, &e), NK_EFORMAT);
+    int rc = ssh_crypto_error(mbedtls_rsa_export(rsa, &n, NULL, NULL, NULL, &e), NK_EFORMAT);
     rc = rc < 0 ? rc : ssh_put_text(blob, rsa_type()->name);
     rc = rc < 0 ? rc : put_number(blob, &e);
     rc = rc < 0 ? rc : put_number(blob, &n);
@@ -323,7 +305,7 @@ static int put_public_ec(const mbedtls_ecp_keypair *pair, struct nk_buf *blob)
                                                 sizeof(point));
     const struct ssh_key_type *type = ssh_pk_curve((unsigned)group.nbits);
     mbedtls_ecp_group_free(&group);
-    rc = answer(rc, NK_EFORMAT);
+    rc = ssh_crypto_error(rc, NK_EFORMAT);
     if (rc == 0 && !type) {
         return NK_EUNSUPPORTED;
     }

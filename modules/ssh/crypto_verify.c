@@ -2,9 +2,9 @@
 #include <mbedtls/ecdsa.h>
 #include <mbedtls/md.h>
 #include <mbedtls/rsa.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "ssh/crypto_mbed.h"
 #include "ssh/pubkey.h"
 
 enum { RSA_BYTES_MAX = SSH_RSA_MAX / 8 };
@@ -12,7 +12,7 @@ enum { RSA_BYTES_MAX = SSH_RSA_MAX / 8 };
 /* 1, 0 or -ENOMEM. */
 static int answer(int mbed)
 {
-    return mbed == 0 ? 1 : mbed == MBEDTLS_ERR_MPI_ALLOC_FAILED ? -ENOMEM : 0;
+    return mbed == 0 ? 1 : ssh_crypto_error(mbed, 0);
 }
 
 int ssh_verify_ecdsa(unsigned bits, struct ssh_str point, struct ssh_str r, struct ssh_str s,
@@ -25,9 +25,7 @@ int ssh_verify_ecdsa(unsigned bits, struct ssh_str point, struct ssh_str r, stru
     mbedtls_ecp_point_init(&q);
     mbedtls_mpi_init(&mr);
     mbedtls_mpi_init(&ms);
-    int rc = mbedtls_ecp_group_load(&group, bits == 256   ? MBEDTLS_ECP_DP_SECP256R1
-                                            : bits == 384 ? MBEDTLS_ECP_DP_SECP384R1
-                                                          : MBEDTLS_ECP_DP_SECP521R1);
+    int rc = ssh_crypto_curve(&group, bits);
     rc = rc != 0 ? rc : mbedtls_ecp_point_read_binary(&group, &q, point.p, point.n);
     rc = rc != 0 ? rc : mbedtls_ecp_check_pubkey(&group, &q);
     rc = rc != 0 ? rc : mbedtls_mpi_read_binary(&mr, r.p, r.n);

@@ -10,8 +10,9 @@
 #include "base/file.h"
 #include "base/utc.h"
 #include "core/clock.h"
+#include "ssh/host_policy.h"
 
-enum { TIME_TEXT = 32, SHOWN = 256, ED25519_BITS = 256 };
+enum { TIME_TEXT = 32, SHOWN = 256 };
 
 int ssh_cli_passphrase(const struct ssh_pass_conf *c, struct nk_secret *out, struct nk_diag *diag)
 {
@@ -26,18 +27,6 @@ int ssh_cli_passphrase(const struct ssh_pass_conf *c, struct nk_secret *out, str
         rc = nk_fail(diag, NK_EUSAGE, "a passphrase has 1 to %d bytes", SSH_PASSPHRASE_MAX);
     }
     return rc;
-}
-
-unsigned ssh_cli_bits(const struct ssh_public *k)
-{
-    if (k->type->kind != SSH_KEY_RSA) {
-        return k->type->bits ? k->type->bits : ED25519_BITS;
-    }
-    unsigned bits = (unsigned)k->n.n * 8;
-    for (uint8_t top = k->n.n ? k->n.p[0] : 0; top && !(top & 0x80); top = (uint8_t)(top << 1)) {
-        bits--;
-    }
-    return bits;
 }
 
 /* --- describing ------------------------------------------------------------------------------- */
@@ -112,36 +101,19 @@ static void describe_cert(const struct ssh_public *k, struct nk_json *j)
     row(j, "valid", rc < 0 ? diag.text : "yes");
 }
 
-/* The blob of the key alone, whose fingerprint is that of its certificate, too. */
-static int plain_blob(const struct ssh_public *k, struct nk_buf *blob)
-{
-    char curve[] = "nistp000";
-    int rc = ssh_put_text(blob, k->type->name);
-    if (k->type->kind == SSH_KEY_RSA) {
-        rc = rc < 0 ? rc : ssh_put_mpint(blob, k->e.p, k->e.n);
-        return rc < 0 ? rc : ssh_put_mpint(blob, k->n.p, k->n.n);
-    }
-    if (k->type->kind == SSH_KEY_ECDSA) {
-        snprintf(curve, sizeof(curve), "nistp%u", k->type->bits % 1000u);
-        rc = rc < 0 ? rc : ssh_put_text(blob, curve);
-    }
-    rc = rc < 0 ? rc : ssh_put_string(blob, k->point.p, k->point.n);
-    return rc < 0 || !k->type->sk ? rc : ssh_put_string(blob, k->application.p, k->application.n);
-}
-
 static void describe_public(const struct ssh_public *k, struct nk_json *j)
 {
     char print[SSH_FINGERPRINT_SIZE], bits[TIME_TEXT];
     struct nk_buf blob;
     row(j, "type", k->type->name);
-    snprintf(bits, sizeof(bits), "%u", ssh_cli_bits(k));
+    snprintf(bits, sizeof(bits), "%u", ssh_public_bits(k));
     if (j) {
-        nk_json_kv_u64(j, "bits", ssh_cli_bits(k));
+        nk_json_kv_u64(j, "bits", ssh_public_bits(k));
     } else {
         row(j, "bits", bits);
     }
     nk_buf_init(&blob, SSH_BLOB_MAX);
-    if (plain_blob(k, &blob) == 0) {
+    if (ssh_plain_put(k, &blob) == 0) {
         struct ssh_str s = {nk_buf_ptr(&blob), nk_buf_len(&blob)};
         ssh_fingerprint_sha256(s, print);
         row(j, "sha256", print);

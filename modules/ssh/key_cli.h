@@ -29,9 +29,6 @@ struct ssh_pass_conf {
 /* ssh_cli_passphrase - the one that the options name; out stays empty when they name none. */
 int ssh_cli_passphrase(const struct ssh_pass_conf *c, struct nk_secret *out, struct nk_diag *diag);
 
-/* ssh_cli_bits - of a key: its size as ssh-keygen -l says it. */
-unsigned ssh_cli_bits(const struct ssh_public *k);
-
 /* What is said about a key. */
 struct ssh_cli_key {
     const char *file, *form, *cipher, *comment; /* form and cipher may be NULL */

@@ -55,11 +55,13 @@ static int malformed(struct nk_diag *diag)
     return nk_fail(diag, NK_EFORMAT, "the public key is malformed");
 }
 
-/* The bits of a number without leading zero bytes. */
-static unsigned bits_of(struct ssh_str n)
+unsigned ssh_public_bits(const struct ssh_public *k)
 {
-    unsigned bits = (unsigned)n.n * 8;
-    for (uint8_t top = n.n ? n.p[0] : 0; top && !(top & 0x80); top = (uint8_t)(top << 1)) {
+    if (k->type->kind != SSH_KEY_RSA) {
+        return k->type->bits ? k->type->bits : ED25519_KEY * 8;
+    }
+    unsigned bits = (unsigned)k->n.n * 8; /* no leading zero bytes */
+    for (uint8_t top = k->n.n ? k->n.p[0] : 0; top && !(top & 0x80); top = (uint8_t)(top << 1)) {
         bits--;
     }
     return bits;
@@ -67,7 +69,7 @@ static unsigned bits_of(struct ssh_str n)
 
 static int check_rsa(const struct ssh_public *k, unsigned min, struct nk_diag *diag)
 {
-    unsigned bits = bits_of(k->n);
+    unsigned bits = ssh_public_bits(k);
     min = min ? min : SSH_RSA_MIN;
     if (bits > SSH_RSA_MAX || k->e.n == 0 || k->e.n > sizeof(uint64_t) ||
         !(k->e.p[k->e.n - 1] & 1)) {

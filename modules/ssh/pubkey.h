@@ -93,6 +93,9 @@ const struct ssh_sig_type *ssh_sig_find(struct ssh_str name, bool *cert);
 int ssh_cert_check(const struct ssh_public *k, uint32_t use, uint64_t now, const char *const *known,
                    unsigned min_rsa, struct nk_diag *diag);
 
+/* ssh_public_bits - of a key: its size as ssh-keygen -l says it. */
+unsigned ssh_public_bits(const struct ssh_public *k);
+
 /* ssh_cert_principal - the next name the certificate is for; *rest begins as cert.principals. */
 bool ssh_cert_principal(struct ssh_str *rest, struct ssh_str *name);
 

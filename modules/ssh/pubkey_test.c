@@ -13,6 +13,7 @@
 #include <sodium.h>
 
 #include "base/buf.h"
+#include "torture.h"
 
 int nk_test_ssh_pubkey(void);
 
@@ -173,6 +174,32 @@ static void test_signatures(void **state)
     nk_buf_clear(&m);
 }
 
+/* What had no memory to be looked at is not wrong. */
+static int verify_once(void *arg)
+{
+    const size_t *i = arg;
+    struct bytes key, sig;
+    struct ssh_public k;
+    nk_torture_pause();
+    parse(vectors[*i].key, &key, &k);
+    struct ssh_str s = decode(vectors[*i].signature, &sig);
+    struct nk_buf m;
+    signed_message(&m);
+    nk_torture_resume();
+    int rc =
+        ssh_public_verify(&k, alg_of(vectors[*i].alg), s, nk_buf_ptr(&m), nk_buf_len(&m), NULL);
+    nk_buf_clear(&m);
+    return rc;
+}
+
+static void test_torture(void **state)
+{
+    (void)state;
+    for (size_t i = P256; i <= RSA; i++) {
+        nk_torture_sparse(verify_once, &i, i == RSA ? 1 : 499);
+    }
+}
+
 static void test_fingerprints(void **state)
 {
     (void)state;
@@ -311,10 +338,10 @@ static void test_token(void **state)
 int nk_test_ssh_pubkey(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_signatures), cmocka_unit_test(test_fingerprints),
-        cmocka_unit_test(test_malformed),  cmocka_unit_test(test_rsa_size),
-        cmocka_unit_test(test_host_cert),  cmocka_unit_test(test_user_cert),
-        cmocka_unit_test(test_token),
+        cmocka_unit_test(test_signatures),   cmocka_unit_test(test_torture),
+        cmocka_unit_test(test_fingerprints), cmocka_unit_test(test_malformed),
+        cmocka_unit_test(test_rsa_size),     cmocka_unit_test(test_host_cert),
+        cmocka_unit_test(test_user_cert),    cmocka_unit_test(test_token),
     };
     return cmocka_run_group_tests_name("ssh/pubkey", tests, NULL, NULL);
 }
