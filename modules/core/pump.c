@@ -56,10 +56,13 @@ struct nk_pump {
     struct nk_defer done;
     uint64_t spliced;
     uint64_t moved_ms; /* when bytes moved last */
-    bool over;
+    bool over, stood;
+    int side; /* of the last failure */
     int error;
     struct nk_diag why;
 };
+
+static const char too_long[] = "nothing moved for too long";
 
 static const char scratch_key = 0; /* its address names the shared read buffer in an app */
 
@@ -142,11 +145,65 @@ static void pipe_give(struct nk_app *app, struct pipe_ends e)
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static void release(struct nk_pump *p)
+static bool connected(const struct nk_pump *p)
 {
-    nk_timer_stop(&p->idle);
-    nk_stream_close(p->way[0].from);
-    nk_stream_close(p->way[1].from);
+    return p->way[0].from->connected && p->way[1].from->connected;
+}
+
+/* The idle limit in force; 0 = none. */
+static uint64_t idle_limit(const struct nk_pump *p)
+{
+    uint64_t limit = p->conf.idle_ms, half = p->conf.half_idle_ms;
+    bool one_ended = p->way[0].ended || p->way[1].ended;
+    return one_ended && half && (!limit || half < limit) ? half : limit;
+}
+
+static void arm_idle(struct nk_pump *p)
+{
+    uint64_t limit = idle_limit(p);
+    if (limit == 0) {
+        return;
+    }
+    uint64_t due = p->moved_ms + limit, now = nk_now_ms(p->app);
+    if (!p->idle.armed || p->idle.due_ms > due) {
+        nk_timer_start(&p->idle, due > now ? due - now : 0);
+    }
+}
+
+/* After its end: what filters hold of what was written, or why it will never go. */
+static int unsent(struct nk_stream *s)
+{
+    int held = 0;
+    size_t n = sizeof(held);
+    return nk_stream_query(s, NK_Q_UNSENT, &held, &n) == 0 ? held : 0;
+}
+
+/* Gives a stream up. It is reset unless its peer has got everything, with the end: what is cut must
+ * not look whole. False: the rest is on its way yet (never with `now`). */
+static bool let_go(struct nk_pump *p, int i, bool now)
+{
+    struct nk_stream *s = p->way[i].from;
+    bool ended = p->way[1 - i].ended;
+    int held = s && ended ? unsent(s) : 0;
+    if (held > 0 && !now) {
+        nk_stream_interest(s, NK_WRITABLE);
+        return false;
+    }
+    if (s && (!ended || held != 0)) {
+        (void)nk_stream_tune(s, NK_TUNE_RESET, 1); /* what has no resets is just closed */
+    }
+    if (held != 0 && p->error == 0) {
+        p->error = held < 0 ? held : -ETIMEDOUT;
+        p->side = held < 0 ? i : -1;
+        nk_fail(&p->why, p->error, "%s", held < 0 ? nk_strerror(held) : too_long);
+    }
+    nk_stream_close(s);
+    p->way[i].from = p->way[1 - i].to = NULL;
+    return true;
+}
+
+static void drop_waiting(struct nk_pump *p)
+{
     for (int i = 0; i < 2; i++) {
         if (p->way[i].piped > 0) {
             pipe_close(pipes_of(p->app), p->way[i].pipe);
@@ -154,28 +211,39 @@ static void release(struct nk_pump *p)
         }
         free(p->way[i].rest);
         p->way[i].rest = NULL;
-        p->way[i].from = p->way[i].to = NULL;
+    }
+}
+
+static void let_both_go(struct nk_pump *p, bool now)
+{
+    bool gone = let_go(p, 0, now);
+    if (let_go(p, 1, now) && gone) {
+        nk_timer_stop(&p->idle);
+        nk_app_defer(p->app, &p->done);
+    } else {
+        arm_idle(p);
     }
 }
 
 static void finish(struct nk_pump *p, int error)
 {
-    if (p->over) {
-        return;
-    }
     p->over = true;
+    p->stood = connected(p);
     p->error = error;
+    p->moved_ms = nk_now_ms(p->app);
     if (error < 0 && p->why.text[0] == '\0') {
         nk_fail(&p->why, error, "%s", nk_strerror(error));
     }
-    release(p);
-    nk_app_defer(p->app, &p->done);
+    drop_waiting(p);
+    let_both_go(p, error == -ETIMEDOUT);
 }
 
 static void on_done(void *owner)
 {
     struct nk_pump *p = owner;
     struct nk_pump_result r = {.error = p->error,
+                               .stood = p->stood,
+                               .side = p->side,
                                .bytes = {nk_pump_bytes(p, 0), nk_pump_bytes(p, 1)},
                                .spliced = p->spliced,
                                .why = &p->why};
@@ -266,9 +334,17 @@ static int pass(struct nk_pump *p, struct way *w, const uint8_t *data, size_t n)
 
 static int pass_end(struct way *w)
 {
-    w->ended = true;
     int rc = nk_stream_shutdown(w->to);
-    return rc == NK_EUNSUPPORTED ? 0 : rc;
+    rc = rc == NK_EUNSUPPORTED ? 0 : rc;
+    w->ended = rc == 0;
+    return rc;
+}
+
+/* Nothing was read from w: if that is a failure, it is its side's. */
+static int unread(struct nk_pump *p, const struct way *w, ssize_t rc)
+{
+    p->side = w == &p->way[0] ? 0 : 1;
+    return (int)rc;
 }
 
 /* One piece through a pipe. As move(); without a pipe or where it does not work `bulk` ends. */
@@ -283,7 +359,7 @@ static int move_piped(struct nk_pump *p, struct way *w)
     if (n <= 0) {
         pipe_give(p->app, e);
         w->bulk = w->bulk && n != NK_EUNSUPPORTED;
-        return n == 0 ? pass_end(w) : n == NK_EUNSUPPORTED ? 0 : (int)n;
+        return n == 0 ? pass_end(w) : n == NK_EUNSUPPORTED ? 0 : unread(p, w, n);
     }
     w->pipe = e;
     w->piped = (size_t)n;
@@ -294,7 +370,7 @@ static int move_piped(struct nk_pump *p, struct way *w)
 static int move_copied(struct nk_pump *p, struct way *w, uint8_t *buf)
 {
     ssize_t n = nk_stream_read(w->from, buf, w->piece);
-    return n < 0 ? (int)n : n == 0 ? pass_end(w) : pass(p, w, buf, (size_t)n);
+    return n < 0 ? unread(p, w, n) : n == 0 ? pass_end(w) : pass(p, w, buf, (size_t)n);
 }
 
 /* Reads and writes until one side has to be waited for. 0, or the error that ends the pump. */
@@ -321,39 +397,17 @@ static void set_interest(struct nk_pump *p)
     }
 }
 
-static bool connected(const struct nk_pump *p)
-{
-    return p->way[0].from->connected && p->way[1].from->connected;
-}
-
-/* The idle limit in force; 0 = none. */
-static uint64_t idle_limit(const struct nk_pump *p)
-{
-    uint64_t limit = p->conf.idle_ms, half = p->conf.half_idle_ms;
-    bool one_ended = p->way[0].ended || p->way[1].ended;
-    return one_ended && half && (!limit || half < limit) ? half : limit;
-}
-
-static void arm_idle(struct nk_pump *p)
-{
-    uint64_t limit = idle_limit(p);
-    if (limit == 0) {
-        return;
-    }
-    uint64_t due = p->moved_ms + limit, now = nk_now_ms(p->app);
-    if (!p->idle.armed || p->idle.due_ms > due) {
-        nk_timer_start(&p->idle, due > now ? due - now : 0);
-    }
-}
-
 static void on_idle(void *owner)
 {
     struct nk_pump *p = owner;
-    if (nk_now_ms(p->app) - p->moved_ms >= idle_limit(p)) {
-        nk_fail(&p->why, -ETIMEDOUT, "nothing moved for too long");
-        finish(p, -ETIMEDOUT);
-    } else {
+    if (nk_now_ms(p->app) - p->moved_ms < idle_limit(p)) {
         arm_idle(p); /* armed once per limit, not once per byte */
+    } else if (p->over) {
+        let_both_go(p, true);
+    } else {
+        nk_fail(&p->why, -ETIMEDOUT, "%s", too_long);
+        p->side = -1;
+        finish(p, -ETIMEDOUT);
     }
 }
 
@@ -370,6 +424,7 @@ static void advance(struct nk_pump *p, unsigned ways)
         }
         p->way[i].bulk =
             p->way[i].bulk || (p->conf.how == NK_PUMP_SPLICE && can_splice(&p->way[i]));
+        p->side = 1 - i; /* who is written to, unless reading fails */
         int rc = p->way[i].ended && !waiting(&p->way[i]) ? 0 : move(p, &p->way[i]);
         if (rc < 0) {
             finish(p, rc);
@@ -387,7 +442,12 @@ static void advance(struct nk_pump *p, unsigned ways)
 static void on_event(void *owner, struct nk_stream *s, unsigned events)
 {
     struct nk_pump *p = owner;
+    if (p->over) {
+        let_both_go(p, false);
+        return;
+    }
     if (events & NK_CLOSED) {
+        p->side = s == p->way[0].from ? 0 : 1;
         int rc = nk_stream_error(s, &p->why);
         finish(p, rc < 0 ? rc : NK_ECLOSED);
         return;
@@ -428,6 +488,7 @@ static void begin(struct nk_pump *p)
 {
     int rc = waiting(&p->way[0]) ? flush(p, &p->way[0]) : 0;
     if (rc < 0 && rc != NK_EAGAIN) {
+        p->side = 1;
         finish(p, rc);
         return;
     }
@@ -468,8 +529,9 @@ void nk_pump_close(struct nk_pump *p)
     if (!p) {
         return;
     }
+    drop_waiting(p);
+    let_both_go(p, true);
     nk_app_defer_cancel(p->app, &p->done);
-    release(p);
     free(p);
 }
 

@@ -5,10 +5,15 @@
  * a direction holds at most one piece: 64 KiB, growing to 256 KiB while the receiver keeps up, and
  * only for as long as bytes wait. Between sockets bulk goes through pipes, which belong to the app:
  * a connection holds one only while bytes wait in it, and copies when there is none to be had.
+ *
+ * What is cut never looks whole: when a side ends with an error, in time, or because the pump is
+ * closed, the other one is reset (NK_TUNE_RESET) unless its peer has been sent everything and the
+ * end. Where there are no resets (unix sockets, pipes) it is closed.
  */
 #ifndef NK_CORE_PUMP_H
 #define NK_CORE_PUMP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/err.h"
@@ -33,6 +38,8 @@ struct nk_pump_conf {
 
 struct nk_pump_result {
     int error;                 /* 0 when both directions ended cleanly */
+    int side;                  /* of error: 0 a, 1 b, -1 neither (time) */
+    bool stood;                /* both have been connected */
     uint64_t bytes[2];         /* a to b, b to a */
     uint64_t spliced;          /* how many of them went through a pipe */
     const struct nk_diag *why; /* in words; valid during the call, "" when error is 0 */

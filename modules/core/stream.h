@@ -48,7 +48,10 @@ enum nk_query {
     NK_Q_PEERCERT,  /* 32 bytes: SHA-256 of the peer's certificate (DER) */
     NK_Q_PEERSPKI,  /* 32 bytes: SHA-256 of its public key (SubjectPublicKeyInfo, DER) */
     NK_Q_PEERNAMES, /* text: the names in its certificate, a line each: "CN:alice", "DNS:a" */
-    NK_Q_TARGET     /* struct nk_target: where the peer wants to be connected to; until answered */
+    NK_Q_TARGET,    /* struct nk_target: where the peer wants to be connected to; until answered */
+    NK_Q_UNSENT     /* int, after nk_stream_shutdown: bytes that filters still hold, which a close
+                     * would lose; NK_WRITABLE comes when they are gone. Or the error because of
+                     * which they never went */
 };
 
 /* Where a connection shall lead, as a peer has asked for it. */
@@ -66,7 +69,9 @@ enum nk_tune {
     NK_TUNE_QUICKACK, /* 1: acknowledge at once; the kernel forgets it, so repeat after reads */
     NK_TUNE_NOTSENT_LOWAT, /* bytes the kernel may hold unsent before it says "not writable" */
     NK_TUNE_SNDBUF,        /* bytes of the kernel's send buffer */
-    NK_TUNE_RCVBUF         /* bytes of the kernel's receive buffer */
+    NK_TUNE_RCVBUF,        /* bytes of the kernel's receive buffer */
+    NK_TUNE_RESET          /* 1: nk_stream_close resets the connection (TCP's RST), so that its peer
+                            * takes nothing for an end; what was not sent yet is dropped */
 };
 
 struct nk_stream_ops {

@@ -407,13 +407,18 @@ static int fd_tune(struct nk_stream *s, enum nk_tune what, int value)
         [NK_TUNE_NOTSENT_LOWAT] = {IPPROTO_TCP, TCP_NOTSENT_LOWAT},
         [NK_TUNE_SNDBUF] = {SOL_SOCKET, SO_SNDBUF},
         [NK_TUNE_RCVBUF] = {SOL_SOCKET, SO_RCVBUF},
+        [NK_TUNE_RESET] = {SOL_SOCKET, SO_LINGER},
     };
     struct fd_stream *f = of(s);
+    const struct linger at_once = {.l_onoff =
+                                       value}; /* and l_linger 0: socket(7), RFC 9293 3.10.5 */
+    bool reset = what == NK_TUNE_RESET;
     if (!f->w || !f->socket || (size_t)what >= sizeof(options) / sizeof(options[0])) {
         return -ENOENT;
     }
-    if (setsockopt(nk_watch_fd(f->w), options[what].level, options[what].option, &value,
-                   sizeof(value)) < 0) {
+    if (setsockopt(nk_watch_fd(f->w), options[what].level, options[what].option,
+                   reset ? (const void *)&at_once : &value,
+                   reset ? sizeof(at_once) : sizeof(value)) < 0) {
         return errno == EOPNOTSUPP || errno == ENOPROTOOPT ? -ENOENT : -errno;
     }
     return 0;

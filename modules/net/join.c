@@ -93,12 +93,11 @@ static bool may_use(const struct net_join *j, struct nk_stream *s, int64_t *uid)
 
 /* --- failures --------------------------------------------------------------------------------- */
 
-/* Counts and logs one. A target that is down must not fill the log, nor must strangers. */
-static void failed(struct net_join *j, const char *peer, const char *event,
-                   const struct nk_diag *why)
+/* A target that is down must not fill the log, nor must strangers. */
+static void tell_failure(struct net_join *j, const char *peer, const char *event,
+                         const struct nk_diag *why)
 {
     uint64_t now = nk_now_ms(j->conf.app);
-    j->sum.failed++;
     if (j->lines == 0 || now - j->window_ms >= LOG_WINDOW_MS) {
         if (j->unlogged > 0) {
             nk_warn(j->log, j->conf.module, "%" PRIu64 " more failures like these", j->unlogged);
@@ -117,7 +116,21 @@ static void failed(struct net_join *j, const char *peer, const char *event,
                  why->hint, why->hint[0] ? ")" : "");
 }
 
+static void failed(struct net_join *j, const char *peer, const char *event,
+                   const struct nk_diag *why)
+{
+    j->sum.failed++;
+    tell_failure(j, peer, event, why);
+}
+
 /* --- connections ------------------------------------------------------------------------------ */
+
+/* Without an answer an end would look like one that the target has sent. */
+static void reset(struct nk_stream *s)
+{
+    (void)nk_stream_tune(s, NK_TUNE_RESET, 1); /* what has no resets is just closed */
+    nk_stream_close(s);
+}
 
 static void update_pause(struct net_join *j)
 {
@@ -154,11 +167,29 @@ static void pair_gone(struct pair *p)
     end_when_drained(j);
 }
 
+/* One side of a connection that stood has ended with an error, and the other was reset. */
+static void cut(const struct pair *p, const struct nk_pump_result *r)
+{
+    static const char *const sides[] = {"the client's side", "the target's side"};
+    struct nk_diag why = *r->why;
+    p->j->sum.cut++;
+    if (r->side >= 0) {
+        nk_fail(&why, r->error, "cut off on %s: %s", sides[r->side],
+                r->error == NK_ETRUNC ? "TLS ended without close_notify" : r->why->text);
+    }
+    if (r->error == NK_ETRUNC) {
+        nk_hint(&why, "bytes may be missing; truncation=end is for peers that never send it");
+    }
+    tell_failure(p->j, p->peer, NULL, &why);
+}
+
 static void on_pair_done(void *owner, const struct nk_pump_result *r)
 {
     struct pair *p = owner;
     struct net_join *j = p->j;
-    if (r->error < 0) {
+    if (r->error < 0 && r->stood) {
+        cut(p, r);
+    } else if (r->error < 0) {
         failed(j, p->peer, NULL, r->why);
     } else {
         nk_debug(j->log, j->conf.module, "%s: ended, %" PRIu64 " bytes in, %" PRIu64 " out",
@@ -228,10 +259,11 @@ static int start_pump(struct pair *p, struct nk_stream *take_from, struct nk_str
 static void pair_fail(struct pair *p, int rc, const struct nk_diag *why)
 {
     failed(p->j, p->peer, NULL, why);
-    if (p->from) {
-        (void)nk_stream_answer(p->from, rc); /* nobody asked when the request itself was wrong */
+    if (p->from && nk_stream_answer(p->from, rc) == -ENOENT) { /* no protocol that can say it */
+        reset(p->from);
+    } else {
+        nk_stream_close(p->from);
     }
-    nk_stream_close(p->from);
     nk_stream_close(p->to);
     pair_gone(p);
 }
@@ -356,7 +388,7 @@ static void join(struct pair *p, struct nk_stream *take_s)
             return;
         }
     } else if ((rc = c->dial(c->owner, NULL, NULL, NULL, &to, &why)) < 0) {
-        nk_stream_close(take_s);
+        reset(take_s);
     } else {
         rc = start_pump(p, take_s, to, &why);
     }
@@ -534,6 +566,7 @@ void net_join_status(const struct net_join *j, struct nk_json *out)
     nk_json_kv_u64(out, "accepted", c.accepted);
     nk_json_kv_u64(out, "denied", c.denied);
     nk_json_kv_u64(out, "failed", c.failed);
+    nk_json_kv_u64(out, "cut", c.cut);
     nk_json_kv_u64(out, "bytes_in", c.bytes_in);
     nk_json_kv_u64(out, "bytes_out", c.bytes_out);
 }

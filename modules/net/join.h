@@ -71,7 +71,9 @@ struct net_join_conf {
 extern const char *const net_join_proxy_versions[];
 
 struct net_join_counts {
-    uint64_t active, accepted, denied, failed;
+    uint64_t active, accepted, denied;
+    uint64_t failed;              /* no connection came about */
+    uint64_t cut;                 /* one did, and ended with an error of either side, or in time */
     uint64_t bytes_in, bytes_out; /* from those that were accepted, to them; ended ones included */
 };
 

@@ -286,6 +286,89 @@ static void test_reset_passes_what_came_before(void **state)
     close_chain(&c);
 }
 
+static void wait_for_server(struct chain *c)
+{
+    for (int t = 0; t < TURNS && !c->server.s; t++) {
+        nk_app_turn(c->app, 10);
+    }
+    assert_non_null(c->server.s);
+}
+
+static void wait_for_end(struct chain *c, const struct peer *p)
+{
+    for (int t = 0; t < TURNS && p->last > 0; t++) {
+        nk_app_turn(c->app, 1000);
+    }
+}
+
+/* Whichever side breaks off, by a reset or without having ended: the other one is told the same. */
+static void test_resets(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct chain c;
+        open_chain(&c, "tcp:127.0.0.1:0", "tcp:127.0.0.1:0", NULL);
+        wait_for_server(&c);
+        struct peer *breaks = i ? &c.server : &c.client, *other = i ? &c.client : &c.server;
+        breaks->to_send = 100;
+        send_more(breaks);
+        for (int t = 0; t < TURNS && other->got < 100; t++) {
+            nk_app_turn(c.app, 10);
+        }
+        assert_int_equal(nk_stream_tune(breaks->s, NK_TUNE_RESET, 1), 0);
+        nk_stream_close(breaks->s);
+        breaks->s = NULL;
+        run_to_result(&c);
+        assert_int_equal(c.result.error, -ECONNRESET);
+        assert_int_equal(c.result.side, i);
+        assert_true(c.result.stood);
+        wait_for_end(&c, other);
+        assert_int_equal(other->last, -ECONNRESET);
+        assert_int_equal(other->got, 100);
+        close_chain(&c);
+    }
+}
+
+/* A side that has got everything, with its end, is not reset for what it sends into the void. */
+static void test_whole_is_not_reset(void **state)
+{
+    (void)state;
+    struct chain c;
+    open_chain(&c, "tcp:127.0.0.1:0", "tcp:127.0.0.1:0", NULL);
+    wait_for_server(&c);
+    c.server.to_send = 1000;
+    c.server.shut_after = true;
+    send_more(&c.server);
+    wait_for_end(&c, &c.client);
+    assert_int_equal(c.client.got, 1000);
+    assert_int_equal(c.client.last, 0);
+    nk_stream_interest(c.server.s, 0);
+    c.client.to_send = 64 << 20; /* nobody reads it */
+    send_more(&c.client);
+    nk_stream_tune(c.server.s, NK_TUNE_RESET, 1);
+    nk_stream_close(c.server.s);
+    c.server.s = NULL;
+    run_to_result(&c);
+    assert_true(c.result.error == -ECONNRESET || c.result.error == -EPIPE);
+    assert_int_equal(c.result.side, 1);
+    close_chain(&c);
+}
+
+static void test_closed_early_is_reset(void **state)
+{
+    (void)state;
+    struct chain c;
+    open_chain(&c, "tcp:127.0.0.1:0", "tcp:127.0.0.1:0", NULL);
+    wait_for_server(&c);
+    nk_pump_close(c.pump);
+    c.pump = NULL;
+    wait_for_end(&c, &c.client);
+    wait_for_end(&c, &c.server);
+    assert_int_equal(c.client.last, -ECONNRESET);
+    assert_int_equal(c.server.last, -ECONNRESET);
+    close_chain(&c);
+}
+
 static void test_idle_limits(void **state)
 {
     (void)state;
@@ -334,6 +417,9 @@ int nk_test_net_pump(void)
         cmocka_unit_test(test_close_with_a_full_pipe),
         cmocka_unit_test(test_refused_back),
         cmocka_unit_test(test_reset_passes_what_came_before),
+        cmocka_unit_test(test_resets),
+        cmocka_unit_test(test_whole_is_not_reset),
+        cmocka_unit_test(test_closed_early_is_reset),
         cmocka_unit_test(test_idle_limits),
         cmocka_unit_test(test_close_is_silent),
     };

@@ -364,6 +364,7 @@ static int socks_query(struct nk_stream *s, enum nk_query what, void *out, size_
         break;
     case NK_Q_PEER:
     case NK_Q_LOCAL:
+    case NK_Q_UNSENT:
         break;
     default:
         if (!f->server) {

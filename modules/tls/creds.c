@@ -380,6 +380,7 @@ static int fill_state(struct tls_state *s, const struct tls_creds_conf *c, struc
         rc = load_own(s, c, diag);
     }
     s->unverified = c->unverified;
+    s->end_unsaid = c->end_unsaid;
     if (rc == 0) {
         rc = load_ca(s, c, diag);
     }
@@ -525,6 +526,8 @@ struct tls_creds *tls_creds_ref(struct tls_creds *c)
     c->refs++;
     return c;
 }
+
+const char *const tls_truncations[] = {"abort", "end", NULL};
 
 void tls_creds_unref(struct tls_creds *c)
 {

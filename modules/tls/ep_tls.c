@@ -10,6 +10,7 @@ struct ep_tls_conf {
     char *ca, *cert, *key, *name;
     struct nk_strlist pins, alpn;
     int min_version; /* index into versions */
+    int truncation;  /* index into tls_truncations */
     uint64_t handshake_ms;
 };
 
@@ -60,6 +61,13 @@ static const struct nk_opt params[] = {
      .def = "1.3",
      .choices = versions,
      .help = "lowest TLS version"},
+    {.name = "truncation",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct ep_tls_conf, truncation),
+     .arg = "abort|end",
+     .def = "abort",
+     .choices = tls_truncations,
+     .help = TLS_TRUNCATION_HELP},
     {.name = "handshake-timeout",
      .type = NK_OPT_DURATION,
      .offset = NK_FIELD(struct ep_tls_conf, handshake_ms),
@@ -124,6 +132,7 @@ static int prepare(struct nk_app *app, const struct nk_ep_layer *layer, enum nk_
         .nalpn = c->alpn.n,
         .name = c->name,
         .tls12 = c->min_version == 1,
+        .end_unsaid = c->truncation == 1,
         .handshake_ms = c->handshake_ms,
     };
     struct tls_creds *creds;

@@ -132,10 +132,13 @@ static int read_some(struct tls_stream *f, uint8_t *p, size_t n, bool more)
     return rc;
 }
 
-/* Reading ended: by close_notify, or by something that the peer is told about (RFC 8446 §6.2). */
+/* Reading ended: by close_notify or what stands for it, or by something that the peer is told about
+ * (RFC 8446 §6.2). */
 static void end_reading(struct tls_stream *f, int rc)
 {
-    if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+    bool unsaid = rc == MBEDTLS_ERR_SSL_CONN_EOF && f->creds->end_unsaid && !f->lower_error &&
+                  f->in.len == 0 && f->record_left == 0; /* not within a record */
+    if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY || unsaid) {
         f->ended = true;
         return;
     }
@@ -370,6 +373,13 @@ static int query_exporter(struct tls_stream *f, void *out, size_t *n)
     return rc;
 }
 
+static int query_unsent(struct tls_stream *f, void *out, size_t *n)
+{
+    int held = f->write_error ? f->write_error : (int)f->out.len;
+    return held != 0 ? answer(out, n, &held, sizeof(held))
+                     : nk_stream_query(f->lower, NK_Q_UNSENT, out, n);
+}
+
 static int tls_query(struct nk_stream *s, enum nk_query what, void *out, size_t *n)
 {
     static const int yes = 1, none = -1;
@@ -389,6 +399,8 @@ static int tls_query(struct nk_stream *s, enum nk_query what, void *out, size_t 
         return open ? query_peer(f, what, out, n) : -ENOENT;
     case NK_Q_EXPORTER:
         return open ? query_exporter(f, out, n) : -ENOENT;
+    case NK_Q_UNSENT:
+        return query_unsent(f, out, n);
     default:
         return nk_stream_query(f->lower, what, out, n);
     }

@@ -138,7 +138,7 @@ struct tls_state {
     struct tls_pins pins;
     struct tls_access access;
     int suites[TLS_SUITES_MAX + 1]; /* as configured, ended by 0; empty: the usual ones */
-    bool unverified;
+    bool unverified, end_unsaid;
     char **alpn; /* NULL-terminated, as mbedTLS keeps a pointer to it */
     char *name;  /* expected name, or NULL */
     uint64_t handshake_ms, rekey_bytes;

@@ -214,7 +214,8 @@ static void finish_shutdown(struct tls_stream *f)
 {
     if (f->shut && !f->shut_below && f->out.len == 0) {
         f->shut_below = true;
-        nk_stream_shutdown(f->lower); /* without half-close below, close_notify has to do */
+        nk_stream_shutdown(f->lower);        /* without half-close below, close_notify has to do */
+        nk_stream_raise(&f->s, NK_WRITABLE); /* nothing is unsent any more (NK_Q_UNSENT) */
     }
 }
 

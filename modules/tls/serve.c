@@ -251,6 +251,7 @@ static int make_creds(const struct nk_service *s, const struct tls_serve_conf *c
         .nsuites = c->ciphers.n,
         .name = c->server_name,
         .tls12 = c->min_version == 1,
+        .end_unsaid = c->truncation == 1,
         .handshake_ms = c->handshake_ms,
         .app = s->app,
     };

@@ -25,6 +25,7 @@ struct tls_serve_conf {
     char *cert, *key, *ca;
     struct nk_strlist alpn, ciphers;
     int min_version; /* 0: 1.3, 1: 1.2 */
+    int truncation;  /* index into tls_truncations */
     /* server */
     int client_cert;                          /* enum tls_serve_client_cert */
     struct nk_strlist allow[TLS_ALLOW_LISTS]; /* CN, DNS, URI, pin */

@@ -30,6 +30,9 @@ static const char *const tls_row_versions[] = {"1.3", "1.2", NULL};
     {.name = "min-version", .type = NK_OPT_ENUM, TLS_ROW(min_version), .arg = "VERSION",           \
      .def = "1.3", .choices = tls_row_versions, .flags = NK_OPT_RELOAD,                            \
      .help = "Lowest version of TLS"},                                                             \
+    {.name = "truncation", .type = NK_OPT_ENUM, TLS_ROW(truncation), .arg = "abort|end",           \
+     .def = "abort", .choices = tls_truncations, .flags = NK_OPT_RELOAD,                           \
+     .help = TLS_TRUNCATION_HELP},                                                                 \
     {.name = "ciphers", .type = NK_OPT_STRING, TLS_ROW(ciphers), .arg = "SUITE",                   \
      .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,                                                       \
      .help = "Only these cipher suites, such as TLS_AES_256_GCM_SHA384, most wanted first"},       \

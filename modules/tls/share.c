@@ -64,7 +64,7 @@ static void add_list(crypto_generichash_state *h, const char *const *list, size_
 static void hash_options(uint8_t out[DIGEST], const struct tls_creds_conf *c)
 {
     crypto_generichash_state h;
-    const uint64_t numbers[] = {(uint64_t)c->role, c->tls12,        c->no_tls13,
+    const uint64_t numbers[] = {(uint64_t)c->role, c->tls12,        c->no_tls13,   c->end_unsaid,
                                 c->unverified,     c->handshake_ms, c->rekey_bytes};
     const char *const texts[] = {c->cert,     c->key,     c->ca,  c->cert_text,
                                  c->key_text, c->ca_text, c->name};

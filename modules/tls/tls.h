@@ -53,6 +53,12 @@ enum tls_allow {
 };
 #define TLS_ALLOW_LISTS 4
 
+/* Choices of an option "truncation": 0 abort, 1 end (end_unsaid). */
+extern const char *const tls_truncations[];
+#define TLS_TRUNCATION_HELP                                                                        \
+    "What a peer that ends without TLS's close_notify has done: been cut off, so that the other "  \
+    "side is reset, or just ended"
+
 /* What credentials are made from. Everything is copied. Paths are read when the object is made and
  * at each reload; a text (PEM) given instead of a path is used as it is and not reloaded. */
 struct tls_creds_conf {
@@ -75,10 +81,12 @@ struct tls_creds_conf {
     const char *const *suites;  /* only these cipher suites, most wanted first; "TLS_AES_256_GCM_.."
                                  * (IANA) or "ECDHE-ECDSA-AES256-.." (OpenSSL) */
     size_t nsuites;
-    bool optional; /* server with ca or pins: a client may come without a certificate; one that
-                    * it shows must be good all the same */
-    bool tls12;    /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
-    bool no_tls13; /* with tls12: speak nothing else; for peers that break on 1.3 */
+    bool optional;   /* server with ca or pins: a client may come without a certificate; one that
+                      * it shows must be good all the same */
+    bool tls12;      /* also speak TLS 1.2 (ECDHE with AEAD ciphers only) */
+    bool no_tls13;   /* with tls12: speak nothing else; for peers that break on 1.3 */
+    bool end_unsaid; /* between two records the stream below may end without close_notify: for
+                      * peers that never send it. RFC 8446 §6.1 has it that bytes may be missing */
     uint64_t handshake_ms;    /* 0 = TLS_HANDSHAKE_MS */
     uint64_t rekey_bytes;     /* 0 = TLS_REKEY_BYTES */
     const struct nk_app *app; /* whose wall clock dates sessions, and which outlives the
@@ -134,8 +142,8 @@ bool tls_creds_warnings(const struct tls_creds *c, int64_t now, char *out, size_
  * check).
  *
  * The stream: nk_stream_shutdown sends close_notify; the peer's close_notify reads as 0 and does
- * not end our direction; an end without it is NK_ETRUNC. nk_stream_close without a shutdown before
- * sends no close_notify, so that the peer can tell an abort from an end.
+ * not end our direction; an end without it is NK_ETRUNC (but see end_unsaid). nk_stream_close
+ * without a shutdown before sends no close_notify, so that the peer can tell an abort from an end.
  */
 int tls_wrap_client(struct nk_app *app, struct tls_creds *creds, const char *host,
                     struct nk_stream *take_lower, struct nk_stream **out, struct nk_diag *diag);

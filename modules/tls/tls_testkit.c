@@ -158,8 +158,12 @@ static int kit_shutdown(struct nk_stream *s)
 
 static void kit_close(struct nk_stream *s)
 {
-    struct kit_end *e = end_of(s);
+    struct kit_end *e = end_of(s), *o = other(e);
     kit_shutdown(s);
+    if (o && o->want_write) { /* what it writes fails from now on */
+        o->want_write = false;
+        nk_stream_raise(&o->s, NK_WRITABLE);
+    }
     e->pipe->end[e->side] = NULL;
     nk_buf_clear(&e->in);
     nk_stream_done(s);
