@@ -214,6 +214,11 @@ int nk_stream_answer(struct nk_stream *s, int error)
     return s->ops->answer ? s->ops->answer(s, error) : -ENOENT;
 }
 
+bool nk_stream_waits(struct nk_stream *s)
+{
+    return s->ops->waits && s->ops->waits(s);
+}
+
 char *nk_stream_peer(struct nk_stream *s, char *out, size_t max)
 {
     size_t n = max;

@@ -96,8 +96,9 @@ struct nk_stream_ops {
      * when out; NK_EUNSUPPORTED when it cannot, and nothing is changed then. n = 0 only asks
      * whether it can. NULL: it never can. */
     ssize_t (*splice)(struct nk_stream *s, int pipe, size_t n, bool out);
-    /* streams that answer NK_Q_TARGET: tell the peer what came of it; else NULL. */
+    /* streams that answer NK_Q_TARGET, or have waits: tell the peer what came of it; else NULL. */
     int (*answer)(struct nk_stream *s, int error);
+    bool (*waits)(struct nk_stream *s); /* nk_stream_waits; NULL: never */
 };
 
 /* Embedded first in every implementation. Fields are for implementations; owners use functions. */
@@ -169,6 +170,10 @@ int nk_stream_tune(struct nk_stream *s, enum nk_tune what, int value);
  * connection stands and bytes may flow; an error, as far as its protocol can say it (close the
  * stream then). Once. 0, -ENOENT when nobody asked, -EINVAL when it was answered before. */
 int nk_stream_answer(struct nk_stream *s, int error);
+
+/* nk_stream_waits - is the peer, although it did not say where to, told when and whether it is
+ * connected on? nk_stream_answer tells it; so does the first use of the stream, as success. */
+bool nk_stream_waits(struct nk_stream *s);
 
 /* nk_stream_peer - NK_Q_PEER into out (max), "?" when unknown. Returns out. */
 char *nk_stream_peer(struct nk_stream *s, char *out, size_t max);

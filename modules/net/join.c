@@ -381,6 +381,14 @@ static void join(struct pair *p, struct nk_stream *take_s)
         return;
     }
     int rc;
+    if (!c->wrap && nk_stream_waits(take_s)) { /* nothing of it is used before that stands */
+        p->from = take_s;
+        rc = c->dial(c->owner, NULL, on_target_event, p, &p->to, &why);
+        if (rc < 0) {
+            pair_fail(p, rc, &why);
+        }
+        return;
+    }
     if (c->wrap) {
         rc = c->wrap(c->owner, take_s, &p->from, &why);
         if (rc == 0) {

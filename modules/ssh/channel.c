@@ -24,6 +24,7 @@ struct channel {
     int error;                     /* the connection ended */
     char *request;                 /* to be asked once it is open; text behind its NUL */
     struct ssh_channel_wait *wait; /* for a connection */
+    unsigned *waiting;             /* the server waits for our answer, and is counted there */
     void (*closed)(void *arg);
     void *arg;
     char peer[SSH_CHANNEL_PEER_MAX];
@@ -102,9 +103,51 @@ static void emptied(struct channel *c)
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
+static const struct ssh_channel_ops channel_ops;
+
+static bool channel_waits(struct nk_stream *s)
+{
+    return of(s)->waiting != NULL;
+}
+
+static void answered(struct channel *c)
+{
+    --*c->waiting;
+    c->waiting = NULL;
+}
+
+static int channel_answer(struct nk_stream *s, int error)
+{
+    struct channel *c = of(s);
+    if (!c->waiting) {
+        return -ENOENT;
+    }
+    answered(c);
+    if (!c->ch) {
+        return c->error ? c->error : NK_ECLOSED;
+    }
+    if (error == 0) {
+        return ssh_channel_accept(c->ch, &channel_ops, c);
+    }
+    struct ssh_channel *ch = c->ch;
+    c->ch = NULL;
+    c->error = error;
+    return ssh_channel_refuse(ch, error == NK_EAUTH ? SSH_REFUSED_PROHIBITED : SSH_REFUSED_CONNECT,
+                              nk_strerror(error));
+}
+
+/* Whoever uses it without an answer says yes. */
+static void used(struct channel *c)
+{
+    if (c->waiting) {
+        (void)channel_answer(&c->s, 0); /* a dead sink ends the connection by itself */
+    }
+}
+
 static ssize_t channel_read(struct nk_stream *s, void *p, size_t n)
 {
     struct channel *c = of(s);
+    used(c);
     size_t have = nk_buf_len(&c->in);
     if (have == 0) {
         return c->error ? c->error : c->ended ? 0 : NK_EAGAIN;
@@ -126,6 +169,7 @@ static ssize_t channel_read(struct nk_stream *s, void *p, size_t n)
 static ssize_t channel_writev(struct nk_stream *s, const struct iovec *iov, int n)
 {
     struct channel *c = of(s);
+    used(c);
     if (!c->ch) {
         return c->error ? c->error : -EPIPE;
     }
@@ -135,6 +179,7 @@ static ssize_t channel_writev(struct nk_stream *s, const struct iovec *iov, int 
 static int channel_shutdown(struct nk_stream *s)
 {
     struct channel *c = of(s);
+    used(c);
     return c->ch ? ssh_channel_eof(c->ch) : 0;
 }
 
@@ -164,6 +209,9 @@ static void wait_free(struct ssh_channel_wait *w)
 static void give_back(struct channel *c)
 {
     wait_free(c->wait);
+    if (c->waiting) {
+        answered(c);
+    }
     ssh_channel_close(c->ch);
     nk_buf_clear(&c->in);
     free(c->request);
@@ -200,7 +248,10 @@ static int channel_query(struct nk_stream *s, enum nk_query what, void *out, siz
 
 static void channel_interest(struct nk_stream *s)
 {
-    const struct channel *c = of(s);
+    struct channel *c = of(s);
+    if (s->interest & NK_READABLE) {
+        used(c);
+    }
     if (s->interest & NK_READABLE && (nk_buf_len(&c->in) > 0 || c->ended || c->error)) {
         nk_stream_again(s);
     }
@@ -212,6 +263,8 @@ static const struct nk_stream_ops stream_ops = {.name = "ssh",
                                                 .shutdown = channel_shutdown,
                                                 .close = channel_close,
                                                 .query = channel_query,
+                                                .answer = channel_answer,
+                                                .waits = channel_waits,
                                                 .interest = channel_interest};
 
 /* --- the channel ------------------------------------------------------------------------------ */
@@ -435,19 +488,18 @@ uint64_t ssh_channel_queue_since(const struct ssh_channel_queue *q)
 }
 
 int ssh_channel_take(struct nk_app *app, struct ssh_channel *ch, const char *peer,
-                     void (*closed)(void *arg), void *arg, struct nk_stream **out)
+                     unsigned *waiting, void (*closed)(void *arg), void *arg,
+                     struct nk_stream **out)
 {
     struct channel *c = make(app, peer);
     if (!c) {
         (void)ssh_channel_refuse(ch, SSH_REFUSED_RESOURCES, "");
         return -ENOMEM;
     }
-    int rc = ssh_channel_accept(ch, &channel_ops, c);
+    ssh_channel_own(ch, &channel_ops, c); /* on_closed is all that can come before the answer */
     c->ch = ch;
-    if (rc < 0) {
-        channel_close(&c->s);
-        return rc;
-    }
+    c->waiting = waiting;
+    ++*waiting;
     c->closed = closed;
     c->arg = arg;
     connected(c);

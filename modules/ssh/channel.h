@@ -74,10 +74,12 @@ void ssh_channel_queue_fail(struct ssh_channel_queue *q, uint64_t before_ms,
 uint64_t ssh_channel_queue_since(const struct ssh_channel_queue *q);
 
 /* ssh_channel_take - accept a channel that the server wants to open (ssh_channels_conf.on_incoming)
- * and make it a stream, which is connected. closed as in struct ssh_channel_place. 0; -ENOMEM or
- * the sink's error: it is refused. */
+ * and make it a stream, which is connected. The server hears so when the stream is used, or what
+ * nk_stream_answer says: until then it is counted in *waiting. closed as in struct
+ * ssh_channel_place. 0; -ENOMEM: it is refused. */
 int ssh_channel_take(struct nk_app *app, struct ssh_channel *ch, const char *peer,
-                     void (*closed)(void *arg), void *arg, struct nk_stream **out);
+                     unsigned *waiting, void (*closed)(void *arg), void *arg,
+                     struct nk_stream **out);
 
 /* ssh_channel_dial - open a channel. The stream has to be closed before the connection is, or its
  * channels told (ssh_channels_end). 0, NK_ELIMIT, NK_ECLOSED, -ENOMEM. */

@@ -9,6 +9,7 @@
 
 #include "base/build_info.h"
 #include "base/cmd.h"
+#include "base/codec.h"
 #include "base/file.h"
 #include "core/app.h"
 #include "core/launcher.h"
@@ -23,7 +24,7 @@
 
 #define MODULE "ssh"
 
-enum { TEXT_MAX = 256 * 1024, TOLD_MAX = 1024 };
+enum { TEXT_MAX = 256 * 1024, TOLD_MAX = 1024, HOLD_MAX_MS = 3600 * 1000 };
 
 struct work {
     struct nk_cmd_ctx *ctx;
@@ -36,6 +37,7 @@ struct work {
     struct ssh_link_user user;
     struct ssh_forwarding *forwarding;
     struct nk_signal *usr1; /* --reconnect: now */
+    uint64_t hold_ms;       /* --hold */
     struct ssh_program *program;
     struct nk_pump *pump;
     struct nk_buf command;
@@ -280,7 +282,9 @@ static int open_link(struct work *w)
                                        .answers = &w->words.answers,
                                        .no_input = ctx->globals->no_input,
                                        .quiet = w->config->log_level <= SSH_LOG_ERROR,
-                                       .once = !w->words.reconnect};
+                                       .once = !w->words.reconnect,
+                                       .refuse = w->words.hold && w->hold_ms == 0,
+                                       .hold_ms = w->hold_ms};
     int rc = ssh_link_new(&conf, &w->link, &ctx->diag);
     if (rc < 0) {
         w->config = NULL;
@@ -478,6 +482,11 @@ static int prepare(struct work *w)
     if (w->words.reconnect && w->config->session != SSH_SESSION_NONE) {
         return nk_fail(&w->ctx->diag, NK_EUSAGE, "--reconnect is for forwards alone: add -N");
     }
+    if (w->words.hold &&
+        (!w->words.reconnect || nk_parse_duration(w->words.hold, &w->hold_ms) < 0 ||
+         w->hold_ms > HOLD_MAX_MS)) {
+        return nk_fail(&w->ctx->diag, NK_EUSAGE, "--hold is a time up to 1h, and for --reconnect");
+    }
     set_level(w);
     rc = read_command(w);
     if (rc == 0 && w->words.password_file) {
@@ -551,7 +560,7 @@ const struct nk_cmd nk_cmd_ssh = {
     .synopsis = "[-46AaCfGgNnqsTtVvx] [-b ADDRESS] [-c CIPHERS] [-E LOG] [-e CHAR] [-F FILE] "
                 "[-i KEY] [-J HOSTS] [-l USER] [-m MACS] [-o OPTION] [-p PORT] [-Q WHAT] "
                 "[-D [ADDR:]PORT] [-L LISTEN:TO] [-R LISTEN[:TO]] [-W HOST:PORT] "
-                "[--reconnect] [--fingerprint FINGERPRINT] [--password-file FILE] "
+                "[--reconnect [--hold TIME]] [--fingerprint FINGERPRINT] [--password-file FILE] "
                 "[--answer PATTERN=FILE].. [--match-exec] [--socks-login FILE] [USER@]HOST "
                 "[COMMAND..]",
     .summary = "Run programs on another machine over SSH",

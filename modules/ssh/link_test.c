@@ -40,7 +40,9 @@ struct world {
     uint32_t peer; /* the client's number of the last channel that it has confirmed or opened */
     /* a stream */
     unsigned connected, closed;
-    struct nk_stream *accepted;
+    struct nk_stream *accepted, *many[SSH_REMOTE_WAITING_MAX + 8];
+    int nmany;
+    uint32_t reason; /* of the last refusal */
     int told;
     uint16_t told_port;
 };
@@ -110,6 +112,8 @@ static bool above(struct ssh_kit *k, const uint8_t *p, size_t n)
         return true;
     case SSH_MSG_CHANNEL_OPEN_FAILURE:
         w->refused++;
+        (void)nk_cur_be32(&c);
+        w->reason = nk_cur_be32(&c);
         return true;
     default:
         return true;
@@ -546,6 +550,10 @@ static void test_remote(void **state)
     assert_null(w.accepted);
     forwarded(&w, "localhost", CHOSEN);
     UNTIL(&w, w.accepted && w.connected == 1);
+    assert_int_equal(w.opened, 0); /* not yet: it has not been used */
+    nk_stream_interest(w.accepted, NK_READABLE);
+    UNTIL(&w, w.opened == 1);
+    assert_int_equal(nk_stream_answer(w.accepted, 0), -ENOENT); /* no more */
     nk_stream_peer(w.accepted, text, sizeof(text));
     assert_string_equal(text, "192.0.2.7:999");
     forwarded(&w, "127.0.0.1", CHOSEN); /* some servers say it in their own words */
@@ -568,6 +576,79 @@ static void test_remote(void **state)
     forwarded(&w, "localhost", CHOSEN); /* too late */
     UNTIL(&w, w.refused == 3);
     nk_stream_close(w.accepted);
+    close_world(&w);
+}
+
+static void on_accept_many(void *owner, struct nk_listener *l, struct nk_stream *take_s)
+{
+    struct world *w = owner;
+    (void)l;
+    assert_true(nk_stream_waits(take_s));
+    w->many[w->nmany++] = take_s;
+}
+
+/* The server hears what came of each connection, and there are not too many that it waits for. */
+static void test_remote_answers(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ssh_link_conf conf = {0};
+    struct nk_listener *l;
+    open_world(&w, &conf);
+    const struct ssh_remote_conf remote = {
+        .link = w.l, .host = "", .port = CHOSEN, .told = on_told, .owner = &w};
+    assert_int_equal(ssh_remote_listen(&remote, on_accept_many, &w, &l, NULL), 0);
+    UNTIL(&w, w.told == 1);
+    for (int i = 0; i < SSH_REMOTE_WAITING_MAX + 2; i++) {
+        forwarded(&w, "", CHOSEN);
+    }
+    UNTIL(&w, w.nmany == SSH_REMOTE_WAITING_MAX && w.refused == 2);
+    assert_int_equal(w.reason, SSH_REFUSED_RESOURCES);
+    assert_int_equal(nk_stream_answer(w.many[0], -ECONNREFUSED), 0);
+    UNTIL(&w, w.refused == 3);
+    assert_int_equal(w.reason, SSH_REFUSED_CONNECT);
+    assert_int_equal(nk_stream_answer(w.many[1], NK_EAUTH), 0);
+    UNTIL(&w, w.refused == 4);
+    assert_int_equal(w.reason, SSH_REFUSED_PROHIBITED);
+    assert_int_equal(nk_stream_answer(w.many[2], 0), 0);
+    UNTIL(&w, w.opened == 1);
+    assert_int_equal(nk_stream_write(w.many[3], "x", 1), 1); /* means yes */
+    UNTIL(&w, w.opened == 2);
+    forwarded(&w, "", CHOSEN); /* there is room for four again */
+    UNTIL(&w, w.nmany == SSH_REMOTE_WAITING_MAX + 1);
+    nk_stream_close(w.many[4]); /* without an answer */
+    w.many[4] = NULL;
+    UNTIL(&w, w.refused == 5);
+    hang_up(&w);
+    UNTIL(&w, w.downs == 1);
+    assert_true(nk_stream_answer(w.many[5], 0) < 0 && !nk_stream_waits(w.many[5]));
+    for (int i = 0; i < w.nmany; i++) {
+        nk_stream_close(w.many[i]);
+    }
+    nk_listener_close(l);
+    close_world(&w);
+}
+
+/* A limit to those that wait for the connection. */
+static void test_held(void **state)
+{
+    (void)state;
+    struct world w;
+    struct ssh_link_conf conf = {0};
+    struct nk_diag diag = {0};
+    struct nk_stream **held = calloc(SSH_LINK_HELD_MAX, sizeof(struct nk_stream *)), *more;
+    assert_non_null(held);
+    open_world(&w, &conf);
+    for (int i = 0; i < SSH_LINK_HELD_MAX; i++) {
+        held[i] = must_dial(&w);
+    }
+    assert_int_equal(ssh_link_dial_tcp(w.l, "db", 1, on_stream, &w, &more, &diag), NK_ELIMIT);
+    nk_stream_close(held[0]);
+    held[0] = must_dial(&w);
+    for (int i = 0; i < SSH_LINK_HELD_MAX; i++) {
+        nk_stream_close(held[i]);
+    }
+    free(held);
     close_world(&w);
 }
 
@@ -632,7 +713,8 @@ int nk_test_ssh_link(void)
         cmocka_unit_test(test_bounds),         cmocka_unit_test(test_shared),
         cmocka_unit_test(test_shared_refused), cmocka_unit_test(test_told_off),
         cmocka_unit_test(test_remote),         cmocka_unit_test(test_remote_over),
-        cmocka_unit_test(test_many_times),
+        cmocka_unit_test(test_many_times),     cmocka_unit_test(test_remote_answers),
+        cmocka_unit_test(test_held),
     };
     return cmocka_run_group_tests_name("ssh/link", tests, NULL, NULL);
 }

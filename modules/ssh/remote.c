@@ -20,7 +20,7 @@ struct remote {
     struct nk_defer gone;
     char *text; /* path or host, which conf points to */
     uint16_t port;
-    unsigned refusals, active;
+    unsigned refusals, active, waiting;
     bool granted, paused, closed;
 };
 
@@ -193,11 +193,11 @@ static bool on_incoming(void *owner, struct ssh_channel *ch, struct ssh_str type
                        from.n && memchr(from.p, ':', from.n) ? "[%.*s]:%u" : "%.*s:%u",
                        cur.failed ? 0 : n, (const char *)from.p, (unsigned)port);
     }
-    if (r->paused || r->active >= SSH_REMOTE_MAX) {
+    if (r->paused || r->active >= SSH_REMOTE_MAX || r->waiting >= SSH_REMOTE_WAITING_MAX) {
         (void)ssh_channel_refuse(ch, SSH_REFUSED_RESOURCES, "too many connections");
         return true;
     }
-    if (ssh_channel_take(r->l.app, ch, peer, on_stream_closed, r, &s) == 0) {
+    if (ssh_channel_take(r->l.app, ch, peer, &r->waiting, on_stream_closed, r, &s) == 0) {
         r->active++;
         r->l.on_accept(r->l.owner, &r->l, s);
     }

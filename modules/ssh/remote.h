@@ -16,7 +16,8 @@
 enum {
     SSH_REMOTE_AGAIN_MS = 500,           /* after a refusal, of links that are kept; doubling */
     SSH_REMOTE_AGAIN_MAX_MS = 15 * 1000, /* up to here */
-    SSH_REMOTE_MAX = 1024                /* connections at once; more are refused */
+    SSH_REMOTE_MAX = 1024,               /* connections at once; more are refused, and */
+    SSH_REMOTE_WAITING_MAX = 128         /* those that nobody has answered yet (nk_stream_waits) */
 };
 
 struct ssh_remote_conf {

@@ -159,7 +159,8 @@ static int one_word(struct ssh_words *w, int argc, char *const *argv, int *i, st
 static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, struct nk_diag *diag)
 {
     static const char *const names[] = {"--fingerprint", "--answer", "--password-file",
-                                        "--socks-login"};
+                                        "--socks-login", "--hold"};
+    const char **const fields[] = {&w->password_file, &w->socks_login, &w->hold};
     for (size_t k = 0; k < sizeof(names) / sizeof(names[0]); k++) {
         size_t n = strlen(names[k]);
         if (strncmp(argv[*i], names[k], n) != 0 || (argv[*i][n] && argv[*i][n] != '=')) {
@@ -172,7 +173,7 @@ static int long_word(struct ssh_words *w, int argc, char *const *argv, int *i, s
         if (k < 2) {
             return add(k ? &w->answers : &w->pins, "", value, diag);
         }
-        *(k == 2 ? &w->password_file : &w->socks_login) = value;
+        *fields[k - 2] = value;
         return 0;
     }
     const bool reconnect = strcmp(argv[*i], "--reconnect") == 0,

@@ -23,6 +23,7 @@ struct ssh_words {
     struct nk_strlist answers;  /* --answer: "PATTERN=FILE" */
     bool version, print_config; /* -V, -G */
     bool reconnect;             /* --reconnect */
+    const char *hold;           /* --hold: a duration */
     bool match_exec;            /* --match-exec: ssh_config may run programs */
     char *const *command;       /* the words after HOST */
     int ncommand;

@@ -54,10 +54,10 @@ static void options(void **state)
 {
     (void)state;
     struct ssh_words w;
-    assert_int_equal(
-        parse(&w, WORDS("-tTNi", "key", "-oBatchMode=yes", "-p", "22", "-p23", "-vv", "-l", "bob",
-                        "--fingerprint=MD5:x", "--fingerprint", "y", "alice@host", "ls", "-l")),
-        0);
+    assert_int_equal(parse(&w, WORDS("-tTNi", "key", "-oBatchMode=yes", "-p", "22", "-p23", "-vv",
+                                     "-l", "bob", "--fingerprint=MD5:x", "--fingerprint", "y",
+                                     "--hold=0", "alice@host", "ls", "-l")),
+                     0);
     static const char *const want[] = {"RequestTTY=no", "SessionType=none", "IdentityFile=key",
                                        "BatchMode=yes", "RequestTTY=yes",   "LogLevel=DEBUG2"};
     assert_int_equal(w.options.n, sizeof(want) / sizeof(want[0]));
@@ -71,6 +71,7 @@ static void options(void **state)
     assert_int_equal(w.ncommand, 2);
     assert_string_equal(w.command[1], "-l");
     assert_false(w.reconnect);
+    assert_string_equal(w.hold, "0");
     ssh_words_clear(&w);
     assert_int_equal(
         parse(&w, WORDS("-W", "a:1", "-D1080", "-F", "f", "-E", "e", "-G", "--", "-x")), 0);

@@ -438,6 +438,56 @@ def test_server_restarts(ssh_servers, echo):
     server.stop()
 
 
+def test_refused_while_there_is_no_connection(ssh_servers, echo):
+    """--hold 0: listeners stay open, and what connects meanwhile is told at once that it cannot."""
+    server, local, dynamic = ssh_servers.start("openssh"), free_port(), free_port()
+    with forwards(server, "--reconnect", "--hold", 0, "-L", f"{local}:127.0.0.1:{echo}", "-D", dynamic) as proc:
+        check(local)
+        server.stop()
+        proc.wait_line("lost the connection")
+        for _ in range(3):
+            with connect(local) as s, contextlib.suppress(ConnectionResetError):
+                assert rest(s) == b""
+            with connect(dynamic) as s:
+                s.sendall(b"\5\1\0\5\1\0\1\x7f\0\0\1\0\1")
+                answer = exact(s, 4)
+                assert answer[:3] == b"\5\0\5" and answer[3] != 0
+        mark = proc.mark()
+        server.restart()
+        proc.proc.send_signal(signal.SIGUSR1)
+        proc.wait_line("connected to .* again", mark)
+        check(local)
+    server.stop()
+
+
+def test_held_not_for_ever(ssh_servers, echo):
+    server, local = ssh_servers.start("openssh"), free_port()
+    with forwards(server, "--reconnect", "--hold", "300ms", "-L", f"{local}:127.0.0.1:{echo}") as proc:
+        server.stop()
+        proc.wait_line("lost the connection")
+        with connect(local) as s:
+            since = time.monotonic()
+            with contextlib.suppress(ConnectionResetError):
+                assert rest(s) == b""
+            assert time.monotonic() - since >= 0.25
+    for words in (["--hold", 1], ["--reconnect", "--hold", "soon"], ["--reconnect", "--hold", "2h"]):
+        done = run("ssh", "-F", "none", "-N", *words, "-L", f"{local}:a:1", *server.options(), server.host, env=clean_env())
+        assert done.returncode == 2 and "--hold" in done.stderr, done.stderr
+
+
+def test_server_learns_of_failures(ssh_servers, parrot):
+    """What cannot be connected on from here was never accepted there."""
+    server, remote, good = ssh_servers.get("openssh"), free_port(), free_port()
+    with forwards(server, "-R", f"{remote}:127.0.0.1:1", "-R", f"{good}:127.0.0.1:{parrot}") as proc:
+        before = server.log().count("open failed: connect failed: Connection refused")
+        for i in range(3):
+            with connect(remote) as s, contextlib.suppress(ConnectionResetError):
+                assert rest(s) == b""
+            wait_until(lambda n=before + i + 1: server.log().count("open failed: connect failed: Connection refused") == n)
+        check(good, ends=False)
+        proc.wait_line("warn ssh: .*Connection refused")
+
+
 def test_reconnect_ends_for_good(ssh_servers, echo):
     """A key that the host does not have is no reason to try again, nor is a refused login."""
     server = ssh_servers.get("openssh")

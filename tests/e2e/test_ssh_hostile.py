@@ -2,10 +2,15 @@
 """An SSH server that breaks one rule at a time: every time a named error and its exit status, at once, and without
 memory for what the server wants to have kept. `./build.sh test hostile_asan` runs this on a binary with sanitizers."""
 
+import collections
+import contextlib
 import os
 import pathlib
 import resource
+import signal
+import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -13,6 +18,7 @@ import ssh_hostile
 import support
 from ssh_faults import FAULTS, STEPS
 from ssh_hostile import HostileServer
+from ssh_packets import CONFIRMATION, OPEN, OPEN_FAILURE, REQUEST_SUCCESS, string, u32
 
 PROTOCOL, DENIED, UNAVAILABLE, TIMEOUT = 76, 77, 69, 75
 FAILED = 255  # of ssh, for everything
@@ -249,6 +255,47 @@ def test_scan(work, fault):
         done = limited([support.NETKIT, "ssh-key", "scan", "--timeout", "15s", "-p", server.port, "127.0.0.1"], work, text=True)
         assert done.returncode == code and words in done.stderr and not done.stdout, (done, server.reached)
         assert harmless(done.stderr), done.stderr
+
+
+PENDING, FLOOD = 128, 300  # connections that may wait for one from here; those that the server says it has
+RESOURCES = 4
+
+
+def test_flood_of_connections(keys, work):
+    """A server that says it has hundreds of connections for us: they cost no more than what is bounded, and each is
+    answered when that from here stands or has failed."""
+    answers, told = collections.Counter(), threading.Event()
+
+    def forward(session):
+        session.send(REQUEST_SUCCESS)
+        for i in range(FLOOD):
+            session.send(OPEN, string("forwarded-tcpip"), u32(i), u32(ssh_hostile.WINDOW), u32(ssh_hostile.PACKET),
+                         string(b"localhost"), u32(4711), string(b"192.0.2.1"), u32(i))
+        for i in range(FLOOD):
+            kind, body = session.expect(OPEN_FAILURE, CONFIRMATION)
+            body.u32()
+            answers[("confirmed" if kind == CONFIRMATION else body.u32())] += 1
+            if answers[RESOURCES] == FLOOD - PENDING:
+                told.set()
+
+    # a queue that is full: connections to it stay half made until it is read
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, contextlib.ExitStack() as fillers:
+        where = full.getsockname()
+        for _ in range(3):
+            filler = fillers.enter_context(socket.socket())
+            filler.setblocking(False)
+            filler.connect_ex(where)
+        with HostileServer(forward=forward) as server:
+            argv = [support.NETKIT, "ssh", "-N", "-p", server.port, "-o", "BatchMode=yes",
+                    *options(server, keys, work, None), "-R", f"4711:127.0.0.1:{where[1]}", "me@127.0.0.1"]
+            p = support.Program(argv, env=support.clean_env(HOME=str(work), SSH_AUTH_SOCK=""))
+            try:
+                assert told.wait(support.PATIENCE), (answers, server.errors, p.stderr())
+                assert answers["confirmed"] <= 3 and p.fds() < PENDING + 40
+                full.close()  # now those that wait are refused, sooner or later
+                assert p.alive() and p.stop() == 128 + signal.SIGTERM
+            finally:
+                p.kill()
 
 
 def test_every_fault_is_tried():

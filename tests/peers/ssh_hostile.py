@@ -347,8 +347,10 @@ class Session:
     # --- connection ---
 
     def refuse_global(self, body):
-        body.string()
-        if body.u8():
+        name = body.string()
+        if name == b"tcpip-forward" and self.server.forward:
+            self.server.forward(self)
+        elif body.u8():
             self.send(REQUEST_FAILURE)
 
     def open(self):
@@ -530,11 +532,12 @@ def public_blob(key):
 class HostileServer(ThreadedServer):
     """Listens on loopback; every connection gets the fault."""
 
-    def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None):
+    def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None, forward=None):
         """host_key: path of an unencrypted Ed25519 key, else a new one; certificate: path of one for it; login: what
-        answers requests for a login, called with the Session until it returns true."""
+        answers requests for a login, called with the Session until it returns true; forward: what answers a request to
+        listen on a port, called with the Session."""
         assert fault in FAULTS, fault
-        self.fault, self.login, self.reached, self.errors, self.floods = fault, login, [], [], 0
+        self.fault, self.login, self.forward, self.reached, self.errors, self.floods = fault, login, forward, [], [], 0
         self.host_key = Ed25519PrivateKey.generate()
         if host_key:
             self.host_key = serialization.load_ssh_private_key(pathlib.Path(host_key).read_bytes(), None)
