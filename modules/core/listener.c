@@ -209,6 +209,12 @@ int nk_listener_local(struct nk_listener *l, char *out, size_t max)
     return l->ops->local(l, out, max);
 }
 
+void nk_listener_own(struct nk_listener *l, nk_accept_fn *fn, void *owner)
+{
+    l->on_accept = fn;
+    l->owner = owner;
+}
+
 int nk_listener_state(const struct nk_listener *l)
 {
     return l->state;

@@ -49,6 +49,9 @@ void nk_listener_close(struct nk_listener *l);
 /* nk_listener_pause - leave connections in the kernel's queue (paused = 1) or go on (0). */
 void nk_listener_pause(struct nk_listener *l, int paused);
 
+/* nk_listener_own - streams go to another owner from now on. */
+void nk_listener_own(struct nk_listener *l, nk_accept_fn *fn, void *owner);
+
 /* nk_listener_local - the bound address as an endpoint string ("tcp:127.0.0.1:40123"). 0 or error.
  */
 int nk_listener_local(struct nk_listener *l, char *out, size_t max);

@@ -529,6 +529,19 @@ void net_join_listener(struct net_join *j, struct nk_listener *take_l)
     update_pause(j);
 }
 
+struct nk_listener *net_join_release(struct net_join *j)
+{
+    struct nk_listener *l = j->listener;
+    j->listener = NULL;
+    nk_app_defer_cancel(j->conf.app, &j->usable);
+    if (l) {
+        nk_listener_watch(l, NULL, NULL);
+        nk_listener_pause(l, 0);
+    }
+    j->paused = false;
+    return l;
+}
+
 void net_join_set(struct net_join *j, const struct net_join_conf *conf)
 {
     struct nk_app *app = j->conf.app;

@@ -98,6 +98,10 @@ void net_join_take(struct net_join *j, struct nk_stream *take_s);
  * is closed. NULL: none any more. */
 void net_join_listener(struct net_join *j, struct nk_listener *take_l);
 
+/* net_join_release - the listener, as it is, to be owned by somebody else (nk_listener_own); NULL:
+ * there is none. */
+struct nk_listener *net_join_release(struct net_join *j);
+
 /* net_join_set - other settings, for connections to come; app stays. */
 void net_join_set(struct net_join *j, const struct net_join_conf *conf);
 

@@ -28,6 +28,8 @@ struct item {
     const struct ssh_forward *f;
     struct net_join *join;
     struct nk_endpoint *connect; /* -R: from here */
+    char *listen;                /* -L, -D: as an endpoint string */
+    struct item *was;            /* whose listener it will be */
     const char *state;
 };
 
@@ -196,12 +198,16 @@ static int put_tcp(const struct ssh_config *c, const struct ssh_forward_end *e, 
     return rc < 0 ? rc : nk_buf_printf(b, "%s:%u", six ? "]" : "", e->port);
 }
 
-static int put_unix(const struct ssh_config *c, const char *path, struct nk_buf *b)
+static void unlink_socket(const char *path)
 {
     struct stat st;
-    if (c->stream_local_unlink && lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
+    if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode)) {
         (void)unlink(path); /* listening there says what is wrong */
     }
+}
+
+static int put_unix(const struct ssh_config *c, const char *path, struct nk_buf *b)
+{
     int rc = nk_buf_puts(b, "unix:");
     rc = rc < 0 ? rc : ssh_put_encoded(b, path);
     return rc < 0 ? rc
@@ -219,6 +225,23 @@ static int parse(struct nk_buf *b, int rc, enum nk_ep_role role, struct nk_endpo
     return rc;
 }
 
+/* An item of the set before that listens at the same place, and that nobody else takes. */
+static struct item *find_before(const struct item *it)
+{
+    struct ssh_forwarding *before = it->s->conf.before;
+    for (size_t i = 0; before && i < before->n; i++) {
+        struct item *was = &before->items[i];
+        bool same = was->listen && was->state == listening && strcmp(was->listen, it->listen) == 0;
+        for (size_t k = 0; same && k < it->s->n; k++) {
+            same = it->s->items[k].was != was;
+        }
+        if (same) {
+            return was;
+        }
+    }
+    return NULL;
+}
+
 static int listen_here(struct item *it, struct nk_diag *diag)
 {
     const struct ssh_forward_end *e = &it->f->listen;
@@ -228,9 +251,19 @@ static int listen_here(struct item *it, struct nk_diag *diag)
     struct nk_buf b;
     nk_buf_init(&b, TEXT_MAX);
     int rc = e->path ? put_unix(c, e->path, &b) : put_tcp(c, e, &b);
-    rc = parse(&b, rc, NK_EP_LISTEN, &ep, diag);
+    const char *text = rc < 0 ? NULL : nk_buf_str(&b);
+    it->listen = text ? strdup(text) : NULL;
+    rc = parse(&b, rc < 0 || it->listen ? rc : -ENOMEM, NK_EP_LISTEN, &ep, diag);
     if (rc < 0) {
         return rc;
+    }
+    if ((it->was = find_before(it)) != NULL) {
+        nk_endpoint_free(ep);
+        it->state = listening;
+        return 0;
+    }
+    if (e->path && c->stream_local_unlink) {
+        unlink_socket(e->path);
     }
     rc = nk_listen(it->s->app, ep, on_accept, it, &l, diag);
     nk_endpoint_free(ep);
@@ -307,6 +340,17 @@ static int open_item(struct item *it, struct nk_diag *diag)
 
 /* --- the set ---------------------------------------------------------------------------------- */
 
+static void take_over(struct item *it)
+{
+    struct nk_listener *l = it->was ? net_join_release(it->was->join) : NULL;
+    if (l) {
+        nk_listener_own(l, on_accept, it);
+        net_join_listener(it->join, l);
+        it->was->state = failed; /* the other set has nothing more there */
+        it->was = NULL;
+    }
+}
+
 int ssh_forwarding_open(const struct ssh_forwarding_conf *conf, struct ssh_forwarding **out,
                         struct nk_diag *diag)
 {
@@ -332,6 +376,10 @@ int ssh_forwarding_open(const struct ssh_forwarding_conf *conf, struct ssh_forwa
         ssh_forwarding_close(s);
         return rc;
     }
+    for (size_t i = 0; i < n; i++) {
+        take_over(&s->items[i]);
+    }
+    s->conf.before = NULL;
     look(s);
     *out = s;
     return 0;
@@ -356,6 +404,7 @@ void ssh_forwarding_close(struct ssh_forwarding *s)
     for (size_t i = 0; i < s->n; i++) {
         net_join_close(s->items[i].join);
         nk_endpoint_free(s->items[i].connect);
+        free(s->items[i].listen);
     }
     ssh_link_detach(s->conf.link, &s->user);
     ssh_link_unref(s->conf.link);

@@ -27,6 +27,9 @@ struct ssh_forwarding_conf {
                                           * StreamLocalBind*, PermitRemoteOpen */
     const struct nk_secret *socks_login; /* "user:password" that clients of SOCKS listeners must
                                           * have; NULL: any, or none */
+    /* listeners here that both have are taken over from this one, when all the rest went well; it
+     * is to be drained or closed then. May be NULL */
+    struct ssh_forwarding *before;
     bool once; /* what a server refuses is not asked again; the link is such a one, too */
     /* everything listens, and the link was up; with once, without what was refused. Once, from the
      * loop. May be NULL */

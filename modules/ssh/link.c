@@ -575,14 +575,38 @@ static int put_settings(const struct ssh_link_conf *c, struct nk_buf *b)
     return rc < 0 ? rc : put_strings(b, 'e', c->env);
 }
 
+static bool same_password(const struct ssh_link *l, const struct nk_secret *p)
+{
+    return p && p->data ? nk_secret_eq(&l->password, p->data, p->len) : !l->password.data;
+}
+
+bool ssh_link_same(const struct ssh_link *l, const struct ssh_link_conf *conf)
+{
+    struct ssh_link_conf own = l->conf;
+    struct nk_buf a, b;
+    own.file = l->file;
+    own.cwd = l->cwd;
+    own.pins = (const char *const *)l->pins.v;
+    own.npins = l->pins.n;
+    own.answers = &l->answers;
+    own.env = &l->env;
+    nk_buf_init(&a, SETTINGS_MAX);
+    nk_buf_init(&b, SETTINGS_MAX);
+    watch_alive(conf);
+    bool same = same_password(l, conf->password) && put_settings(&own, &a) == 0 &&
+                put_settings(conf, &b) == 0 && nk_buf_len(&a) == nk_buf_len(&b) &&
+                memcmp(nk_buf_ptr(&a), nk_buf_ptr(&b), nk_buf_len(&a)) == 0;
+    nk_buf_clear(&a);
+    nk_buf_clear(&b);
+    return same;
+}
+
 static struct ssh_link *find(struct ssh_link *list, const struct ssh_link_conf *conf,
                              const char *settings)
 {
-    const struct nk_secret *p = conf->password;
     for (struct ssh_link *l = list; l; l = l->next) {
-        bool same = p && p->data ? nk_secret_eq(&l->password, p->data, p->len) : !l->password.data;
         bool fresh = l->state != SSH_LINK_OVER || barred_ms(l) > 0;
-        if (same && fresh && strcmp(l->settings, settings) == 0) {
+        if (fresh && same_password(l, conf->password) && strcmp(l->settings, settings) == 0) {
             return l;
         }
     }

@@ -85,6 +85,10 @@ int ssh_link_new(const struct ssh_link_conf *conf, struct ssh_link **out, struct
  * SSH_LINK_PENALTY_MS ago. */
 int ssh_link_get(const struct ssh_link_conf *conf, struct ssh_link **out, struct nk_diag *diag);
 
+/* ssh_link_same - would a link of this conf be made from the same settings? conf keeps its config,
+ * in which only alive_interval is set as that of a link would be. */
+bool ssh_link_same(const struct ssh_link *l, const struct ssh_link_conf *conf);
+
 /* ssh_link_ref, ssh_link_unref - the last one closes it; a shared one later. NULL is fine. */
 struct ssh_link *ssh_link_ref(struct ssh_link *l);
 void ssh_link_unref(struct ssh_link *l);

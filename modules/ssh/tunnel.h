@@ -2,6 +2,11 @@
 /*
  * tunnel - forwards to, from and over an SSH host as a service: `[tunnel NAME]`, which is kept
  * whatever happens to the connection, and `netkit tunnel`, one port in the foreground.
+ *
+ * A reload reads everything again, ssh_config and the password's file included. What is equal stays
+ * connected; else there is a new set of forwards, over the same connection where that is equal,
+ * which takes the listeners here that both have, and the old one lasts as long as what goes over
+ * it.
  */
 #ifndef SSH_TUNNEL_H
 #define SSH_TUNNEL_H

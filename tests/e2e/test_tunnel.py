@@ -13,8 +13,9 @@ import threading
 import pytest
 
 from server_support import Echo, exchange
-from support import NETKIT, clean_env, missing_peer, run
-from test_ssh_endpoint import ENV, alias
+from support import NETKIT, clean_env, missing_peer, run, wait_until
+from test_ssh_endpoint import ENV, LOGINS, alias
+from test_ssh_forward import check, connect, exact, free_port, rest, serving, sessions, socks5, Parrot, TcpServer
 
 CLIENT = "import rpyc, sys; c = rpyc.connect('127.0.0.1', int(sys.argv[1])); print(c.root.add(40, 2)); c.close()"
 
@@ -159,6 +160,156 @@ def test_section(programs, config, service, work):
         found = json.dumps(status)
         assert '"connection": "up"' in found and '"state": "listening"' in found and '"active": 1' in found, found
     assert p.stop() == 0
+
+
+def test_parameters_of_rpyc(programs, ssh_servers, sshd, work):
+    """user, port and keyfile of SshContext, without a configuration; a key that nobody knows there."""
+    key = ssh_servers.identity["ed25519"]
+    words = ["-F", "none", "-o", f"UserKnownHostsFile={ssh_servers.known_hosts}", "-o", "IdentitiesOnly=yes",
+             "--port", sshd.port, "--keyfile"]
+    with Echo() as echo:
+        p = programs([NETKIT, "tunnel", *words, key, "--user", sshd.user, sshd.host, echo.port], env=clean_env(**ENV),
+                     stdout=subprocess.PIPE)
+        assert exchange(int(p.proc.stdout.readline()), b"x") == b"x"
+        assert p.stop() == 0
+    ssh_servers.make_key(work / "other")
+    done = run("tunnel", *words, work / "other", f"{sshd.user}@{sshd.host}", 1, env=clean_env(**ENV))
+    assert done.returncode == 77 and not done.stdout, done
+    done = run("tunnel", *words, key, "--user", "nobody-here", sshd.host, 1, env=clean_env(**ENV))
+    assert done.returncode == 77 and not done.stdout, done
+
+
+class Sections:
+    """netkit run with sections [tunnel NAME] over the host `there`, which may be written anew."""
+
+    def __init__(self, programs, work, config, **sections):
+        self.ini, self.state, self.config = work / "netkit.ini", work / "state", config
+        self.write(**sections)
+        self.p = programs([NETKIT, "run", "-c", self.ini, "--state-dir", self.state], env=clean_env(**ENV))
+
+    def write(self, **sections):
+        text = ""
+        for name, keys in sections.items():
+            keys = {"host": "there", "ssh_config": self.config, **keys}
+            rows = [(k, v) for k, all_ in keys.items() for v in (all_ if isinstance(all_, list) else [all_])]
+            text += f"[tunnel {name}]\n" + "".join(f"{k} = {v}\n" for k, v in rows)
+        self.ini.write_text(text, encoding="ascii")
+
+    def reload(self, said="reload"):
+        mark = self.p.mark()
+        self.p.proc.send_signal(signal.SIGHUP)
+        return self.p.wait_line(said, mark)
+
+    def status(self):
+        return json.loads(run("status", "--json", "--state-dir", self.state).stdout)
+
+    def forwards(self, name):
+        return {f["kind"]: f for f in self.status()[f"tunnel {name}"]["forwards"]}
+
+
+@pytest.fixture(name="parrot", scope="module")
+def _parrot():
+    with serving(TcpServer(("127.0.0.1", 0), Parrot)) as server:
+        yield server.server_address[1]
+
+
+def test_section_of_every_kind(programs, work, config, parrot):
+    local, remote, dynamic = free_port(), free_port(), free_port()
+    s = Sections(programs, work, config, t={"local": f"{local}:127.0.0.1:{parrot}", "dynamic": dynamic,
+                                            "remote": [f"{remote}:127.0.0.1:{parrot}", f"0:127.0.0.1:{parrot}"]})
+    s.p.wait_line("service: ready")
+    check(local, ends=False)
+    check(remote, ends=False)
+    check(dynamic, prepare=socks5(parrot), ends=False)
+    found = s.status()["tunnel t"]["forwards"]
+    assert [f["state"] for f in found] == ["listening"] * 4, found
+    chosen = [f["listen"] for f in found if f["forward"].startswith("0 ")]
+    check(int(chosen[0].rpartition(":")[2]), ends=False)
+    assert s.p.stop() == 0
+
+
+def test_section_whose_host_is_silent(programs, work, ssh_servers, parrot):
+    """keepalive: it is noticed, and the next connection has the forwards."""
+    server, local, path = ssh_servers.start("openssh"), free_port(), work / "other"
+    path.write_text(alias(ssh_servers, server), encoding="ascii")
+    s = Sections(programs, work, path, t={"local": f"{local}:127.0.0.1:{parrot}", "keepalive": "1s",
+                                          "option": "ServerAliveCountMax=1"})
+    s.p.wait_line("service: ready")
+    check(local, ends=False)
+    frozen = sessions(server)
+    assert frozen
+    for pid in frozen:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        s.p.wait_line("lost the connection")
+        s.p.wait_line("connected to there again")
+        check(local, ends=False)
+        assert s.status()["tunnel t"]["connected"] == 2
+    finally:
+        for pid in frozen:
+            os.kill(pid, signal.SIGKILL)
+    assert s.p.stop() == 0
+    server.stop()
+
+
+def test_section_without_connection(programs, work, ssh_servers, parrot):
+    """hold: connections wait, or with 0 are refused; HUP does not wait any longer."""
+    server, path = ssh_servers.start("openssh"), work / "other"
+    path.write_text(alias(ssh_servers, server), encoding="ascii")
+    holds, refuses = free_port(), free_port()
+    s = Sections(programs, work, path, holds={"local": f"{holds}:127.0.0.1:{parrot}"},
+                 refuses={"local": f"{refuses}:127.0.0.1:{parrot}", "hold": 0})
+    s.p.wait_line("service: ready")
+    server.stop()
+    wait_until(lambda: s.p.stderr().count("lost the connection") == 2)
+    with connect(holds) as held:
+        with connect(refuses) as refused, contextlib.suppress(ConnectionResetError):
+            assert rest(refused) == b""
+        server.restart()
+        s.p.proc.send_signal(signal.SIGHUP)
+        check(held, ends=False)
+    wait_until(lambda: s.p.stderr().count("connected to there again") == 2)
+    check(refuses, ends=False)
+    assert s.p.stop() == 0
+    server.stop()
+
+
+def test_section_reload(programs, work, config, sshd, ssh_servers, parrot):
+    """What did not change stays connected; what did is replaced, at the same port, while connections over it go on;
+    what is wrong changes nothing."""
+    same, other, taken = free_port(), free_port(), free_port()
+    keep = {"local": f"{same}:127.0.0.1:{parrot}", "remote": f"0:127.0.0.1:{parrot}"}
+    with Echo(b"one ") as one, Echo(b"two ") as two, socket.create_server(("127.0.0.1", taken)):
+        s = Sections(programs, work, config, same=keep, other={"local": f"{other}:127.0.0.1:{one.port}"})
+        s.p.wait_line("service: ready")
+        logins = sshd.log().count(LOGINS)
+        port = s.forwards("same")["remote"]["listen"]
+        with connect(same) as kept, connect(other) as old:
+            kept.sendall(b"x")
+            assert exact(kept, 1) == b"x" and exact(old, 4) == b"one "
+            s.write(same=keep, other={"local": f"{other}:127.0.0.1:{two.port}"})
+            s.reload()
+            assert exchange(other, b"x") == b"two x"
+            for conn in (kept, old):  # over the connection that was there
+                conn.sendall(b"y")
+                assert exact(conn, 1) == b"y"
+            assert sshd.log().count(LOGINS) == logins
+            assert s.forwards("same")["remote"]["listen"] == port
+            for said, keys in (("no forwarding", {"local": "nothing"}), ("Port", {"option": "Port=x"}),
+                               ("in use", {"local": f"{taken}:127.0.0.1:{two.port}"})):
+                s.write(same=keep, other={"local": f"{other}:127.0.0.1:{one.port}", **keys})
+                s.reload(f"error .*{said}")
+                assert exchange(other, b"x") == b"two x"
+            assert sshd.log().count(LOGINS) == logins
+            # another way to the host: a connection of its own
+            s.write(same=keep, other={"local": f"{other}:127.0.0.1:{one.port}", "keepalive": "20s"})
+            s.reload()
+            assert exchange(other, b"x") == b"one x"
+            wait_until(lambda: sshd.log().count(LOGINS) == logins + 1)
+            kept.sendall(b"z")
+            assert exact(kept, 1) == b"z"
+        s.write(same=keep)
+        assert s.p.stop() == 0
 
 
 # --- netkit as the ssh of plumbum ---------------------------------------------------------------------
