@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Measures connections forwarded by ssh clients for tunnel_ssh.sh; see there. tunnel_ssh.py NETKIT TUNNEL_LOAD
 
-Prints lines "WHAT netkit OpenSSH": medians of runs that take turns."""
+Prints lines "WHAT netkit OpenSSH": medians of runs that take turns; "-" for OpenSSH, which does not reconnect."""
 
 import os
 import pathlib
@@ -10,6 +10,7 @@ import resource
 import statistics
 import subprocess
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "peers"))
 from ssh_servers import SshServers, free_port, missing  # noqa: E402  (tests/peers is no package)
@@ -20,6 +21,7 @@ FAR_BYTES, NEAR_BYTES = 300 * 10 ** 6, 500 * 10 ** 6
 PINGS, PING_SIZE = 10000, 64
 FEW, MANY = 100, 1000  # forwarded connections
 GIGABYTE = 10 ** 9
+OUTAGES = (1, 2, 4, 8)  # seconds
 
 
 class Bench:
@@ -132,6 +134,28 @@ def cold(bench, client):
     return {"cold": bench.run("cold", port, *bench.argv(client, bench.far, port))[0]}
 
 
+def reconnect(bench):
+    """Milliseconds from when the server accepts connections again to the first byte through the listener that was there
+    all the time: the longest of several outages."""
+    server, port, longest = bench.servers.start("openssh"), free_port(), 0
+    argv = [bench.netkit, "ssh", "-F", "none", "-N", "--reconnect", *server.options(), "-o", "LogLevel=ERROR", "-L",
+            f"127.0.0.1:{port}:127.0.0.1:{bench.backend}", server.host]
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=bench.env) as child:
+        try:
+            bench.run("first", port)
+            for seconds in OUTAGES:
+                server.stop()
+                time.sleep(seconds)  # the outage itself
+                server.restart()
+                since = time.monotonic()
+                bench.run("first", port)
+                longest = max(longest, (time.monotonic() - since) * 1000)
+        finally:
+            child.terminate()
+    server.stop()
+    return longest
+
+
 def main(netkit, load):
     if lacks := missing("openssh"):
         raise SystemExit(f"{lacks} is missing")
@@ -147,6 +171,7 @@ def main(netkit, load):
                         results.append(measure(bench, client))
                 for what in got["netkit"][0]:
                     print(what, *(f"{statistics.median(r[what] for r in results):.2f}" for results in got.values()), flush=True)
+            print(f"reconnect {reconnect(bench):.2f} -", flush=True)
         finally:
             bench.close()
 
