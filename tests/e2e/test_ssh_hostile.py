@@ -18,7 +18,7 @@ import ssh_hostile
 import support
 from ssh_faults import FAULTS, STEPS
 from ssh_hostile import HostileServer
-from ssh_packets import CONFIRMATION, OPEN, OPEN_FAILURE, REQUEST_SUCCESS, string, u32
+from ssh_packets import CONFIRMATION, GLOBAL_REQUEST, OPEN, OPEN_FAILURE, REQUEST_SUCCESS, string, u32
 
 PROTOCOL, DENIED, UNAVAILABLE, TIMEOUT = 76, 77, 69, 75
 FAILED = 255  # of ssh, for everything
@@ -266,7 +266,9 @@ def test_flood_of_connections(keys, work):
     answered when that from here stands or has failed."""
     answers, told = collections.Counter(), threading.Event()
 
-    def forward(session):
+    def above(session):
+        while session.expect(GLOBAL_REQUEST)[1].string() != b"tcpip-forward":
+            pass
         session.send(REQUEST_SUCCESS)
         for i in range(FLOOD):
             session.send(OPEN, string("forwarded-tcpip"), u32(i), u32(ssh_hostile.WINDOW), u32(ssh_hostile.PACKET),
@@ -285,7 +287,7 @@ def test_flood_of_connections(keys, work):
             filler = fillers.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(where)
-        with HostileServer(forward=forward) as server:
+        with HostileServer(above=above) as server:
             argv = [support.NETKIT, "ssh", "-N", "-p", server.port, "-o", "BatchMode=yes",
                     *options(server, keys, work, None), "-R", f"4711:127.0.0.1:{where[1]}", "me@127.0.0.1"]
             p = support.Program(argv, env=support.clean_env(HOME=str(work), SSH_AUTH_SOCK=""))

@@ -347,10 +347,8 @@ class Session:
     # --- connection ---
 
     def refuse_global(self, body):
-        name = body.string()
-        if name == b"tcpip-forward" and self.server.forward:
-            self.server.forward(self)
-        elif body.u8():
+        body.string()
+        if body.u8():
             self.send(REQUEST_FAILURE)
 
     def open(self):
@@ -512,6 +510,9 @@ class Session:
         self.broken_packet()
         self.exchange()
         self.login()
+        if self.server.above:
+            self.server.above(self)
+            return
         self.open()
         name, what = self.request()
         self.after_request()
@@ -532,12 +533,12 @@ def public_blob(key):
 class HostileServer(ThreadedServer):
     """Listens on loopback; every connection gets the fault."""
 
-    def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None, forward=None):
+    def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None, above=None):
         """host_key: path of an unencrypted Ed25519 key, else a new one; certificate: path of one for it; login: what
-        answers requests for a login, called with the Session until it returns true; forward: what answers a request to
-        listen on a port, called with the Session."""
+        answers requests for a login, called with the Session until it returns true; above: what is done behind the login
+        instead of serving a program, called with the Session."""
         assert fault in FAULTS, fault
-        self.fault, self.login, self.forward, self.reached, self.errors, self.floods = fault, login, forward, [], [], 0
+        self.fault, self.login, self.above, self.reached, self.errors, self.floods = fault, login, above, [], [], 0
         self.host_key = Ed25519PrivateKey.generate()
         if host_key:
             self.host_key = serialization.load_ssh_private_key(pathlib.Path(host_key).read_bytes(), None)
