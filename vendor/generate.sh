@@ -260,7 +260,7 @@ gen_licenses() {
 # same tree get the same one.
 build_id() {
     local files=(main.c build.sh netkit.ini vendor/pins modules/DEPS modules/*/cmd_*.txt)
-    cat "${files[@]}" vendor/*.sh vendor/mbedtls/*.h vendor/mbedtls/*/*.h modules/*/*.h vendor/glue/*.h "${OWN[@]}" | sha256sum | cut -c1-12
+    cat "${files[@]}" vendor/*.sh vendor/mbedtls/*.h vendor/mbedtls/*/*.h vendor/sodium/*.h modules/*/*.h vendor/glue/*.h "${OWN[@]}" | sha256sum | cut -c1-12
 }
 
 lib_license_id() {
@@ -342,7 +342,7 @@ own_object() {
     # the two files that compile upstream's code under other names are judged by upstream's warnings
     vendor/glue/soft_*.c) flags="\$own_soft" ;;
     # what runs for every message, byte or key that is tried; the rest is better small
-    modules/base/@(buf|copy|cur|codec|units)* | modules/core/@(app|budget|clock|pump|stream|timer|watch|work)*) ;;
+    modules/base/@(buf|copy|cur|codec|decimal)* | modules/core/@(app|budget|clock|pump|stream|timer|watch|work)*) ;;
     modules/relay/*_restore.c | modules/relay/native_login.c | modules/hs/vanity_@(checkpoint|progress).c) flags+=$cold ;;
     modules/tls/@(io|record|ssl_data)* | modules/hs/@(fe|vanity)*) ;;
     modules/relay/@(backlog|client|conn|engine|hub|native|object|out|proto|queue|rx|tlspyo|wire)*) ;;

@@ -47,9 +47,10 @@ inih_macros() {
         "-DINI_ALLOW_INLINE_COMMENTS=0"
 }
 
-# yyjson: only its strict reader; base/json.h writes.
+# yyjson: only its strict reader; base/json.h writes, and base/decimal.h reads floating point numbers.
 yyjson_macros() {
-    echo "-DYYJSON_DISABLE_WRITER=1 -DYYJSON_DISABLE_UTILS=1 -DYYJSON_DISABLE_NON_STANDARD=1"
+    echo "-DYYJSON_DISABLE_WRITER=1 -DYYJSON_DISABLE_UTILS=1 -DYYJSON_DISABLE_NON_STANDARD=1" \
+        "-DYYJSON_DISABLE_FAST_FP_CONV=1"
 }
 
 # What libsodium's configure would find on Linux with gcc or clang (its build.zig has the same list).
@@ -146,6 +147,9 @@ file_flags() {
     *:mbedtls:*/psa_crypto_ecp.c) x25519_renames && printf " " ;;
     # its start would link AEGIS, which nothing uses: it chooses a Salsa20 three times instead
     *:libsodium:*/sodium/core.c) aegis_unused && printf " " ;;
+    # the product of two scalars is their product plus nothing: the same code as for signatures, once
+    *:libsodium:*/core_ed25519.c) printf '%s' "-Dsc25519_mul=nk_sc25519_mul " ;;
+    *:yyjson:*) printf '%s' "-Dstrtod=nk_strtod " ;;
     # without requests for files libuv's thirty system calls for them are not linked; see core/uv_files.c
     *:libuv:*/unix/linux.c) printf '%s' "-Duv__fs_post=nk_uv_fs_post " ;;
     *:libsodium:*/keccak1600_ref.c) printf '%s' "-I$SRC_libsodium/src/libsodium/crypto_core/keccak1600/ref " ;;
@@ -158,7 +162,8 @@ file_flags() {
     # one implementation besides the portable one is enough for what makes a key out of a password and seals a backup
     release:libsodium:*/blake2b-ref.c) echo "-Os -UHAVE_TMMINTRIN_H" ;;
     release:libsodium:*/argon2-core.c) echo "-Os -UHAVE_AVX512FINTRIN_H -UHAVE_EMMINTRIN_H" ;;
-    release:libsodium:*/stream_salsa20.c) echo "-Os -UHAVE_AVX2INTRIN_H" ;;
+    release:libsodium:*/@(stream_salsa20|salsa20_ref).c) echo "-Os -UHAVE_AMD64_ASM -UHAVE_AVX2INTRIN_H -UHAVE_EMMINTRIN_H" ;;
+    release:libsodium:*/ed25519_ref10.c) echo "-include vendor/sodium/cold.h" ;;
     # handshakes, keys and hashes
     release:libsodium:*/@(crypto_core/ed25519|crypto_scalarmult|crypto_hash|crypto_kem|crypto_verify)/*) ;;
     release:libsodium:*/@(argon2-fill-block|blake2b-compress|keccak1600_)*.c) ;;
@@ -166,8 +171,8 @@ file_flags() {
     release:libsodium:*) echo "-Os" ;;
     stock:libsodium:*) echo "-O3" ;;
     # handshakes and records; the rest of mbedTLS (certificates, negotiation) is better small
-    release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|chachapoly|constant_time|ecp*|gcm|poly1305).c) ;;
-    release:mbedtls:*/@(sha256|sha512|ssl_msg|block_cipher|cipher|md|psa_crypto|psa_crypto_aead).c) ;;
+    release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|constant_time|ecp_curves|gcm|poly1305).c) ;;
+    release:mbedtls:*/@(ssl_msg|block_cipher|cipher|md).c) ;;
     # upstream has every function inlined wherever it is called, which triples the reader
     release:yyjson:*) echo "-Os -Dyyjson_inline=inline" ;;
     # what is done for every event
@@ -190,7 +195,12 @@ aegis_unused() {
 }
 
 # lib_config NAME: files of ours that go into the library.
-lib_config() { [ "$1" != mbedtls ] || printf '%s\n' vendor/mbedtls/*.h vendor/mbedtls/*/*.h; }
+lib_config() {
+    case $1 in
+    mbedtls) printf '%s\n' vendor/mbedtls/*.h vendor/mbedtls/*/*.h ;;
+    libsodium) printf '%s\n' vendor/sodium/*.h ;;
+    esac
+}
 
 # lib_hash NAME: the name of everything that the library is made from.
 lib_hash() {

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * libsodium beneath mbedTLS: AES-256-GCM and ChaCha20-Poly1305 (MBEDTLS_GCM_ALT,
- * MBEDTLS_CHACHAPOLY_ALT), X25519 (PSA's elliptic-curve entry points, and ECDH for TLS 1.2) and
- * randomness (MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG). Nothing calls these files by name: mbedTLS does,
- * through its own functions. What libsodium does not cover falls back to upstream's code (see
- * soft.h). Belongs to the loop thread, as mbedTLS does, except where noted.
+ * MBEDTLS_CHACHAPOLY_ALT), SHA-2 (MBEDTLS_SHA256_ALT, MBEDTLS_SHA512_ALT), X25519 (PSA's
+ * elliptic-curve entry points, and ECDH for TLS 1.2) and randomness
+ * (MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG). Nothing calls these files by name: mbedTLS does, through its
+ * own functions. What libsodium does not cover falls back to upstream's code (see soft.h). Belongs
+ * to the loop thread, as mbedTLS does, except where noted.
  */
 #ifndef NETKIT_GLUE_H
 #define NETKIT_GLUE_H

@@ -3,7 +3,7 @@
  * libsodium beneath mbedTLS: published vectors, and the fast paths against upstream's code over
  * every length that changes how blocks are handled. Vector sources: the GCM specification of McGrew
  * and Viega (appendix B), Project Wycheproof (aes_gcm, "tc" numbers), RFC 8439 section 2.8.2, RFC
- * 7748 sections 5.2 and 6.1.
+ * 7748 sections 5.2 and 6.1; FIPS 180-4's "abc".
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,6 +15,8 @@
 #include <mbedtls/chachapoly.h>
 #include <mbedtls/ecdh.h>
 #include <mbedtls/gcm.h>
+#include <mbedtls/sha256.h>
+#include <mbedtls/sha512.h>
 #include <psa/crypto.h>
 #include <sodium.h>
 
@@ -467,6 +469,79 @@ static void ecdh_hooks(void **state)
     }
 }
 
+/* One of the four hashes, of len bytes that come in two pieces. */
+static void sha2(unsigned bits, const unsigned char *p, size_t len, size_t first,
+                 unsigned char out[64])
+{
+    if (bits <= 256) {
+        mbedtls_sha256_context c, copy;
+        mbedtls_sha256_init(&c);
+        mbedtls_sha256_init(&copy);
+        assert_int_equal(mbedtls_sha256_starts(&c, bits == 224), 0);
+        assert_int_equal(mbedtls_sha256_update(&c, p, first), 0);
+        mbedtls_sha256_clone(&copy, &c);
+        mbedtls_sha256_free(&c);
+        assert_int_equal(mbedtls_sha256_update(&copy, p + first, len - first), 0);
+        assert_int_equal(mbedtls_sha256_finish(&copy, out), 0);
+        mbedtls_sha256_free(&copy);
+    } else {
+        mbedtls_sha512_context c, copy;
+        mbedtls_sha512_init(&c);
+        mbedtls_sha512_init(&copy);
+        assert_int_equal(mbedtls_sha512_starts(&c, bits == 384), 0);
+        assert_int_equal(mbedtls_sha512_update(&c, p, first), 0);
+        mbedtls_sha512_clone(&copy, &c);
+        mbedtls_sha512_free(&c);
+        assert_int_equal(mbedtls_sha512_update(&copy, p + first, len - first), 0);
+        assert_int_equal(mbedtls_sha512_finish(&copy, out), 0);
+        mbedtls_sha512_free(&copy);
+    }
+}
+
+static void sha2_vectors(void **state)
+{
+    (void)state;
+    static const struct {
+        unsigned bits;
+        const char *abc, *bytes; /* of the text, and of the bytes 0 to 255 */
+    } v[] = {
+        {224, "23097d223405d8228642a477bda255b32aadbce4bda0b3f7e36c9da7",
+         "88702e63237824c4eb0d0fcfe41469a462493e8beb2a75bbe5981734"},
+        {256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+         "40aff2e9d2d8922e47afd4648e6967497158785fbd1da870e7110266bf944880"},
+        {384,
+         "cb00753f45a35e8bb5a03d699ac65007272c32ab0eded1631a8b605a43ff5bed"
+         "8086072ba1e7cc2358baeca134c825a7",
+         "ffdaebff65ed05cf400f0221c4ccfb4b2104fb6a51f87e40be6c4309386bfdec"
+         "2892e9179b34632331a59592737db5c5"},
+        {512,
+         "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+         "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f",
+         "1e7b80bc8edc552c8feeb2780e111477e5bc70465fac1a77b29b35980c3f0ce4"
+         "a036a6c9462036824bd56801e62af7e9feba5c22ed8a5af877bf7de117dcac6d"},
+    };
+    unsigned char bytes[256], out[65];
+    for (size_t i = 0; i < sizeof bytes; i++) {
+        bytes[i] = (unsigned char)i;
+    }
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) {
+        struct bytes abc = hex(v[i].abc), all = hex(v[i].bytes);
+        assert_int_equal(abc.len, v[i].bits / 8);
+        memset(out, 0x5a, sizeof out);
+        sha2(v[i].bits, (const unsigned char *)"abc", 3, 1, out);
+        assert_memory_equal(out, abc.data, abc.len);
+        assert_int_equal(out[abc.len], 0x5a);
+        for (size_t first = 0; first <= sizeof bytes; first++) {
+            sha2(v[i].bits, bytes, sizeof bytes, first, out);
+            assert_memory_equal(out, all.data, all.len);
+        }
+    }
+    mbedtls_sha256_context wrong;
+    assert_int_equal(mbedtls_sha256_starts(&wrong, 2), MBEDTLS_ERR_SHA256_BAD_INPUT_DATA);
+    mbedtls_sha512_context wrong_too;
+    assert_int_equal(mbedtls_sha512_starts(&wrong_too, 2), MBEDTLS_ERR_SHA512_BAD_INPUT_DATA);
+}
+
 static void acceleration_is_reported(void **state)
 {
     (void)state;
@@ -485,6 +560,7 @@ int nk_test_glue_glue(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acceleration_is_reported),
+        cmocka_unit_test(sha2_vectors),
         cmocka_unit_test(gcm_published_vectors),
         cmocka_unit_test(gcm_streaming),
         cmocka_unit_test(gcm_cross_check),

@@ -5,7 +5,7 @@
  * Two rules hold everything else together:
  *  - MBEDTLS_USE_PSA_CRYPTO stays off: with it every record imports its key again and copies its
  *    data, which costs four fifths of the record speed. TLS 1.3 itself still needs PSA_CRYPTO_C.
- *  - the record ciphers, X25519 and randomness come from libsodium through vendor/glue.
+ *  - the record ciphers, SHA-2, X25519 and randomness come from libsodium through vendor/glue.
  * NK_GLUE_SOFT is defined for the two files there that compile upstream's own GCM and
  * ChaCha20-Poly1305 as the fallback, NK_STOCK for the benchmark that measures mbedTLS as upstream
  * ships it.
@@ -44,6 +44,8 @@
 #define MBEDTLS_GCM_ALT
 #define MBEDTLS_CHACHAPOLY_ALT
 #endif
+#define MBEDTLS_SHA256_ALT
+#define MBEDTLS_SHA512_ALT
 #define MBEDTLS_ECDH_GEN_PUBLIC_ALT
 #define MBEDTLS_ECDH_COMPUTE_SHARED_ALT
 #endif
