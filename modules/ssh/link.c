@@ -30,7 +30,7 @@ struct ssh_link {
     struct nk_diag why;
     unsigned refs, tries, penalties, short_ups;
     uint64_t outage_ms, tried_ms, up_ms, ups;
-    bool penalty;
+    bool penalty, refused;
     /* shared ones */
     struct ssh_link **list;
     struct ssh_link *prev, *next;
@@ -264,8 +264,10 @@ static void on_incoming(void *owner, struct ssh_channel *ch, struct ssh_str type
         }
     }
     if (!taken) {
-        nk_warn(l->conf.log, MODULE, "%s wants to open a channel that nobody asked for: refused",
-                l->conf.config->original_host);
+        nk_log_write(l->conf.log, MODULE, l->refused ? NK_LOG_DEBUG : NK_LOG_WARN, NULL, NULL,
+                     "%s wants to open a channel that nobody asked for: refused",
+                     l->conf.config->original_host); /* saying it once is enough */
+        l->refused = true;
         (void)ssh_channel_refuse(ch, SSH_REFUSED_PROHIBITED, "nobody asked for it");
     }
     ssh_link_unref(l);

@@ -94,7 +94,7 @@ static void on_reply(void *owner, int ok, struct ssh_str data)
     if (!r->conf.path && r->port == 0) { /* RFC 4254 7.1: its choice comes with the answer */
         nk_cur_init(&cur, data.p, data.n);
         uint32_t port = nk_cur_be32(&cur);
-        if (cur.failed || port == 0 || port > UINT16_MAX) {
+        if (!nk_cur_done(&cur) || port == 0 || port > UINT16_MAX) {
             refused(r, NK_EPROTO);
             return;
         }
@@ -172,11 +172,29 @@ static bool is_ours(const struct remote *r, struct nk_cur *cur, bool any)
            ((port == r->port && (same || any)) || (port == r->conf.port && same && any));
 }
 
+/* Who has connected there, into peer; false: malformed. */
+static bool get_peer(const struct remote *r, struct nk_cur *cur, char peer[PEER_MAX])
+{
+    struct ssh_str from = ssh_cur_string(cur); /* of a unix socket: reserved */
+    uint32_t port = r->conf.path ? 0 : nk_cur_be32(cur);
+    int n = from.n < HOST_SHOWN ? (int)from.n : HOST_SHOWN;
+    if (!nk_cur_done(cur)) {
+        return false;
+    }
+    if (r->conf.path) {
+        memcpy(peer, "unix", sizeof("unix"));
+    } else {
+        (void)snprintf(peer, PEER_MAX, memchr(from.p, ':', from.n) ? "[%.*s]:%u" : "%.*s:%u", n,
+                       (const char *)from.p, (unsigned)port);
+    }
+    return true;
+}
+
 static bool on_incoming(void *owner, struct ssh_channel *ch, struct ssh_str type,
                         struct ssh_str data, bool any)
 {
     struct remote *r = owner;
-    char peer[PEER_MAX] = "unix";
+    char peer[PEER_MAX];
     struct nk_cur cur;
     struct nk_stream *s;
     nk_cur_init(&cur, data.p, data.n);
@@ -185,13 +203,8 @@ static bool on_incoming(void *owner, struct ssh_channel *ch, struct ssh_str type
         !is_ours(r, &cur, any)) {
         return false;
     }
-    if (!r->conf.path) {
-        struct ssh_str from = ssh_cur_string(&cur);
-        uint32_t port = nk_cur_be32(&cur);
-        int n = from.n < HOST_SHOWN ? (int)from.n : HOST_SHOWN;
-        (void)snprintf(peer, sizeof(peer),
-                       from.n && memchr(from.p, ':', from.n) ? "[%.*s]:%u" : "%.*s:%u",
-                       cur.failed ? 0 : n, (const char *)from.p, (unsigned)port);
+    if (!get_peer(r, &cur, peer)) {
+        return false;
     }
     if (r->paused || r->active >= SSH_REMOTE_MAX || r->waiting >= SSH_REMOTE_WAITING_MAX) {
         (void)ssh_channel_refuse(ch, SSH_REFUSED_RESOURCES, "too many connections");

@@ -53,6 +53,7 @@ class Session:
     def __init__(self, server, sock):
         self.server, self.sock, self.fault = server, sock, server.fault
         self.out, self.into = Direction(), Direction()
+        self.input = bytearray()  # what was received and not read yet
         self.session_id = None
         self.client_ident = self.client_kexinit = self.kexinit = b""
         self.key = server.host_key
@@ -66,12 +67,13 @@ class Session:
         self.sock.sendall(data)
 
     def read(self, n):
-        data = b""
-        while len(data) < n:
-            more = self.sock.recv(n - len(data))
+        while len(self.input) < n:
+            more = self.sock.recv(65536)
             if not more:
                 raise Gone("the client ended the connection")
-            data += more
+            self.input += more
+        data = bytes(self.input[:n])
+        del self.input[:n]
         return data
 
     def frame(self, payload):
@@ -80,14 +82,17 @@ class Session:
         pad += block if pad < 4 else 0
         return bytes([pad]) + payload + os.urandom(pad)
 
-    def send(self, kind, *fields):
+    def sealed(self, kind, *fields):
         packet = self.frame(bytes([kind]) + b"".join(fields))
         length = u32(len(packet))
         if self.out.cipher:
             packet = self.out.cipher.encrypt(self.out.next_nonce(), packet, length)
             if self.fault == "tag-wrong":
                 packet = packet[:-1] + bytes([packet[-1] ^ 1])
-        self.write(length + packet)
+        return length + packet
+
+    def send(self, kind, *fields):
+        self.write(self.sealed(kind, *fields))
 
     def receive(self):
         length = self.read(4)
@@ -533,12 +538,15 @@ def public_blob(key):
 class HostileServer(ThreadedServer):
     """Listens on loopback; every connection gets the fault."""
 
+    session = Session
+
     def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None, above=None):
         """host_key: path of an unencrypted Ed25519 key, else a new one; certificate: path of one for it; login: what
         answers requests for a login, called with the Session until it returns true; above: what is done behind the login
         instead of serving a program, called with the Session."""
         assert fault in FAULTS, fault
         self.fault, self.login, self.above, self.reached, self.errors, self.floods = fault, login, above, [], [], 0
+        self.released = threading.Event()  # at the end: who does nothing any more may go
         self.host_key = Ed25519PrivateKey.generate()
         if host_key:
             self.host_key = serialization.load_ssh_private_key(pathlib.Path(host_key).read_bytes(), None)
@@ -550,11 +558,15 @@ class HostileServer(ThreadedServer):
         self.port = self.listener.getsockname()[1]
         self.start()
 
+    def close(self):
+        self.released.set()
+        super().close()
+
     def serve(self, sock):
         with sock:
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                Session(self, sock).run()
+                self.session(self, sock).run()
                 self.reached.append("end")
             except (Gone, OSError) as e:
                 self.errors.append(str(e))
