@@ -129,11 +129,22 @@ static void stop(void *owner, int rc, const struct nk_diag *why)
     nk_app_stop(w->app, rc);
 }
 
+static int shell(void *owner, const char *command, struct nk_stream **out, struct nk_diag *diag)
+{
+    struct work *w = owner;
+    nk_debug(w->ctx->log, "ssh", "there is no SFTP: the shell there is to do it");
+    return sftp_link_exec(&w->link, command, out, diag);
+}
+
 static void on_ready(void *owner, struct nk_stream *take_stream)
 {
     struct work *w = owner;
-    const struct ssh_copy_id_conf conf = {
-        .keys = w->keys, .n = w->n, .dry_run = w->ctx->globals->dry_run, .done = stop, .owner = w};
+    const struct ssh_copy_id_conf conf = {.keys = w->keys,
+                                          .n = w->n,
+                                          .dry_run = w->ctx->globals->dry_run,
+                                          .shell = shell,
+                                          .done = stop,
+                                          .owner = w};
     int rc = ssh_copy_id_start(&w->copy, &conf, take_stream);
     if (rc < 0) {
         struct nk_diag why;

@@ -7,6 +7,7 @@
 
 #include "base/secret.h"
 #include "core/stream.h"
+#include "ssh/copy_sh.h"
 #include "ssh/proto_sftp.h"
 #include "ssh/pubfile.h"
 
@@ -32,6 +33,12 @@ struct ssh_copy_id {
     uint32_t mode;
     bool made; /* what is not whole yet is there */
     bool over;
+    bool greeted; /* there is an SFTP server */
+    bool ending;  /* there was none, and its channel is not closed yet */
+    bool shell;   /* there is none: sh is who we talk to */
+    bool said;    /* everything, to it */
+    struct ssh_copy_sh sh;
+    struct nk_buf to_sh;
     char path[NAME_MAX_], part[NAME_MAX_ + 32];
     struct nk_diag why;
 };
@@ -294,43 +301,141 @@ static void on_ready(void *owner)
 {
     struct ssh_copy_id *c = owner;
     const struct ssh_sftp_attrs a = {.has = SSH_SFTP_HAS_MODE, .mode = MODE_FOLDER};
+    c->greeted = true;
     asked(c, c->conf.dry_run
                  ? ssh_sftp_path(&c->sftp, SSH_FXP_REALPATH, PATH, then(c, on_real))
                  : ssh_sftp_set(&c->sftp, SSH_FXP_MKDIR, FOLDER, &a, then(c, on_folder)));
+}
+
+/* --- without SFTP ----------------------------------------------------------------------------- */
+
+/* The file is known: say what is to be appended, or that this was all. */
+static int tell_shell(struct ssh_copy_id *c)
+{
+    size_t before = nk_buf_len(&c->text);
+    int rc = ssh_copy_id_look(nk_buf_ptr(&c->text), before, c->conf.keys, c->conf.n);
+    c->said = true;
+    if (rc > 0 && !c->conf.dry_run) {
+        rc = add_lines(c);
+        const size_t more = nk_buf_len(&c->text) - before;
+        rc = rc < 0 ? rc : nk_buf_printf(&c->to_sh, "%zu\n", more);
+        return rc < 0 ? rc : nk_buf_put(&c->to_sh, nk_buf_ptr(&c->text) + before, more);
+    }
+    if (rc >= 0) {
+        end(c, 0);
+    }
+    return rc;
+}
+
+static int feed_shell(struct ssh_copy_id *c, const uint8_t *p, size_t n)
+{
+    int rc;
+    while ((rc = ssh_copy_sh_feed(&c->sh, p, n, &c->text)) > 0 && !c->over) {
+        n = 0;
+        rc = c->sh.step == SSH_COPY_WRITTEN ? tell_shell(c) : 0;
+        if (rc < 0) {
+            break;
+        }
+        if (c->sh.step > SSH_COPY_WRITTEN) {
+            end(c, 0);
+        }
+    }
+    return rc < 0 ? nk_fail_sys(&c->why, rc, "%s", c->path) : 0;
+}
+
+static void on_event(void *owner, struct nk_stream *s, unsigned events);
+
+/* SFTP was refused, or has ended before it began. */
+static void fall_back(struct ssh_copy_id *c, int rc)
+{
+    struct nk_stream *s;
+    struct nk_diag why;
+    if (!c->conf.shell || c->greeted || c->shell ||
+        c->conf.shell(c->conf.owner, ssh_copy_sh_command, &s, &why) < 0) {
+        end(c, rc);
+        return;
+    }
+    nk_stream_close(c->stream);
+    c->stream = s;
+    c->shell = true;
+    nk_stream_own(s, on_event, c);
+    rc = nk_buf_printf(&c->to_sh, "%s\n", c->sh.token);
+    if (rc < 0) {
+        end(c, nk_fail_sys(&c->why, rc, "%s", c->path));
+    }
+}
+
+/* There was no SFTP server to be started. dropbear mixes up two sessions of which one is just
+ * ending, so the next one waits until this one is closed, which a write tells. */
+static void on_ending(struct ssh_copy_id *c)
+{
+    ssize_t n = nk_stream_write(c->stream, "", 1);
+    if (n < 0 && n != NK_EAGAIN) {
+        c->ending = false;
+        fall_back(c, NK_ETRUNC);
+    }
 }
 
 /* --- the stream ------------------------------------------------------------------------------- */
 
 static void flush(struct ssh_copy_id *c)
 {
-    while (!c->over && nk_buf_len(&c->sftp.out) > 0) {
-        ssize_t n = nk_stream_write(c->stream, nk_buf_ptr(&c->sftp.out), nk_buf_len(&c->sftp.out));
+    struct nk_buf *out = c->shell ? &c->to_sh : &c->sftp.out;
+    while (!c->over && nk_buf_len(out) > 0) {
+        ssize_t n = nk_stream_write(c->stream, nk_buf_ptr(out), nk_buf_len(out));
         if (n == NK_EAGAIN) {
             return;
         }
         if (n < 0) {
-            end(c, nk_fail_sys(&c->why, (int)n, "writing to the SFTP server"));
+            nk_fail_sys(&c->why, (int)n, "writing to the server");
+            fall_back(c, (int)n);
             return;
         }
-        nk_buf_consume(&c->sftp.out, (size_t)n);
+        nk_buf_consume(out, (size_t)n);
+    }
+    if (!c->over && c->said) {
+        c->said = false;
+        (void)nk_stream_shutdown(c->stream); /* what is wrong with it shows in the answer */
+    }
+}
+
+/* What came, or (n <= 0) why nothing more does. */
+static void take(struct ssh_copy_id *c, const uint8_t *p, ssize_t n)
+{
+    int rc = 0;
+    if (n > 0) {
+        rc =
+            c->shell ? feed_shell(c, p, (size_t)n) : ssh_sftp_feed(&c->sftp, p, (size_t)n, &c->why);
+    } else if (n < 0) {
+        rc = nk_fail_sys(&c->why, (int)n, "reading from the server");
+    } else if (c->shell) {
+        rc = ssh_copy_sh_why(&c->sh, &c->why);
+    } else {
+        rc = nk_fail(&c->why, NK_ETRUNC, "the SFTP server ended the connection");
+        c->ending = !c->greeted;
+        if (c->ending) {
+            nk_stream_interest(c->stream, NK_WRITABLE);
+            rc = 0;
+            on_ending(c);
+        }
+    }
+    if (rc < 0) {
+        end(c, rc);
     }
 }
 
 static void read_all(struct ssh_copy_id *c)
 {
     uint8_t input[INPUT];
-    while (!c->over) {
+    for (bool shell = c->shell; !c->over && !c->ending && c->shell == shell;) {
         ssize_t n = nk_stream_read(c->stream, input, sizeof(input));
         if (n == NK_EAGAIN) {
             return;
         }
-        int rc = n > 0   ? ssh_sftp_feed(&c->sftp, input, (size_t)n, &c->why)
-                 : n < 0 ? nk_fail_sys(&c->why, (int)n, "reading from the SFTP server")
-                         : nk_fail(&c->why, NK_ETRUNC, "the SFTP server ended the connection");
-        if (rc < 0) {
-            end(c, rc);
+        take(c, input, n);
+        if (c->shell == shell && !c->ending) {
+            flush(c);
         }
-        flush(c);
     }
 }
 
@@ -339,7 +444,16 @@ static void on_event(void *owner, struct nk_stream *s, unsigned events)
     struct ssh_copy_id *c = owner;
     if (events & NK_CLOSED) {
         int rc = nk_stream_error(s, &c->why);
-        end(c, rc < 0 ? rc : nk_fail(&c->why, NK_ECLOSED, "the SFTP server ended the connection"));
+        rc = rc < 0 ? rc : nk_fail(&c->why, NK_ECLOSED, "the SFTP server ended the connection");
+        if ((rc == NK_EUNSUPPORTED || c->ending) && !c->shell) {
+            fall_back(c, rc);
+        } else {
+            end(c, rc);
+        }
+        return;
+    }
+    if (c->ending) {
+        on_ending(c);
         return;
     }
     if (events & NK_CONNECTED) {
@@ -364,6 +478,8 @@ int ssh_copy_id_start(struct ssh_copy_id **out, const struct ssh_copy_id_conf *c
     c->mode = MODE_FILE;
     memcpy(c->path, PATH, sizeof(PATH));
     nk_buf_init(&c->text, SSH_AUTHORIZED_MAX);
+    nk_buf_init(&c->to_sh, SSH_AUTHORIZED_MAX);
+    ssh_copy_sh_init(&c->sh, 2 * SSH_AUTHORIZED_MAX);
     c->stream = take_stream;
     nk_stream_own(take_stream, on_event, c);
     *out = c;
@@ -376,6 +492,8 @@ void ssh_copy_id_free(struct ssh_copy_id *c)
         nk_stream_close(c->stream);
         ssh_sftp_clear(&c->sftp);
         nk_buf_clear(&c->text);
+        nk_buf_clear(&c->to_sh);
+        ssh_copy_sh_clear(&c->sh);
         free(c);
     }
 }

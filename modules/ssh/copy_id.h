@@ -3,7 +3,8 @@
  * copy_id - public keys into a user's authorized_keys, over SFTP: those that are not there yet are
  * added behind what is. The file is written anew beside the old one and takes its name when it is
  * whole, so that nobody is ever locked out by half of it; .ssh is made with mode 0700, the file
- * with 0600, an existing one keeps its mode but for what would let others write.
+ * with 0600, an existing one keeps its mode but for what would let others write. Where there is no
+ * SFTP server, a script for the shell there does the same (copy_sh.h).
  */
 #ifndef SSH_COPY_ID_H
 #define SSH_COPY_ID_H
@@ -27,6 +28,9 @@ struct ssh_copy_id_conf {
     struct ssh_copy_key *keys; /* borrowed; `added` is set */
     size_t n;
     bool dry_run; /* look only */
+    /* a stream to this command there, for when SFTP is refused, or ends before it has begun; NULL:
+     * that is an error */
+    int (*shell)(void *owner, const char *command, struct nk_stream **out, struct nk_diag *diag);
     /* once, not after ssh_copy_id_free: 0, or why not */
     void (*done)(void *owner, int rc, const struct nk_diag *why);
     void *owner;

@@ -26,6 +26,16 @@ static void on_open(void *owner, struct ssh_client *c)
     }
 }
 
+int sftp_link_exec(struct sftp_link *l, const char *command, struct nk_stream **out,
+                   struct nk_diag *diag)
+{
+    const struct ssh_channel_conf what = {
+        .type = "session", .request = "exec", .request_text = command, .peer = "sh"};
+    struct ssh_channels *c = l->client ? ssh_client_channels(l->client) : NULL;
+    return c ? ssh_channel_dial(l->app, c, &what, out, diag)
+             : nk_fail(diag, NK_ECLOSED, "the connection is over");
+}
+
 static void on_closed(void *owner, struct ssh_client *c, int rc, const struct nk_diag *why)
 {
     struct sftp_link *l = owner;

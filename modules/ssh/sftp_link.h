@@ -51,4 +51,9 @@ int sftp_link_open(struct sftp_link *l, const struct sftp_link_conf *conf, const
                    struct nk_diag *diag);
 void sftp_link_close(struct sftp_link *l);
 
+/* sftp_link_exec - a stream to a program on the host, over the same connection. NK_ECLOSED: there
+ * is none; errors of ssh_channel_dial. */
+int sftp_link_exec(struct sftp_link *l, const char *command, struct nk_stream **out,
+                   struct nk_diag *diag);
+
 #endif

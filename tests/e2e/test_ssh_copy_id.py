@@ -10,7 +10,7 @@ import stat
 import pytest
 from support import clean_env, run
 
-SERVERS = ["openssh", "openssh-backports", "dropbear", "tinyssh", "asyncssh", "conch"]
+SERVERS = ["openssh", "openssh-backports", "dropbear", "tinyssh", "asyncssh", "conch", "dropbear-alone"]
 
 
 def copy(server, *words, **extra):
@@ -62,8 +62,9 @@ def test_every_server(ssh_servers, folder, new_key, name):
     assert file.read_text(encoding="ascii") == before + "\n" + line
 
 
-def test_modes_and_links(ssh_servers, folder, new_key):
-    server = ssh_servers.get("openssh")
+@pytest.mark.parametrize("name", ["openssh", "dropbear-alone"])
+def test_modes_and_links(ssh_servers, folder, new_key, name):
+    server = ssh_servers.get(name)
     file, real = folder / "authorized_keys", folder / "real"
     keys = file.read_bytes()
     file.rename(real)
@@ -71,12 +72,13 @@ def test_modes_and_links(ssh_servers, folder, new_key):
     file.symlink_to("real")
     assert copy(server, "-i", new_key).returncode == 0
     assert file.is_symlink() and real.read_bytes().startswith(keys) and len(real.read_bytes()) > len(keys)
-    assert stat.S_IMODE(real.stat().st_mode) == 0o644
+    assert stat.S_IMODE(real.stat().st_mode) == 0o644 and sorted(os.listdir(folder)) == ["authorized_keys", "real"]
 
 
-def test_nothing_there(ssh_servers, folder, new_key, tmp_path):
+@pytest.mark.parametrize("name", ["openssh", "dropbear-alone"])
+def test_nothing_there(ssh_servers, folder, new_key, tmp_path, name):
     """No file, no folder; the login is by a password."""
-    server = ssh_servers.get("openssh")
+    server = ssh_servers.get(name)
     aside = tmp_path / "aside"
     password = tmp_path / "password"
     password.write_text(server.password + "\n", encoding="ascii")
@@ -113,3 +115,29 @@ def test_what_is_refused(ssh_servers, folder, new_key, tmp_path):
                env=clean_env(SSH_AUTH_SOCK="", HOME=str(home)))
     assert done.returncode == 2 and "-i" in done.stderr
     assert (folder / "authorized_keys").read_bytes() == before
+
+
+def test_shell_that_cannot(ssh_servers, folder, new_key, tmp_path):
+    """Without SFTP: what the shell there says is told, the file stays as it is, and nothing is left beside it."""
+    server = ssh_servers.get("dropbear-alone")
+    before = (folder / "authorized_keys").read_bytes()
+    assert b"nk-" not in before
+    done = copy(server, "-i", new_key, "--dry-run", "--json")
+    assert done.returncode == 0, done.stderr
+    [key] = json.loads(done.stdout)["keys"]
+    assert key["missing"] and not key["added"] and (folder / "authorized_keys").read_bytes() == before
+    assert sorted(os.listdir(folder)) == ["authorized_keys"]
+    account = pathlib.Path(ssh_servers.home)
+    password = tmp_path / "password"
+    password.write_text(server.password + "\n", encoding="ascii")
+    password.chmod(0o600)
+    folder.rename(account / "ssh.aside")
+    (account / ".ssh").write_text("no folder", encoding="ascii")
+    try:
+        done = copy(server, "-i", new_key, "--password-file", password)
+        assert done.returncode == 74 and "its shell cannot write authorized_keys: " in done.stderr, done.stderr
+        assert (account / ".ssh").read_text(encoding="ascii") == "no folder"
+    finally:
+        (account / ".ssh").unlink()
+        (account / "ssh.aside").rename(folder)
+

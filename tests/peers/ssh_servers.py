@@ -317,6 +317,16 @@ class Dropbear(Server):
                 *self.lines]
 
 
+class DropbearAlone(Dropbear):
+    """A dropbear on a machine without an SFTP server, which it runs where it is asked to."""
+
+    features = Server.features - {"sftp"}
+
+    def argv(self):
+        return ["sh", "-c", 'mount --bind /dev/null "$(readlink -f /usr/lib/sftp-server)" && exec "$@"', "sh",
+                *super().argv()]
+
+
 class TinySsh(Server):
     """Speaks through tcpserver; knows one key type, one cipher and one channel."""
 
@@ -380,7 +390,8 @@ class Conch(PythonServer):
         return None if module("twisted") and module("cryptography") else "the Python modules twisted and cryptography"
 
 
-KINDS = {"openssh": OpenSsh, "openssh-backports": OpenSshBackports, "dropbear": Dropbear, "tinyssh": TinySsh,
+KINDS = {"openssh": OpenSsh, "openssh-backports": OpenSshBackports, "dropbear": Dropbear, "dropbear-alone": DropbearAlone,
+         "tinyssh": TinySsh,
          "asyncssh": AsyncSsh, "conch": Conch}
 NAMES = tuple(KINDS)
 
