@@ -16,6 +16,7 @@ import tempfile
 import time
 
 import support
+from server_support import exactly
 
 sys.path.insert(0, str(support.ROOT / "tests" / "peers"))
 
@@ -144,18 +145,8 @@ class PeerRelay(tlspyo_peer.Relay):
 
 def read_frame(sock):
     """One frame that the relay sent: (stamp, command, object)."""
-    head = read_exactly(sock, 10)
-    return tlspyo_peer.loads(read_exactly(sock, int(head)))
-
-
-def read_exactly(sock, n):
-    data = b""
-    while len(data) < n:
-        more = sock.recv(n - len(data))
-        if not more:
-            raise EOFError
-        data += more
-    return data
+    head = exactly(sock, 10)
+    return tlspyo_peer.loads(exactly(sock, int(head)))
 
 
 def join(sock, relay, *groups):

@@ -1,11 +1,52 @@
 # SPDX-License-Identifier: MIT
-"""Servers of the tests' own: on a free port of this machine or on a unix socket, a thread for each connection."""
+"""Servers of the tests' own, on a free port of this machine or on a unix socket, a thread for each connection; ports,
+and reading from sockets."""
 
 import contextlib
+import random
 import socket
 import threading
 
 from support import PATIENCE
+
+PORTS = range(12000, 32000)  # below the ephemeral ports, which begin at 32768
+HELLO = b"hello from far away"
+
+
+def free_port():
+    """A port for somebody who cannot choose one: not one that the system gives to the next who asks."""
+    while True:
+        with socket.socket() as s, contextlib.suppress(OSError):
+            s.bind(("127.0.0.1", port := random.choice(PORTS)))
+            return port
+
+
+def nobody_listens(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), PATIENCE).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def up_to(sock, n):
+    """n bytes, fewer where the other side ends."""
+    data = b""
+    while len(data) < n and (part := sock.recv(n - len(data))):
+        data += part
+    return data
+
+
+def exactly(sock, n):
+    data = up_to(sock, n)
+    if len(data) < n:
+        raise EOFError(f"{len(data)} of {n} bytes")
+    return data
+
+
+def rest(sock):
+    """All that comes until the other side ends."""
+    return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
 class LocalServer:
@@ -57,9 +98,30 @@ class Echo(LocalServer):
             conn.sendall(data)
 
 
-def exchange(port, data):
+class Server(LocalServer):
+    """Answers every connection with its greeting; hang: and says nothing more on it, `held`, until the test does."""
+
+    def __init__(self, path=None, greeting=HELLO, hang=False):
+        super().__init__(path)
+        self.greeting, self.hang, self.held = greeting, hang, []
+        self.target = f"unix:{path}" if path else f"127.0.0.1:{self.port}"
+
+    def talk(self, conn):
+        conn.sendall(self.greeting)
+        if self.hang:
+            self.held.append(conn)
+            rest(conn)
+
+    def __exit__(self, *_):
+        super().__exit__()
+        for conn in self.held:
+            with contextlib.suppress(OSError):
+                conn.shutdown(socket.SHUT_RDWR)
+
+
+def exchange(port, data, patience=PATIENCE):
     """What comes back, to the end, for data and a half-close."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE) as conn:
+    with socket.create_connection(("127.0.0.1", port), patience) as conn:
         def send():
             with contextlib.suppress(OSError):  # recv() tells
                 conn.sendall(data)
@@ -67,9 +129,7 @@ def exchange(port, data):
 
         sender = threading.Thread(target=send)
         sender.start()
-        back = b""
-        while part := conn.recv(65536):
-            back += part
+        back = rest(conn)
         sender.join()
     return back
 

@@ -11,6 +11,7 @@ import stat
 import pytest
 
 import support
+from server_support import rest
 from support import check_error, run
 from test_services import ECHO, NEW, Services, answers, connect, section, talk
 
@@ -132,12 +133,7 @@ def raw(work, data, half_close=False):
         s.sendall(data)
         if half_close:
             s.shutdown(socket.SHUT_WR)
-        got = b""
-        while True:
-            more = s.recv(4096)
-            if not more:
-                return got
-            got += more
+        return rest(s)
 
 
 def test_bad_requests(programs, work):

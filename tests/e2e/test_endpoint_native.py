@@ -3,13 +3,13 @@
 
 import json
 import pathlib
-import socket
 import subprocess
 
 import pytest
 
 import support
 from relay_support import NetkitRelay, endpoint, lines, succeeded
+from server_support import free_port
 from support import check_error, wait_until
 
 
@@ -116,12 +116,6 @@ def test_request_and_serve(relay, running):
     assert server.stop() == 0
     check_error(endpoint(relay, "request", "--to", "nobody", "--text", "x", "--timeout", "1s"), 75,
                 "no answer")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def test_relay_is_killed_while_lines_are_sent(programs, work, running):

@@ -85,12 +85,6 @@ def empty_root(work):
     return work
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def test_relay_and_endpoint_in_an_empty_root(programs, empty_root):
     """C2, C9: no passwd, no /tmp, no /dev, no /etc/hosts, no HOME, no privileges; and localhost must
     not be asked of a name server that is not there (musl would wait five seconds)."""

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import threading
 
-from server_support import Echo, exchange, is_reset
+from server_support import Echo, exchange, is_reset, nobody_listens
 from support import NETKIT, PATIENCE, clean_env, run, wait_until
 
 LISTENING = r"listening on tcp:127\.0\.0\.1:(\d+)"
@@ -135,15 +135,7 @@ def test_run_reload_and_drain(programs, work):
             p.wait_line("nonsense", start=mark)
             assert exchange(port, b"3") == b"new 3"
             p.proc.send_signal(signal.SIGTERM)  # waits for the busy one
-
-            def refused():
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
-                except ConnectionRefusedError:
-                    return True
-                return False
-
-            wait_until(refused)
+            wait_until(lambda: nobody_listens(port))
             assert p.alive()
             busy.sendall(b"bye")
             assert busy.recv(3) == b"bye"

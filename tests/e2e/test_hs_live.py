@@ -15,7 +15,8 @@ import pytest
 import hs_support
 from hs_support import line, put_client, random_key
 from support import NETKIT, check_error, run, wait_until
-from test_onion import HELLO, PUBLISH, Server, fetch, onions, options
+from server_support import HELLO, Server
+from test_onion import PUBLISH, fetch, onions, options
 from test_onion_clients import denied
 
 OTHER = "2gzyxa5ihm7nsggfxnu52rck2vv4rvmdlkiu3zzui5du4xyclen53wid"

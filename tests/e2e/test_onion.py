@@ -16,61 +16,14 @@ import time
 import pytest
 
 import support
+from server_support import HELLO, Server, exactly
 from support import NETKIT, run
 from tor_support import Middle, Place
 
 PUBLISH = 60.0  # seconds for a descriptor to be there, on a busy machine
-HELLO = b"hello through six relays"
 
 
 # --- what is served, and how it is reached
-
-
-class Server:
-    """Answers every connection with its greeting, on a TCP port of this machine or a unix socket."""
-
-    def __init__(self, path=None, greeting=HELLO, hang=False):
-        self.greeting, self.hang, self.held = greeting, hang, []
-        if path:
-            self.listener = socket.socket(socket.AF_UNIX)
-            self.listener.bind(str(path))
-            self.listener.listen()
-            self.target = f"unix:{path}"
-        else:
-            self.listener = socket.create_server(("127.0.0.1", 0))
-            self.target = "127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                peer, _ = self.listener.accept()
-            except OSError:
-                return
-            peer.sendall(self.greeting)
-            if self.hang:
-                self.held.append(peer)
-            else:
-                peer.close()
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        for peer in self.held:
-            peer.close()
-
-
-def exactly(sock, count):
-    data = b""
-    while len(data) < count:
-        more = sock.recv(count - len(data))
-        if not more:
-            raise ConnectionError(f"{len(data)} of {count} bytes")
-        data += more
-    return data
 
 
 def reach(tor, address, port, user="u", timeout=support.PATIENCE):

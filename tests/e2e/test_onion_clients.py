@@ -11,7 +11,8 @@ import time
 import pytest
 
 from support import NETKIT, check_error, run, wait_until
-from test_onion import HELLO, PUBLISH, Onion, Server, exactly, fetch, find, reach
+from server_support import HELLO, Server, exactly
+from test_onion import PUBLISH, Onion, fetch, find, reach
 
 DENIED_TRIES = 3  # connections that all have to fail
 ANEW = 2 * PUBLISH  # seconds in which every client finds the descriptor that was published last

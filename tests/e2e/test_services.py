@@ -11,6 +11,7 @@ import time
 import pytest
 
 import support
+from server_support import rest
 from support import NETKIT, check_error, clean_env, run
 
 ECHO = "exec:/bin/cat"
@@ -65,12 +66,7 @@ def talk(port, data=b"hello\n"):
     with connect(port) as s:
         s.sendall(data)
         s.shutdown(socket.SHUT_WR)
-        got = b""
-        while True:
-            more = s.recv(4096)
-            if not more:
-                return got
-            got += more
+        return rest(s)
 
 
 def test_two_services_in_one_loop(programs, work):

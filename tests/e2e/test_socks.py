@@ -12,21 +12,11 @@ import time
 
 import pytest
 
-from server_support import Echo, LocalServer
+from server_support import Echo, LocalServer, up_to
 from support import NETKIT, PATIENCE, check_error, need_command, run
 
 LISTENING = r"listening on socks5\+tcp:127\.0\.0\.1:(\d+)"
 GREETING = b"\x05\x01\x00"
-
-
-def recv_all(conn, n):
-    data = b""
-    while len(data) < n:
-        part = conn.recv(n - len(data))
-        if not part:
-            break
-        data += part
-    return data
 
 
 def name_request(name, port, command=1):
@@ -37,9 +27,9 @@ def ask(port, request, greeting=GREETING, method=b"\x05\x00"):
     """Greets, asks, and returns (connection, reply code)."""
     conn = socket.create_connection(("127.0.0.1", port), PATIENCE)
     conn.sendall(greeting)
-    assert recv_all(conn, 2) == method
+    assert up_to(conn, 2) == method
     conn.sendall(request)
-    reply = recv_all(conn, 10)
+    reply = up_to(conn, 10)
     assert len(reply) == 10 and reply[0] == 5 and reply[3] == 1
     return conn, reply[1]
 
@@ -115,7 +105,7 @@ def test_bytes_both_ways_and_half_close(proxy):
             sender = threading.Thread(
                 target=lambda c=conn: (c.sendall(data), c.shutdown(socket.SHUT_WR)))
             sender.start()
-            assert recv_all(conn, len(data) + 7) == b"hello " + data
+            assert up_to(conn, len(data) + 7) == b"hello " + data
             sender.join()
             conn.close()
 
@@ -126,7 +116,7 @@ def test_everything_in_one_packet(proxy):
         login = b"\x05\x01\x02\x01\x01u\x01p"
         conn.sendall(login + name_request("localhost", echo.port) + b"early")
         conn.shutdown(socket.SHUT_WR)
-        assert recv_all(conn, 2 + 2 + 10 + 5) == (b"\x05\x02\x01\x00\x05\0\0\x01\0\0\0\0\0\0early")
+        assert up_to(conn, 2 + 2 + 10 + 5) == (b"\x05\x02\x01\x00\x05\0\0\x01\0\0\0\0\0\0early")
 
 
 def test_failures_have_their_codes(proxy):
@@ -161,7 +151,7 @@ def test_other_protocols_are_told(proxy, hello, answer, line):
     p, port = proxy
     with socket.create_connection(("127.0.0.1", port), PATIENCE) as conn:
         conn.sendall(hello)
-        assert recv_all(conn, len(answer) or 1) == answer
+        assert up_to(conn, len(answer) or 1) == answer
     p.wait_line(line)
 
 
@@ -184,7 +174,7 @@ def test_many_at_once(proxy):
                 with conn:
                     conn.sendall(b"%d" % i)
                     conn.shutdown(socket.SHUT_WR)
-                    assert code == 0 and recv_all(conn, 99) == b"%d" % i
+                    assert code == 0 and up_to(conn, 99) == b"%d" % i
             except (OSError, AssertionError) as e:
                 failures.append((i, repr(e)))
         threads = [threading.Thread(target=one, args=(i,)) for i in range(200)]
@@ -204,9 +194,9 @@ def test_over_unix_and_through_another(programs, work):
                       f"socks5+unix:{work}/s,to=localhost:{echo.port}"])
         port = int(q.wait_line(r"listening on tcp:127\.0\.0\.1:(\d+)")[1])
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as conn:
-            assert recv_all(conn, 3) == b"hi "
+            assert up_to(conn, 3) == b"hi "
             conn.sendall(b"there")
-            assert recv_all(conn, 5) == b"there"
+            assert up_to(conn, 5) == b"there"
         assert q.stop() == 0
         assert p.stop() == 0
 
@@ -219,9 +209,9 @@ def test_names_and_logins_pass_through_a_chain(programs):
         login = b"\x05\x01\x02\x01\x05alice\x02pw"
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as conn:
             conn.sendall(login + name_request("only-the-proxy-knows.example", 80))
-            assert recv_all(conn, 4 + 10)[5] == 0
+            assert up_to(conn, 4 + 10)[5] == 0
             conn.sendall(b"data")
-            assert recv_all(conn, 4) == b"data"
+            assert up_to(conn, 4) == b"data"
         conn, code = ask(port, name_request("other.onion", 80))
         conn.close()
         assert code == 0
@@ -295,5 +285,5 @@ def test_configuration_file(programs, work):
         conn, code = ask(port, name_request("localhost", echo.port))
         with conn:
             conn.sendall(b"x")
-            assert code == 0 and recv_all(conn, 1) == b"x"
+            assert code == 0 and up_to(conn, 1) == b"x"
         assert p.stop() == 0

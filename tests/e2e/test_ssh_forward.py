@@ -17,6 +17,7 @@ import threading
 import time
 
 import pytest
+from server_support import free_port, up_to
 from support import NETKIT, Program, clean_env, run, wait_until
 
 FAILED = 255
@@ -24,7 +25,6 @@ PATIENCE = 30.0
 FORWARDING = ("openssh", "openssh-backports", "dropbear", "asyncssh", "conch")
 UNIX = ("openssh", "openssh-backports", "asyncssh")  # that know forwards of unix sockets, both ways
 CHOOSES = ("openssh", "openssh-backports", "dropbear", "asyncssh")  # that say which port they have chosen
-PORTS = range(12000, 32000)
 
 
 class Echo(socketserver.BaseRequestHandler):
@@ -94,15 +94,6 @@ def _echo_unix(ssh_servers):
     path.unlink()
 
 
-def free_port():
-    for _ in range(200):
-        with socket.socket() as s:
-            with contextlib.suppress(OSError):
-                s.bind(("127.0.0.1", port := random.choice(PORTS)))
-                return port
-    raise AssertionError("no free port")
-
-
 def there(server, path):
     """A path below the account's home as the server sees it."""
     return pathlib.Path(server.home) / pathlib.Path(path).name
@@ -138,13 +129,6 @@ def rest(s):
     return b"".join(iter(lambda: s.recv(65536), b""))
 
 
-def exact(s, n):
-    data = b""
-    while len(data) < n and (piece := s.recv(n - len(data))):
-        data += piece
-    return data
-
-
 def check(where, n=100_000, prepare=None, ends=True):
     """What is sent comes back, after its end."""
     data = os.urandom(n)
@@ -153,7 +137,7 @@ def check(where, n=100_000, prepare=None, ends=True):
             prepare(s)
         s.sendall(data)
         if not ends:
-            assert exact(s, n) == data
+            assert up_to(s, n) == data
             return
         s.shutdown(socket.SHUT_WR)
         assert hashlib.sha256(rest(s)).digest() == hashlib.sha256(data).digest()
@@ -163,12 +147,12 @@ def socks5(port, host="127.0.0.1", login=None):
     """What a SOCKS client says; checks that it may go on."""
     def prepare(s):
         s.sendall(b"\5\1\2" if login else b"\5\1\0")
-        assert exact(s, 2) == (b"\5\2" if login else b"\5\0")
+        assert up_to(s, 2) == (b"\5\2" if login else b"\5\0")
         if login:
             s.sendall(b"\1" + b"".join(bytes([len(x)]) + x for x in login))
-            assert exact(s, 2) == b"\1\0"
+            assert up_to(s, 2) == b"\1\0"
         s.sendall(b"\5\1\0\3" + bytes([len(host)]) + host.encode() + struct.pack(">H", port))
-        reply = exact(s, 10)
+        reply = up_to(s, 10)
         assert reply[:2] == b"\5\0", reply
     return prepare
 
@@ -261,9 +245,9 @@ def test_socks_answers(ssh_servers):
     def code(port, to):
         with connect(port) as s:
             s.sendall(b"\5\1\0")
-            assert exact(s, 2) == b"\5\0"
+            assert up_to(s, 2) == b"\5\0"
             s.sendall(b"\5\1\0\1\x7f\0\0\1" + struct.pack(">H", to))
-            return exact(s, 10)[1]
+            return up_to(s, 10)[1]
 
     port = free_port()
     with forwards(ssh_servers.get("openssh"), "-D", port):
@@ -281,7 +265,7 @@ def test_what_may_be_reached(ssh_servers, echo):
         check(port, prepare=socks5(echo))
         with connect(port) as s:
             s.sendall(b"\5\1\0\5\1\0\3\x09localhost" + struct.pack(">H", echo))
-            assert exact(s, 4) == b"\5\0\5\2"
+            assert up_to(s, 4) == b"\5\0\5\2"
 
 
 def test_sockets_that_are_there(ssh_servers, echo, tmp_path):
@@ -315,7 +299,7 @@ def test_socks_versions(ssh_servers, echo, tmp_path):
         def prepare(s):
             address = b"\0\0\0\1" if name else b"\x7f\0\0\1"
             s.sendall(b"\4\1" + struct.pack(">H", echo) + address + b"me\0" + (b"localhost\0" if name else b""))
-            assert exact(s, 8)[:2] == b"\0\x5a"
+            assert up_to(s, 8)[:2] == b"\0\x5a"
         return prepare
 
     server, port, login = ssh_servers.get("openssh"), free_port(), tmp_path / "login"
@@ -330,7 +314,7 @@ def test_socks_versions(ssh_servers, echo, tmp_path):
                               (b"\4\1\0\1\1\2\3\4\0", b"\0\x5b")):
             with connect(port) as s:
                 s.sendall(hello)
-                assert exact(s, len(answer)) == answer
+                assert up_to(s, len(answer)) == answer
 
 
 def test_dead_peer(ssh_servers, echo):
@@ -365,7 +349,7 @@ def test_idle_connections(ssh_servers, parrot):
             for _ in range(n):
                 s = all_.enter_context(connect(port))
                 s.sendall(b"x" * 1000)
-                assert exact(s, 1000) == b"x" * 1000
+                assert up_to(s, 1000) == b"x" * 1000
         more(20)
         before = proc.rss()
         more(300)
@@ -450,7 +434,7 @@ def test_refused_while_there_is_no_connection(ssh_servers, echo):
                 assert rest(s) == b""
             with connect(dynamic) as s:
                 s.sendall(b"\5\1\0\5\1\0\1\x7f\0\0\1\0\1")
-                answer = exact(s, 4)
+                answer = up_to(s, 4)
                 assert answer[:3] == b"\5\0\5" and answer[3] != 0
         mark = proc.mark()
         server.restart()

@@ -12,7 +12,7 @@ import threading
 
 import pytest
 
-from server_support import Echo, exchange
+from server_support import Echo, exchange, free_port, nobody_listens
 from support import NETKIT, PATIENCE, missing_peer, need_command, run, wait_until
 
 LISTENING = r"listening on tcp:127\.0\.0\.1:(\d+)"
@@ -367,15 +367,7 @@ def test_drain(server, certs):
     with connected(port, context(certs, certs.alice)) as s:
         assert echoes(s)
         server.program.proc.send_signal(signal.SIGTERM)
-
-        def gone():
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-            except ConnectionRefusedError:
-                return True
-            return False
-
-        wait_until(gone)
+        wait_until(lambda: nobody_listens(port))
         assert echoes(s)
         server.program.wait_line("1 connections were still open")
         assert server.program.wait() == 0
@@ -484,11 +476,6 @@ def stunnel_program(programs, work, name, lines):
     p = programs([need_command("stunnel4"), conf])
     p.wait_line("Configuration successful")
     return p
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
 
 
 def serves(port, data=HELLO):

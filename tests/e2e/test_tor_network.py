@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 
-from test_onion import Server
+from server_support import Server
 from tor_network import __file__ as PROGRAM
 from tor_network import PATIENCE, is_ours
 

@@ -15,7 +15,7 @@ import time
 
 import pytest
 
-from server_support import Echo
+from server_support import Echo, exchange
 from support import NETKIT, PATIENCE, clean_env, missing_peer, need_command, need_root, run, wait_until
 
 TOR_PATIENCE = 60.0  # for what needs circuits, on a busy machine
@@ -111,14 +111,7 @@ def forward_through(client, echo, programs):
     p = programs([NETKIT, "forward", "tcp:127.0.0.1:0", f"tor:exit.test:{echo.port},linger=2s,socks={client.socks_socket}"])
     port = int(p.wait_line(r"listening on tcp:127\.0\.0\.1:(\d+)")[1])
     data = os.urandom(1 << 20)
-    with socket.create_connection(("127.0.0.1", port), TOR_PATIENCE) as conn:
-        sender = threading.Thread(target=lambda: (conn.sendall(data), conn.shutdown(socket.SHUT_WR)))
-        sender.start()
-        back = b""
-        while part := conn.recv(65536):
-            back += part
-        sender.join()
-    assert back == b"hi " + data
+    assert exchange(port, data, TOR_PATIENCE) == b"hi " + data
     assert p.stop() == 0
 
 

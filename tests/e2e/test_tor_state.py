@@ -12,18 +12,23 @@ import threading
 import pytest
 
 import support
+from server_support import Server, exactly
 
 STORM = 200_000  # events
 
 
-@pytest.fixture
-def tor(tor_network):
-    client = tor_network.client
-
+def steered(client):
+    """netkit tor, for that client."""
     def run(*words, **kw):
         return support.run("tor", *words, "--control", client.control_socket, **kw)
 
     run.client = client
+    return run
+
+
+@pytest.fixture
+def tor(tor_network):
+    run = steered(tor_network.client)
     run.network = tor_network
     return run
 
@@ -86,27 +91,10 @@ def test_why_a_circuit_fails(tor):
     assert [reply["code"] for reply in json.loads(done.stdout)["replies"]] == [552, 552]
 
 
-class Service:
-    """A TCP server on this machine that answers each connection with a text."""
-
-    def __init__(self, text):
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
-        self.text = text
-        self.held = []
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self):
-        while True:
-            try:
-                peer, _ = self.server.accept()
-            except OSError:
-                return
-            peer.sendall(self.text)
-            self.held.append(peer)
-
-    def close(self):
-        self.server.close()
+@pytest.fixture
+def service():
+    with Server(greeting=b"hello", hang=True) as server:
+        yield server
 
 
 def socks(client, name, port, user=None):
@@ -147,8 +135,7 @@ def way(tor, stream):
     return circuit.get("conflux_id", circuit["id"])
 
 
-def test_isolation_gives_different_circuits(tor):
-    service = Service(b"hello")
+def test_isolation_gives_different_circuits(tor, service):
     held = []
     for user in (b"u1", b"u2", b"u1"):
         held.append(opened(tor.client, service.port, user))
@@ -160,12 +147,10 @@ def test_isolation_gives_different_circuits(tor):
     assert not held[0].recv(1)
     for s in held:
         s.close()
-    service.close()
 
 
-def test_events_of_streams_before_and_after_newnym(tor, programs, work):
+def test_events_of_streams_before_and_after_newnym(tor, programs, work, service):
     """A stream is seen from its beginning to its end; after NEWNYM another circuit is used."""
-    service = Service(b"hello")
     with open(work / "out", "wb") as out:
         watch = programs([support.NETKIT, "tor", "events", "stream", "signal", "--json", "--control",
                           tor.client.control_socket], stdout=out)
@@ -195,7 +180,33 @@ def test_events_of_streams_before_and_after_newnym(tor, programs, work):
     streams = [e for e in seen() if e["event"] == "STREAM" and e["target"].endswith(f":{service.port}")]
     assert {e["status"] for e in streams} >= {"NEW", "SENTCONNECT", "SUCCEEDED", "CLOSED"}
     assert {e["circuit"] for e in streams if e["status"] == "SUCCEEDED"} == set(used)
-    service.close()
+
+
+def way_to(tor, port):
+    """Of the latest stream to that port."""
+    return way(tor, max(listed(tor, "streams", "--filter", f"target~:{port}"), key=lambda s: int(s["id"])))
+
+
+def test_newnym_and_what_is_open(tor_network, service):
+    """From NEWNYM on new connections take no circuit that was used before, while one that is open goes on where it is;
+    tor closes no circuit for it."""
+    with tor_network.tor() as client, Server(greeting=b"hello", hang=True) as other:
+        tor = steered(client)
+        kept = opened(client, service.port, b"alice")
+        home = way_to(tor, service.port)
+        used = {home}
+        for user in (b"alice", b"bob"):
+            with opened(client, other.port, user):
+                used.add(way_to(tor, other.port))
+        done = tor("newnym")
+        assert done.returncode == 0, done.stderr
+        for user in (b"alice", b"bob"):
+            with opened(client, other.port, user):
+                assert way_to(tor, other.port) not in used
+        assert way_to(tor, service.port) == home
+        service.held[-1].sendall(b"still here")
+        assert exactly(kept, 10) == b"still here"
+        kept.close()
 
 
 def test_guards_and_maps(tor):
@@ -281,9 +292,9 @@ def built(tor):
     return circuit["id"]
 
 
-def test_a_stream_is_attached(tor, unattached):
+def test_a_stream_is_attached(tor, unattached, service):
     """To the circuit that was asked for; and one that is gone is refused."""
-    service, circuit = Service(b"hello"), built(tor)
+    circuit = built(tor)
     s = socks(tor.client, b"attach.test", service.port)
     stream = unattached(f"attach.test:{service.port}")
     support.check_error(tor("streams", "attach", stream, "99999"), 1, "Unknown circuit", "circuits list")
@@ -293,22 +304,20 @@ def test_a_stream_is_attached(tor, unattached):
     found, = listed(tor, "streams", "--filter", f"id={stream}")
     assert (found["status"], found["circuit"]) == ("SUCCEEDED", circuit)
     s.close()
-    service.close()
     assert tor("circuits", "close", circuit).returncode == 0
 
 
 def test_a_stream_is_redirected(tor, unattached):
     """The client gets another service than it asked for, on another port."""
-    wanted, other, circuit = Service(b"wrong"), Service(b"right"), built(tor)
-    s = socks(tor.client, b"redirect.test", wanted.port)
-    stream = unattached(f"redirect.test:{wanted.port}")
-    assert tor("streams", "redirect", stream, "elsewhere.test", str(other.port)).returncode == 0
-    assert unattached(f"elsewhere.test:{other.port}") == stream
-    assert tor("streams", "attach", stream, circuit).returncode == 0
-    assert s.makefile("rb").read(2 + 10 + 5).endswith(b"right")
-    s.close()
-    wanted.close()
-    other.close()
+    circuit = built(tor)
+    with Server(greeting=b"wrong") as wanted, Server(greeting=b"right", hang=True) as other:
+        s = socks(tor.client, b"redirect.test", wanted.port)
+        stream = unattached(f"redirect.test:{wanted.port}")
+        assert tor("streams", "redirect", stream, "elsewhere.test", str(other.port)).returncode == 0
+        assert unattached(f"elsewhere.test:{other.port}") == stream
+        assert tor("streams", "attach", stream, circuit).returncode == 0
+        assert s.makefile("rb").read(2 + 10 + 5).endswith(b"right")
+        s.close()
     assert tor("circuits", "close", circuit).returncode == 0
 
 
