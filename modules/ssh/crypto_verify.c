@@ -7,7 +7,7 @@
 #include "ssh/crypto_mbed.h"
 #include "ssh/pubkey.h"
 
-enum { RSA_BYTES_MAX = SSH_RSA_MAX / 8 };
+enum { RSA_BYTES_MAX = SSH_RSA_VERIFY_MAX / 8 };
 
 /* 1, 0 or -ENOMEM. */
 static int answer(int mbed)

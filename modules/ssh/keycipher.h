@@ -24,7 +24,7 @@ const struct ssh_keycipher *ssh_keycipher_find(struct ssh_str name);
 const struct ssh_keycipher *ssh_keycipher_oid(uint8_t arc);
 
 /* ssh_keycipher_open - decrypt n bytes at p, tag included, in place; iv has c->iv bytes. 0,
- * NK_EFORMAT (n is not possible), NK_EAUTH (the tag is wrong), -ENOMEM. On the loop's thread. */
+ * NK_EFORMAT (n is not possible), NK_EAUTH (the tag is wrong), -ENOMEM. On any thread. */
 int ssh_keycipher_open(const struct ssh_keycipher *c, const uint8_t *key, const uint8_t *iv,
                        uint8_t *p, size_t n);
 

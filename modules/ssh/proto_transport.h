@@ -80,7 +80,7 @@ enum ssh_trace {
     SSH_TRACE_CHOICE,  /* what was negotiated (ssh_transport_choice) */
     SSH_TRACE_NEWKEYS, /* both directions have new keys */
     SSH_TRACE_DEBUG,   /* a message DEBUG that the server wants shown */
-    SSH_TRACE_EXT_INFO /* "name=value" */
+    SSH_TRACE_EXT_INFO /* the name of an extension that the server has */
 };
 
 /* All calls come from within ssh_transport_feed, _tick, _trust or _computed; none after an error.

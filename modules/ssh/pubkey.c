@@ -249,6 +249,12 @@ int ssh_public_verify(const struct ssh_public *k, const struct ssh_sig_type *alg
 {
     struct token_message m;
     struct nk_cur c;
+    if (k->type->kind == SSH_KEY_RSA && ssh_public_bits(k) > SSH_RSA_VERIFY_MAX) {
+        nk_fail(diag, NK_EUNSUPPORTED, "what an RSA key of more than %d bits signs is not checked",
+                SSH_RSA_VERIFY_MAX);
+        nk_hint(diag, "ask for a key of another type (HostKeyAlgorithms)");
+        return NK_EUNSUPPORTED;
+    }
     nk_cur_init(&c, signature.p, signature.n);
     bool fine = ssh_str_is(ssh_cur_string(&c), alg->name);
     struct ssh_str bytes = ssh_cur_string(&c);

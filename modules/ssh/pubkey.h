@@ -19,6 +19,7 @@ enum ssh_key_kind { SSH_KEY_ED25519, SSH_KEY_ECDSA, SSH_KEY_RSA };
 enum {
     SSH_RSA_MIN = 2048, /* bits; OpenSSH's RequiredRSASize asks for 1024 only */
     SSH_RSA_MAX = 16384,
+    SSH_RSA_VERIFY_MAX = 8192, /* bits that mbedTLS computes with */
     SSH_BLOB_MAX = 64 * 1024,
     SSH_FINGERPRINT_SIZE = 64 /* of the text, its end included */
 };
@@ -74,7 +75,8 @@ int ssh_public_parse(struct ssh_str blob, unsigned min_rsa, struct ssh_public *o
 /*
  * ssh_public_verify - is signature (a blob: string name, string bytes) made by this key, or the one
  * that this certificate is for, over the n bytes at data, with exactly this algorithm? 0, or
- * NK_EAUTH (also for a malformed one), -ENOMEM. A token's signature must say that somebody was
+ * NK_EAUTH (also for a malformed one), NK_EUNSUPPORTED (RSA of more than SSH_RSA_VERIFY_MAX bits),
+ * -ENOMEM. A token's signature must say that somebody was
  * there (the flag of user presence).
  */
 int ssh_public_verify(const struct ssh_public *k, const struct ssh_sig_type *alg,
