@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -159,6 +160,9 @@ static int start_program(struct work *w, struct nk_diag *diag)
         .owner = w};
     if (conf.subsystem && !conf.command) {
         return nk_fail(diag, NK_EUSAGE, "-s: which subsystem?");
+    }
+    if (strcasecmp(c->forward_agent, "no") != 0) {
+        nk_warn(w->log, MODULE, "ForwardAgent (-A): netkit forwards no agent; -J needs none");
     }
     return ssh_program_open(ssh_link_channels(w->link), &conf, &w->program, diag);
 }

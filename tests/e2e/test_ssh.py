@@ -89,6 +89,7 @@ def test_words(sshd):
     check(ssh(sshd, "cat", words=["-n"], data=b"not read"))
     done = ssh(sshd, "env", words=["-o", "SetEnv=NK_ONE=1", "-o", "SendEnv=NK_T*"], env={"NK_TWO": "2", "NK_X": "3"})
     assert {b"NK_ONE=1", b"NK_TWO=2"} <= set(done.stdout.split(b"\n")) and b"NK_X" not in done.stdout
+    assert b"forwards no agent" in ssh(sshd, "true", words=["-A"]).stderr
     done = run("ssh", "-V")
     assert done.returncode == 0 and done.stderr.startswith("netkit ")
     assert "mlkem768x25519-sha256" in run("ssh", "-Q", "kex").stdout.split()
