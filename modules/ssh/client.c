@@ -477,6 +477,17 @@ struct ssh_channels *ssh_client_channels(struct ssh_client *c)
     return c->conn ? ssh_conn_channels(c->conn) : NULL;
 }
 
+void ssh_client_no_more_sessions(struct ssh_client *c)
+{
+    static const char who[] = "SSH-2.0-OpenSSH";
+    struct ssh_channels *channels = ssh_client_channels(c);
+    if (channels &&
+        strncmp(ssh_transport_ident(ssh_conn_transport(c->conn)), who, sizeof(who) - 1) == 0) {
+        (void)ssh_global_request(channels, "no-more-sessions@openssh.com", (struct ssh_str){0},
+                                 NULL, NULL); /* a dead sink ends the connection by itself */
+    }
+}
+
 struct ssh_conn *ssh_client_conn(struct ssh_client *c)
 {
     return c->conn;

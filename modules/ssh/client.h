@@ -58,4 +58,9 @@ void ssh_client_close(struct ssh_client *c);
 struct ssh_channels *ssh_client_channels(struct ssh_client *c);
 struct ssh_conn *ssh_client_conn(struct ssh_client *c);
 
+/* ssh_client_no_more_sessions - tell the server that no session will be asked for on this
+ * connection from now on, so that whoever takes it over cannot have one (OpenSSH's PROTOCOL 2.2).
+ * Nothing is said before ops->open, and to servers other than OpenSSH's. */
+void ssh_client_no_more_sessions(struct ssh_client *c);
+
 #endif

@@ -189,6 +189,7 @@ static void begin(struct work *w)
     int rc = w->words.stdio_forward                   ? forward_stdio(w, &diag)
              : w->config->session == SSH_SESSION_NONE ? 0
                                                       : start_program(w, &diag);
+    ssh_link_no_more_sessions(w->link);
     if (rc < 0) {
         failed(w, &diag);
         stop(w, SSH_EXIT_FAILED);
@@ -254,8 +255,8 @@ static void on_up(void *owner, struct ssh_link *l)
 {
     struct work *w = owner;
     struct nk_diag diag = {0};
-    (void)l;
     if (w->words.reconnect && ssh_link_ups(l) > 1) {
+        ssh_link_no_more_sessions(l);
         return;
     }
     if (!has_forwards(w)) {

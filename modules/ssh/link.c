@@ -673,6 +673,13 @@ enum ssh_link_state ssh_link_state(const struct ssh_link *l)
     return l->state;
 }
 
+void ssh_link_no_more_sessions(struct ssh_link *l)
+{
+    if (ssh_link_channels(l)) {
+        ssh_client_no_more_sessions(l->client);
+    }
+}
+
 struct ssh_channels *ssh_link_channels(struct ssh_link *l)
 {
     return l->state == SSH_LINK_UP ? ssh_client_channels(l->client) : NULL;

@@ -125,6 +125,10 @@ struct nk_app *ssh_link_app(const struct ssh_link *l);
 uint64_t ssh_link_ups(const struct ssh_link *l);
 const struct nk_diag *ssh_link_why(const struct ssh_link *l);
 
+/* ssh_link_no_more_sessions - as ssh_client_no_more_sessions, for this connection: for owners of a
+ * link that nobody shares. */
+void ssh_link_no_more_sessions(struct ssh_link *l);
+
 /* ssh_link_state_name - "connecting", "up", "waiting", "over". */
 const char *ssh_link_state_name(enum ssh_link_state s);
 

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/signal.h"
 #include "core/timer.h"
+#include "ssh/client.h"
 #include "ssh/transfer.h"
 
 #define MIB (1024.0 * 1024.0)
@@ -137,6 +138,9 @@ static void on_timeout(void *owner)
 static void on_ready(void *owner, struct nk_stream *take_stream)
 {
     struct work *w = owner;
+    if (w->link.client) { /* this session is all that is wanted of it */
+        ssh_client_no_more_sessions(w->link.client);
+    }
     int rc = ssh_transfer_start(&w->transfer, &w->conf, take_stream);
     if (rc < 0) {
         stop(w, nk_fail_sys(&w->ctx->diag, rc, "cannot begin"));

@@ -98,6 +98,13 @@ static void on_drained(void *owner)
 
 /* --- its beginning ---------------------------------------------------------------------------- */
 
+/* It forwards, and that is all. */
+static void on_up(void *owner, struct ssh_link *l)
+{
+    (void)owner;
+    ssh_link_no_more_sessions(l);
+}
+
 static void on_ready(void *owner)
 {
     const struct set *set = owner;
@@ -226,7 +233,7 @@ static bool same_forwards(const struct ssh_forwards *a, const struct ssh_forward
 static int open_forwarding(struct set *set, bool reconnect, struct set *before,
                            struct nk_diag *diag)
 {
-    set->user = (struct ssh_link_user){.down = on_down, .owner = set};
+    set->user = (struct ssh_link_user){.up = on_up, .down = on_down, .owner = set};
     ssh_link_attach(set->link, &set->user);
     const struct ssh_forwarding_conf conf = {.link = set->link,
                                              .forwards = &set->forwards,

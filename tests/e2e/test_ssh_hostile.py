@@ -300,6 +300,15 @@ def test_flood_of_connections(keys, work):
                 p.kill()
 
 
+def test_no_more_sessions(get, cat):
+    """An OpenSSH server is told that there will be none, behind the one that there is; another one is not."""
+    for ident, told in ((b"SSH-2.0-OpenSSH_9.9p1 x", [b"no-more-sessions@openssh.com"]), (b"SSH-2.0-OpenDSSH_1", [])):
+        with HostileServer(ident=ident) as server:
+            assert cat(server).stdout == b"hello" and server.asked == told
+        with HostileServer(ident=ident) as server:
+            assert get(server).returncode == 0 and server.asked == told
+
+
 def test_every_fault_is_tried():
     ends = {f"{how}-{step}" for how in ("end", "disconnect") for step in STEPS}
     assert set(FAULTS) == set(EXPECTED) | set(SERVED) | ends

@@ -145,10 +145,10 @@ def ended(proc, code, words=""):
     harmless(proc)
 
 
-def stopped(proc):
+def stopped(proc, code=128 + signal.SIGTERM):
     """It goes on until it is told not to."""
     assert proc.alive(), proc.stderr()
-    assert proc.stop() == 128 + signal.SIGTERM, proc.stderr()
+    assert proc.stop() == code, proc.stderr()
     harmless(proc)
 
 
@@ -206,7 +206,7 @@ def test_listener_there_goes_on(start, fault):
         assert len(target.accepted) == (2 if fault == "giant-origin" else 1)
         assert proc.stderr().count("nobody asked for") <= 1
         name = "streamlocal-forward@openssh.com" if fault.startswith("path") else "tcpip-forward"
-        wait_until(lambda: server.requests == [name.encode(), b"cancel-" + name.encode()])
+        wait_until(lambda: server.asked == [name.encode(), b"cancel-" + name.encode()])
 
 
 @pytest.mark.parametrize("fault", [*NO_PORT, "refused-then-opened"])
@@ -328,6 +328,18 @@ def test_socks(start, work, fault, code):
             assert got[:4] == b"\5\0\5" + bytes([code]), got
         assert server.opened == [(b"direct-tcpip", 32768, b"far.example")]
         stopped(proc)
+
+
+@pytest.mark.parametrize("program, code", [("ssh", 128 + signal.SIGTERM), ("tunnel", 0)])
+def test_no_more_sessions(start, work, program, code):
+    """An OpenSSH server is told that there will be none, after a listener was asked for; another one is not."""
+    for ident, told in ((b"SSH-2.0-OpenSSH_9.9p1 x", [b"no-more-sessions@openssh.com"]), (b"SSH-2.0-OpenDSSH_1", [])):
+        with Target() as target, ForwardServer("honest", ident=ident) as server:
+            proc = start(program, server, "-L", f"{work}/local:far.example:80", *remote_words("", target))
+            wait_until(lambda: "came back" in server.reached and len(server.asked) == 1 + len(told))
+            assert rest(client(work)) == HELLO
+            stopped(proc, code)
+            assert sorted(server.asked[:1 + len(told)]) == [*told, b"tcpip-forward"]
 
 
 def test_every_fault_is_tried():

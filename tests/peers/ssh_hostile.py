@@ -151,7 +151,7 @@ class Session:
             raise Gone("said all")
         if self.fault == "end-ident":
             self.step("ident")
-        self.write(IDENT + b"\r\n")
+        self.write(self.server.ident + b"\r\n")
         line = b""
         while not line.endswith(b"\n"):
             line += self.read(1)
@@ -233,8 +233,8 @@ class Session:
         point = raw(mine.public_key())
         blob = self.key_blob()
         shared = mpint(mine.exchange(X25519PublicKey.from_public_bytes(client_point)))
-        digest = hashlib.sha256(string(self.client_ident) + string(IDENT) + string(self.client_kexinit) + string(self.kexinit)
-                                + string(blob) + string(client_point) + string(point) + shared).digest()
+        digest = hashlib.sha256(string(self.client_ident) + string(self.server.ident) + string(self.client_kexinit)
+                                + string(self.kexinit) + string(blob) + string(client_point) + string(point) + shared).digest()
         self.session_id = self.session_id or digest
         signature = self.key.sign(digest + b"!" if self.fault == "signature-wrong" else digest)
         name = "ssh-rsa" if self.fault == "signature-name" else "ssh-ed25519"
@@ -352,7 +352,7 @@ class Session:
     # --- connection ---
 
     def refuse_global(self, body):
-        body.string()
+        self.server.asked.append(body.string())
         if body.u8():
             self.send(REQUEST_FAILURE)
 
@@ -540,12 +540,14 @@ class HostileServer(ThreadedServer):
 
     session = Session
 
-    def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None, above=None):
+    def __init__(self, fault="honest", host_key=None, certificate=None, port=0, login=None, above=None,
+                 ident=IDENT):
         """host_key: path of an unencrypted Ed25519 key, else a new one; certificate: path of one for it; login: what
         answers requests for a login, called with the Session until it returns true; above: what is done behind the login
         instead of serving a program, called with the Session."""
         assert fault in FAULTS, fault
         self.fault, self.login, self.above, self.reached, self.errors, self.floods = fault, login, above, [], [], 0
+        self.ident, self.asked = ident, []  # who it says it is; names of the global requests that came
         self.released = threading.Event()  # at the end: who does nothing any more may go
         self.host_key = Ed25519PrivateKey.generate()
         if host_key:

@@ -171,7 +171,7 @@ class ForwardSession(Session):
 
     def on_global(self, body):
         name, want = body.string(), body.u8()
-        self.server.requests.append(name)
+        self.server.asked.append(name)
         if name not in (b"tcpip-forward", b"streamlocal-forward@openssh.com"):
             if want:
                 self.send(REQUEST_FAILURE)
@@ -268,6 +268,6 @@ class ForwardServer(HostileServer):
     session = ForwardSession
 
     def __init__(self, fault="honest", once=False, **kw):
-        self.forward_fault, self.once, self.requests, self.opened = fault, once, [], []
+        self.forward_fault, self.once, self.opened = fault, once, []
         super().__init__("honest", **kw)
 
