@@ -231,6 +231,9 @@ static void finish(struct nk_pump *p, int error)
     p->stood = connected(p);
     p->error = error;
     p->moved_ms = nk_now_ms(p->app);
+    if (error < 0 && p->side >= 0 && p->why.text[0] == '\0') {
+        (void)nk_stream_error(p->way[p->side].from, &p->why); /* it may know more than the code */
+    }
     if (error < 0 && p->why.text[0] == '\0') {
         nk_fail(&p->why, error, "%s", nk_strerror(error));
     }

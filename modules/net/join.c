@@ -174,11 +174,8 @@ static void cut(const struct pair *p, const struct nk_pump_result *r)
     struct nk_diag why = *r->why;
     p->j->sum.cut++;
     if (r->side >= 0) {
-        nk_fail(&why, r->error, "cut off on %s: %s", sides[r->side],
-                r->error == NK_ETRUNC ? "TLS ended without close_notify" : r->why->text);
-    }
-    if (r->error == NK_ETRUNC) {
-        nk_hint(&why, "bytes may be missing; truncation=end is for peers that never send it");
+        nk_fail(&why, r->error, "cut off on %s: %s", sides[r->side], r->why->text);
+        nk_hint(&why, "%s", r->why->hint);
     }
     tell_failure(p->j, p->peer, NULL, &why);
 }

@@ -44,6 +44,27 @@ static bool can_be_name(const char *text)
     return true;
 }
 
+/* The stars of a URI stand where segments of its path do; "**" is the last one. */
+static bool good_stars(const char *uri)
+{
+    const char *p = strstr(uri, "://");
+    size_t n;
+    if (!p || p == uri || p[3] == '/' || memchr(uri, '*', (size_t)(p - uri))) {
+        return false;
+    }
+    for (bool host = true; *(p += host ? 3 : 1); p += n, host = false) {
+        n = strcspn(p, "/");
+        const char *star = memchr(p, '*', n);
+        if (star && (host || star > p || n > 2 || p[n - 1] != '*' || (n == 2 && p[n]))) {
+            return false;
+        }
+        if (!p[n]) {
+            return true;
+        }
+    }
+    return true;
+}
+
 static int add(struct tls_access *a, const char *value, struct nk_diag *diag)
 {
     const char *option = kinds[a->kind].option;
@@ -59,7 +80,13 @@ static int add(struct tls_access *a, const char *value, struct nk_diag *diag)
     if (!can_be_name(value)) {
         return nk_fail(diag, NK_ECONFIG, "%s: '%s' cannot stand in a certificate", option, value);
     }
-    if (a->kind != TLS_ALLOW_CN && strchr(value, '*')) {
+    if (a->kind == TLS_ALLOW_URI && strchr(value, '*') && !good_stars(value)) {
+        nk_fail(diag, NK_ECONFIG, "%s: '%s': the stars are not in their places", option, value);
+        nk_hint(diag, "spiffe://domain/*/web, spiffe://domain/**: * is one whole segment of the "
+                      "path, ** all that follow, at the end");
+        return NK_ECONFIG;
+    }
+    if (a->kind == TLS_ALLOW_DNS && strchr(value, '*')) {
         nk_fail(diag, NK_ECONFIG, "%s: '%s' is a pattern, and names are compared as a whole",
                 option, value);
         nk_hint(diag, "repeat %s for each name", option);
@@ -101,13 +128,50 @@ int tls_access_init(struct tls_access *a, enum tls_allow kind, const char *const
     return rc;
 }
 
+/* The bytes of a segment that a star may stand for, as SPIFFE IDs have them (SPIFFE-ID §2.2): what
+ * some program could read in another way, such as %2e, is nobody's. 0: not such a segment. */
+static size_t plain_segment(const char *p, size_t n)
+{
+    size_t len = 0;
+    while (len < n && p[len] != '/') {
+        unsigned char c = (unsigned char)p[len++], letter = c | 0x20;
+        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && !strchr("-._", c)) {
+            return 0;
+        }
+    }
+    return len <= 2 && strspn(p, ".") >= len ? 0 : len; /* empty, "." and ".." */
+}
+
+/* The n bytes at p are the name that pattern says. */
+static bool is_uri(const char *pattern, const char *p, size_t n)
+{
+    for (; *pattern; pattern++) {
+        size_t len = *pattern != '*' ? n > 0 && *p == *pattern : plain_segment(p, n);
+        if (len == 0) {
+            return false;
+        }
+        p += len;
+        n -= len;
+        if (strcmp(pattern, "**") == 0 && n > 0) { /* one more, of at least one */
+            p++;
+            n--;
+            pattern--;
+        } else if (strcmp(pattern, "**") == 0) {
+            pattern++;
+        }
+    }
+    return n == 0;
+}
+
 /* RFC 4343: letters of DNS names have no case; those of other names do. */
-static bool has_line(const char *names, const char *want, bool no_case)
+static bool has_line(const char *names, const char *want, enum tls_allow kind)
 {
     size_t len = strlen(want), n;
     for (const char *p = names; *p; p += n + (p[n] == '\n')) {
         n = strcspn(p, "\n");
-        if (n == len && (no_case ? strncasecmp(p, want, n) : memcmp(p, want, n)) == 0) {
+        if (kind == TLS_ALLOW_URI ? is_uri(want, p, n)
+                                  : n == len && (kind == TLS_ALLOW_DNS ? strncasecmp(p, want, n)
+                                                                       : memcmp(p, want, n)) == 0) {
             return true;
         }
     }
@@ -121,7 +185,7 @@ bool tls_access_allows(const struct tls_access *a, const char *names, const uint
     for (size_t i = 0; i < a->n; i++) {
         found |= a->kind == TLS_ALLOW_PIN ? sodium_memcmp(a->pins[i], spki, TLS_HASH) == 0 ||
                                                 sodium_memcmp(a->pins[i], cert, TLS_HASH) == 0
-                                          : has_line(names, a->names[i], a->kind == TLS_ALLOW_DNS);
+                                          : has_line(names, a->names[i], a->kind);
     }
     return found;
 }

@@ -3,7 +3,9 @@
  * access - which of the clients whose certificates are good may connect. There is one kind of rule
  * at a time, and the names of it are alternatives: a client that has one of them is let in. Names
  * are compared as a whole; a name that could be taken for another (control bytes, bad UTF-8) is
- * nobody's. Pure.
+ * nobody's. In the path of a URI a "*" stands for one segment, and "**" at the end for one or more,
+ * of letters, digits, '-', '.' and '_' but not "." or ".."; scheme and authority are always
+ * literal. Pure.
  */
 #ifndef NK_TLS_ACCESS_H
 #define NK_TLS_ACCESS_H

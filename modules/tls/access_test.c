@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,70 @@ static void test_matching(void **state)
     }
 }
 
+/* Stars stand for whole segments of a path, and for nothing that could be read in two ways. */
+static void test_uri_patterns(void **state)
+{
+    static const struct {
+        const char *pattern, *uri;
+        bool allowed;
+    } cases[] = {
+        {"spiffe://a.b/*", "spiffe://a.b/web", true},
+        {"spiffe://a.b/*", "spiffe://a.b/", false},
+        {"spiffe://a.b/*", "spiffe://a.b", false},
+        {"spiffe://a.b/*", "spiffe://a.b/web/x", false},
+        {"spiffe://a.b/*", "spiffe://a.b/web/", false},
+        {"spiffe://a.b/*", "spiffe://a.bc/web", false},
+        {"spiffe://a.b/*", "spiffe://evil/a.b/web", false},
+        {"spiffe://a.b/*", "spiffe://A.b/web", false},
+        {"spiffe://a.b/*/sa/*", "spiffe://a.b/ns_1/sa/x-2", true},
+        {"spiffe://a.b/*/sa/*", "spiffe://a.b/ns/so/x", false},
+        {"spiffe://a.b/*/sa", "spiffe://a.b/ns/x/sa", false},
+        {"spiffe://a.b/*/sa", "spiffe://a.b//sa", false},
+        {"spiffe://a.b/*/sa", "spiffe://a.b/ns/saw", false},
+        {"spiffe://a.b/**", "spiffe://a.b/ns/x/y", true},
+        {"spiffe://a.b/**", "spiffe://a.b/ns", true},
+        {"spiffe://a.b/**", "spiffe://a.b/", false},
+        {"spiffe://a.b/**", "spiffe://a.b/ns/", false},
+        {"spiffe://a.b/**", "spiffe://a.b/ns//x", false},
+        {"spiffe://a.b/**", "spiffe://a.b/ns/../x", false},
+        {"spiffe://a.b/x/**", "spiffe://a.b/y/x", false},
+        {"spiffe://a.b/*", "spiffe://a.b/.", false},
+        {"spiffe://a.b/*", "spiffe://a.b/..", false},
+        {"spiffe://a.b/*", "spiffe://a.b/...", true},
+        {"spiffe://a.b/*", "spiffe://a.b/%2e%2e", false},
+        {"spiffe://a.b/*", "spiffe://a.b/x?y", false},
+        {"spiffe://a.b/*", "spiffe://a.b/x#y", false},
+        {"spiffe://a.b/*", "spiffe://a.b/*", false},
+        {"spiffe://a.b/x", "spiffe://a.b/x", true},
+        {"urn:x%20y", "urn:x%20y", true},
+    };
+    static const char *const bad[] = {
+        "spiffe://*/x",      "spiffe://a.*/x",       "*://a/x",    "spiffe:*",
+        "spiffe://a/x*",     "spiffe://a/*x",        "a/*",        "spiffe:///*",
+        "spiffe://a/**/x",   "spiffe://a/***",       "://a/*",     "spiffe://a/x/*y/z",
+        "spiffe://a/*/x*/z", "spiffe://u:*@a/x/y/z", "spiffe://*",
+    };
+    struct tls_access a;
+    char line[128];
+    uint8_t none[TLS_HASH] = {0};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(tls_access_init(&a, TLS_ALLOW_URI, &cases[i].pattern, 1, NULL), 0);
+        snprintf(line, sizeof(line), "DNS:x\nURI:%s\nURI:other", cases[i].uri);
+        if (tls_access_allows(&a, line, none, none) != cases[i].allowed) {
+            fail_msg("%s, %s", cases[i].pattern, cases[i].uri);
+        }
+        tls_access_clear(&a);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct nk_diag diag = {0};
+        if (tls_access_init(&a, TLS_ALLOW_URI, &bad[i], 1, &diag) != NK_ECONFIG) {
+            fail_msg("%s", bad[i]);
+        }
+        assert_non_null(strstr(diag.text, bad[i]));
+    }
+}
+
 static void test_pins(void **state)
 {
     (void)state;
@@ -74,10 +139,10 @@ static void test_bad_values(void **state)
     static const struct {
         enum tls_allow kind;
         const char *value;
-    } bad[] = {
-        {TLS_ALLOW_CN, ""},           {TLS_ALLOW_CN, "a\nb"},          {TLS_ALLOW_CN, "\xff"},
-        {TLS_ALLOW_DNS, "*.example"}, {TLS_ALLOW_URI, "spiffe://x/*"}, {TLS_ALLOW_PIN, "sha256:00"},
-        {TLS_ALLOW_PIN, ""},          {TLS_ALLOW_VERIFIED, "alice"}};
+    } bad[] = {{TLS_ALLOW_CN, ""},     {TLS_ALLOW_CN, "a\nb"},
+               {TLS_ALLOW_CN, "\xff"}, {TLS_ALLOW_DNS, "*.example"},
+               {TLS_ALLOW_URI, "*"},   {TLS_ALLOW_PIN, "sha256:00"},
+               {TLS_ALLOW_PIN, ""},    {TLS_ALLOW_VERIFIED, "alice"}};
     struct tls_access a;
     struct nk_diag diag;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -266,10 +331,15 @@ static void test_suites(void **state)
 int nk_test_tls_access(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matching),      cmocka_unit_test(test_pins),
-        cmocka_unit_test(test_bad_values),    cmocka_unit_test(test_one_kind),
-        cmocka_unit_test(test_handshakes),    cmocka_unit_test(test_rule_needs_chain),
-        cmocka_unit_test(test_rule_needs_ca), cmocka_unit_test(test_suites),
+        cmocka_unit_test(test_matching),
+        cmocka_unit_test(test_uri_patterns),
+        cmocka_unit_test(test_pins),
+        cmocka_unit_test(test_bad_values),
+        cmocka_unit_test(test_one_kind),
+        cmocka_unit_test(test_handshakes),
+        cmocka_unit_test(test_rule_needs_chain),
+        cmocka_unit_test(test_rule_needs_ca),
+        cmocka_unit_test(test_suites),
     };
     return cmocka_run_group_tests_name("tls/access", tests, kit_set_up, kit_tear_down);
 }

@@ -212,8 +212,11 @@ static int load_key(struct tls_state *s, const struct tls_creds_conf *c, struct 
     rc = tls_check(tls_parse_key(&s->key, &key), NK_ECONFIG, diag, path);
     nk_secret_clear(&key);
     if (rc == 0 && mbedtls_pk_check_pair(&s->chain.pk, &s->key, nk_glue_random, NULL) != 0) {
-        return nk_fail(diag, NK_ECONFIG, "%s: the private key does not belong to the certificate",
-                       path);
+        nk_fail(diag, NK_ECONFIG, "%s: the private key does not belong to the certificate", path);
+        if (c->cert) {
+            nk_hint(diag, "the certificate is in %s; 'netkit cert show' says whose it is", c->cert);
+        }
+        return NK_ECONFIG;
     }
     return rc;
 }

@@ -63,20 +63,34 @@ static int update_keys(struct tls_stream *f)
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-static int read_failure(struct tls_stream *f, int rc)
+static int explain(struct tls_stream *f, int rc, struct nk_diag *why)
 {
-    struct nk_log *log = nk_app_log(f->s.app);
-    int alert;
     switch (rc) {
     case MBEDTLS_ERR_SSL_CONN_EOF:
-        return f->lower_error ? f->lower_error : NK_ETRUNC;
+        if (f->lower_error) {
+            return nk_fail(why, f->lower_error, "%s", nk_strerror(f->lower_error));
+        }
+        nk_fail(why, NK_ETRUNC, "TLS ended without close_notify");
+        nk_hint(why, "bytes may be missing; truncation=end is for peers that never send it");
+        return NK_ETRUNC;
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        alert = tls_rec_alert(&f->ssl);
-        nk_info(log, "tls", "the peer ended the connection: %s", tls_alert_name(alert));
-        return tls_alert_is_refusal(alert) ? NK_EAUTH : NK_EPROTO;
+        tls_explain_alert(tls_rec_alert(&f->ssl), false, why);
+        nk_log_diag(nk_app_log(f->s.app), "tls", NK_LOG_INFO, why);
+        return why->code;
     default:
-        return tls_check(rc, NK_EPROTO, NULL, "TLS");
+        return tls_check(rc, NK_EPROTO, why, "TLS");
     }
+}
+
+/* The reason stays with the stream, for whoever asks by nk_stream_error(). */
+static int read_failure(struct tls_stream *f, int rc)
+{
+    struct nk_diag why = {0};
+    int code = explain(f, rc, &why);
+    if (!f->s.why && (f->s.why = malloc(sizeof(why))) != NULL) {
+        *f->s.why = why; /* without memory the code alone has to do */
+    }
+    return code;
 }
 
 void tls_keep_session(struct tls_stream *f)
@@ -221,6 +235,22 @@ static ssize_t write_records(struct tls_stream *f, const struct iovec *iov, size
     return done > 0 || !f->write_error ? (ssize_t)done : f->write_error;
 }
 
+/* A client that speaks TLS itself was set up twice, as a rule: told once, as it may be meant. */
+static void look_for_inner(struct tls_stream *f, const struct iovec *iov)
+{
+    static const uint8_t client_hello[] = {22, 3, 1}; /* RFC 8446 §5.1 */
+    f->looked = true;
+    if (f->creds->role == TLS_CLIENT && !f->creds->told_inner &&
+        iov->iov_len >= sizeof(client_hello) &&
+        memcmp(iov->iov_base, client_hello, sizeof(client_hello)) == 0) {
+        f->creds->told_inner = true;
+        nk_warn(
+            nk_app_log(f->s.app), "tls",
+            "what is to be sent over TLS is TLS already (hint: its sender has to speak without, "
+            "or to connect to the server itself)");
+    }
+}
+
 static ssize_t tls_writev(struct nk_stream *s, const struct iovec *iov, int n)
 {
     struct tls_stream *f = of(s);
@@ -234,6 +264,9 @@ static ssize_t tls_writev(struct nk_stream *s, const struct iovec *iov, int n)
     }
     if (!f->data_here && unpark(f) < 0) {
         return -ENOMEM;
+    }
+    if (!f->looked) {
+        look_for_inner(f, iov);
     }
     ssize_t put = write_records(f, iov, total);
     if (f->out.len >= TLS_OUT_LIMIT) {

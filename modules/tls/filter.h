@@ -23,6 +23,9 @@
 enum tls_stream_state { TLS_STATES(TLS_STATE_ENUM) TLS_STATE_COUNT };
 #undef TLS_STATE_ENUM
 
+/* What somebody who does not speak TLS has sent instead. */
+enum tls_other { TLS_OTHER_NONE, TLS_OTHER_SOME, TLS_OTHER_PROXY /* a PROXY protocol header */ };
+
 /* Bytes at p + off; p is a pooled block, or (exact) a heap block of just these bytes, or NULL. */
 struct tls_bytes {
     uint8_t *p;
@@ -59,7 +62,9 @@ struct tls_stream {
     uint8_t state;
     uint8_t tickets; /* received without data in between */
     uint8_t empty;   /* empty records received in a row */
+    uint8_t other;   /* enum tls_other: what came first */
     bool data_here;  /* application data goes through ssl_data.h */
+    bool looked;     /* at the first bytes to send */
     bool lower_ended, ended, shut, shut_below, has_ssl, want_write;
 };
 
@@ -136,6 +141,10 @@ const char *tls_alert_name(int alert);
 
 /* tls_alert_is_refusal - the alert says that our certificate (or its absence) was not accepted. */
 bool tls_alert_is_refusal(int alert);
+
+/* tls_explain_alert - the fatal alert of the peer, during the handshake or later, with what to do.
+ * Returns its code: NK_EAUTH for a refusal, else NK_EPROTO. */
+int tls_explain_alert(int alert, bool handshake, struct nk_diag *why);
 
 /* tls_keep_session - a client's session for later resumption. */
 void tls_keep_session(struct tls_stream *f);

@@ -62,6 +62,20 @@ bool tls_alert_is_refusal(int alert)
     return (alert >= 41 && alert <= 46) || alert == 48 || alert == 49 || alert == 116;
 }
 
+/* RFC 8446 §6, RFC 5246 §7.2 */
+enum {
+    ALERT_HANDSHAKE = 40,
+    ALERT_NO_CERT = 41,
+    ALERT_BAD_CERT = 42,
+    ALERT_EXPIRED = 45,
+    ALERT_UNKNOWN_CA = 48,
+    ALERT_DENIED = 49,
+    ALERT_VERSION = 70,
+    ALERT_CERT_REQUIRED = 116
+};
+
+#define OLDER_HINT "min_version = 1.2 speaks with peers that have no TLS 1.3"
+
 /* --- failing ---------------------------------------------------------------------------------- */
 
 void tls_attempt_free(struct tls_stream *f)
@@ -116,18 +130,52 @@ static void on_drop(void *owner)
     tls_handshake_fail(owner, NK_ELIMIT, &why);
 }
 
-static int explain_alert(struct tls_stream *f, struct nk_diag *why)
+int tls_explain_alert(int alert, bool handshake, struct nk_diag *why)
 {
-    int alert = tls_rec_alert(&f->ssl);
-    if (tls_alert_is_refusal(alert)) {
-        return nk_fail(why, NK_EAUTH, "the peer refused us: %s", tls_alert_name(alert));
+    static const struct {
+        int alert;
+        const char *hint;
+    } hints[] = {
+        {ALERT_HANDSHAKE, "no cipher in common, or it wants another certificate: its log may say"},
+        {ALERT_BAD_CERT, "its log may say what is wrong with our certificate: often the name"},
+        {ALERT_EXPIRED, "our certificate is too old, or a clock is wrong"},
+        {ALERT_UNKNOWN_CA, "it does not trust the authority that signed our certificate"},
+        {ALERT_DENIED, "no rule of its lets our certificate in"},
+        {ALERT_VERSION, OLDER_HINT},
+        {ALERT_NO_CERT, "it wants a certificate: give cert and key"},
+        {ALERT_CERT_REQUIRED, "it wants a certificate: give cert and key"},
+    };
+    bool refusal = tls_alert_is_refusal(alert);
+    nk_fail(why, refusal ? NK_EAUTH : NK_EPROTO, "the peer %s: %s",
+            refusal     ? "refused us"
+            : handshake ? "ended the TLS handshake"
+                        : "ended the connection",
+            tls_alert_name(alert));
+    for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++) {
+        if (hints[i].alert == alert) {
+            nk_hint(why, "%s", hints[i].hint);
+        }
     }
-    return nk_fail(why, NK_EPROTO, "the peer ended the TLS handshake: %s", tls_alert_name(alert));
+    return why->code;
+}
+
+/* What came first was no record of TLS. */
+static int explain_other(const struct tls_stream *f, struct nk_diag *why)
+{
+    nk_fail(why, NK_EPROTO, "the peer does not speak TLS");
+    nk_hint(why, "%s",
+            f->other == TLS_OTHER_PROXY    ? "accept_proxy_protocol is for headers like its"
+            : f->creds->role == TLS_SERVER ? "clients have to: https://, or netkit tls client"
+                                           : "is that the right port?");
+    return NK_EPROTO;
 }
 
 static int explain(struct tls_stream *f, int rc, struct nk_diag *why)
 {
     const struct nk_diag *verify = &f->attempt->verify.why;
+    if (f->other) {
+        return explain_other(f, why);
+    }
     switch (rc) {
     case MBEDTLS_ERR_SSL_CONN_EOF:
         if (f->lower_error) {
@@ -135,11 +183,15 @@ static int explain(struct tls_stream *f, int rc, struct nk_diag *why)
         }
         return nk_fail(why, NK_EPROTO, "the peer closed the connection during the TLS handshake");
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        return explain_alert(f, why);
+        return tls_explain_alert(tls_rec_alert(&f->ssl), true, why);
     case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
         return nk_fail(why, NK_EVERIFY, "the client sent no certificate, and one is required");
     case MBEDTLS_ERR_SSL_INVALID_RECORD:
-        return nk_fail(why, NK_EPROTO, "the peer does not speak TLS");
+        return explain_other(f, why);
+    case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
+        nk_fail(why, NK_EPROTO, "TLS handshake: no common protocol version");
+        nk_hint(why, "%s", OLDER_HINT);
+        return NK_EPROTO;
     case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
     case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
         if (verify->code != 0) {

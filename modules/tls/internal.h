@@ -139,8 +139,9 @@ struct tls_state {
     struct tls_access access;
     int suites[TLS_SUITES_MAX + 1]; /* as configured, ended by 0; empty: the usual ones */
     bool unverified, end_unsaid;
-    char **alpn; /* NULL-terminated, as mbedTLS keeps a pointer to it */
-    char *name;  /* expected name, or NULL */
+    bool told_inner; /* TLS within TLS was seen */
+    char **alpn;     /* NULL-terminated, as mbedTLS keeps a pointer to it */
+    char *name;      /* expected name, or NULL */
     uint64_t handshake_ms, rekey_bytes;
     struct tls_ticket_keys *tickets; /* server without client certificates */
     struct tls_sessions *sessions;   /* client */

@@ -44,6 +44,12 @@ static bool as_block(struct tls_stream *f, struct tls_bytes *b)
     return true;
 }
 
+static bool no_record_at(const struct tls_bytes *b)
+{
+    const uint8_t *p = b->p + b->off;
+    return p[0] < TYPE_FIRST || p[0] > TYPE_LAST || (b->len > 1 && p[1] != 3);
+}
+
 /* Bytes of the first record in the buffer: 0 when it is not whole yet. What cannot be a record is
  * given to mbedTLS as it is, to be refused there. */
 static size_t whole_record(const struct tls_bytes *b)
@@ -52,7 +58,7 @@ static size_t whole_record(const struct tls_bytes *b)
         return 0;
     }
     const uint8_t *p = b->p + b->off;
-    if (p[0] < TYPE_FIRST || p[0] > TYPE_LAST || (b->len > 1 && p[1] != 3)) {
+    if (no_record_at(b)) {
         return b->len;
     }
     if (b->len < HEADER) {
@@ -139,12 +145,22 @@ int tls_open_data(struct tls_stream *f, uint8_t *p, size_t n, bool more)
     return no_record(f);
 }
 
+/* 'P' and '\r': how versions 1 and 2 of HAProxy's PROXY protocol begin. */
+static void look_for_other(struct tls_stream *f)
+{
+    if (f->attempt && f->in.len > 0 && no_record_at(&f->in)) {
+        uint8_t first = f->in.p[f->in.off];
+        f->other = first == 'P' || first == '\r' ? TLS_OTHER_PROXY : TLS_OTHER_SOME;
+    }
+}
+
 int tls_recv(void *arg, unsigned char *p, size_t n)
 {
     struct tls_stream *f = arg;
     if (f->record_left == 0) {
         bool whole = tls_fill(f);
         f->record_left = whole ? whole_record(&f->in) : 0;
+        look_for_other(f);
         if (!whole && !f->lower_ended && !f->lower_error) {
             return MBEDTLS_ERR_SSL_WANT_READ;
         }

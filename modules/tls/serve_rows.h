@@ -69,7 +69,7 @@ static const char *const tls_row_versions[] = {"1.3", "1.2", NULL};
 #define TLS_ROWS_SERVER                                                                            \
     TLS_ROWS_ALLOW("cn", TLS_ALLOW_CN, "NAME", "Let in clients with this common name"),            \
     TLS_ROWS_ALLOW("dns", TLS_ALLOW_DNS, "NAME", "Let in clients with this DNS name"),             \
-    TLS_ROWS_ALLOW("uri", TLS_ALLOW_URI, "URI", "Let in clients with this URI, as SPIFFE has it"), \
+    TLS_ROWS_ALLOW("uri", TLS_ALLOW_URI, "URI", "Let in clients with this URI, such as spiffe://domain/*/web (* is one segment, ** the rest)"), \
     TLS_ROWS_ALLOW("pin", TLS_ALLOW_PIN, "sha256:HASH",                                            \
                    "Let in clients whose public key or certificate has this SHA-256"),             \
     {.name = "allow-all", .type = NK_OPT_FLAG, TLS_ROW(allow_all), .flags = NK_OPT_RELOAD,         \

@@ -48,7 +48,7 @@ enum tls_allow {
     TLS_ALLOW_VERIFIED, /* nothing: everybody who was verified */
     TLS_ALLOW_CN,       /* one of these common names, exactly */
     TLS_ALLOW_DNS,      /* one of these DNS names among its alternative names */
-    TLS_ALLOW_URI,      /* one of these URIs there, exactly */
+    TLS_ALLOW_URI,      /* one of these URIs there; access.h has its patterns */
     TLS_ALLOW_PIN       /* it or its key has one of these SHA-256 */
 };
 #define TLS_ALLOW_LISTS 4

@@ -55,7 +55,8 @@ static void explain_name(struct tls_verify *v, const mbedtls_x509_crt *crt)
     }
     nk_fail(&v->why, NK_EVERIFY, "the certificate is for %s, not for '%s'", names,
             v->host ? v->host : "");
-    nk_hint(&v->why, "check the address, or name the expected host with name=");
+    nk_hint(&v->why,
+            "check the address, or name the expected host with server_name (name= in strings)");
 }
 
 static void explain_date(struct tls_verify *v, const mbedtls_x509_crt *crt, uint32_t flags)
@@ -92,7 +93,13 @@ static void offer_pin(struct tls_verify *v, const mbedtls_x509_crt *leaf)
     char pin[TLS_PIN_TEXT];
     uint8_t hash[TLS_HASH];
     tls_crt_hash(leaf, NULL, hash);
-    nk_hint(&v->why, "pin=%s trusts exactly this certificate's key", tls_pin_format(pin, hash));
+    tls_pin_format(pin, hash);
+    if (v->host) {
+        nk_hint(&v->why, "pin=%s trusts exactly this certificate's key", pin);
+    } else { /* a client's */
+        nk_hint(&v->why, "to let it in put that authority into ca, or its key alone: allow_pin=%s",
+                pin);
+    }
 }
 
 /* The leaf's reasons come last and win over those of the certificates above it, except that a

@@ -140,6 +140,7 @@ def test_rules(server, certs, echo):
     for rule, ca, allowed in ((["--allow-cn", "alice"], "ca", [certs.alice]),
                               (["--allow-dns", "ALICE.test"], "ca", [certs.alice]),
                               (["--allow-uri", "spiffe://test/alice"], "ca", [certs.alice]),
+                              (["--allow-uri", "spiffe://test/*"], "ca", [certs.alice]),
                               (["--allow-pin", pin], "ca", [certs.alice]),
                               (["--allow-pin", pin], None, [certs.alice]),
                               (["--allow-cn", "carol", "--allow-cn", "bob"], "ca", [certs.bob]),
