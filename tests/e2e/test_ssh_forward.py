@@ -17,7 +17,7 @@ import threading
 import time
 
 import pytest
-from server_support import free_port, up_to
+from server_support import free_port, rest, up_to
 from support import NETKIT, Program, clean_env, run, wait_until
 
 FAILED = 255
@@ -123,10 +123,6 @@ def connect(where):
     s.settimeout(PATIENCE)
     s.connect(str(where))
     return s
-
-
-def rest(s):
-    return b"".join(iter(lambda: s.recv(65536), b""))
 
 
 def check(where, n=100_000, prepare=None, ends=True):
