@@ -70,6 +70,26 @@ static int grow(struct relay_backlog *b)
     return 0;
 }
 
+/* What was dropped from the middle leaves no room taken. */
+static void close_ranks(struct relay_backlog *b)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < b->n; i++) {
+        const struct relay_backlog_entry *e = entry_at(b, i);
+        if (e->obj) {
+            *entry_at(b, n++) = *e;
+        }
+    }
+    b->n = n;
+}
+
+/* Room for one more; half of it is free afterwards, so that this is not for every push to do. */
+static int make_room(struct relay_backlog *b)
+{
+    close_ranks(b);
+    return b->n >= b->cap / 2 && grow(b) < 0 && b->n == b->cap ? -ENOMEM : 0;
+}
+
 static bool over(const struct relay_backlog *b, const struct relay_backlog_limits *l)
 {
     return (l->count && b->broadcasts > l->count) || b->broadcast_bytes > l->bytes;
@@ -171,7 +191,7 @@ int relay_backlog_push(struct relay_backlog *b, const struct relay_backlog_limit
                        const struct relay_mark *mark, uint64_t *dropped)
 {
     *dropped = 0;
-    if (b->n == b->cap && grow(b) < 0) {
+    if (b->n == b->cap && make_room(b) < 0) {
         return -ENOMEM;
     }
     struct relay_backlog_entry *e = entry_at(b, b->n++);
