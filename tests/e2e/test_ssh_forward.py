@@ -426,7 +426,7 @@ def test_refused_while_there_is_no_connection(ssh_servers, echo):
         server.stop()
         proc.wait_line("lost the connection")
         for _ in range(3):
-            with connect(local) as s, contextlib.suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionResetError), connect(local) as s:
                 assert rest(s) == b""
             with connect(dynamic) as s:
                 s.sendall(b"\5\1\0\5\1\0\1\x7f\0\0\1\0\1")
@@ -461,7 +461,7 @@ def test_server_learns_of_failures(ssh_servers, parrot):
     with forwards(server, "-R", f"{remote}:127.0.0.1:1", "-R", f"{good}:127.0.0.1:{parrot}") as proc:
         before = server.log().count("open failed: connect failed: Connection refused")
         for i in range(3):
-            with connect(remote) as s, contextlib.suppress(ConnectionResetError):
+            with contextlib.suppress(ConnectionResetError), connect(remote) as s:
                 assert rest(s) == b""
             wait_until(lambda n=before + i + 1: server.log().count("open failed: connect failed: Connection refused") == n)
         check(good, ends=False)

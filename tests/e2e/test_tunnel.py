@@ -263,7 +263,7 @@ def test_section_without_connection(programs, work, ssh_servers, parrot):
     server.stop()
     wait_until(lambda: s.p.stderr().count("lost the connection") == 2)
     with connect(holds) as held:
-        with connect(refuses) as refused, contextlib.suppress(ConnectionResetError):
+        with contextlib.suppress(ConnectionResetError), connect(refuses) as refused:
             assert rest(refused) == b""
         server.restart()
         s.p.proc.send_signal(signal.SIGHUP)
