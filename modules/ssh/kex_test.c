@@ -103,6 +103,36 @@ static void test_agreement(void **state)
     assert_null(ssh_kex_find("curve25519-sha25", 16));
 }
 
+/* Secrets are numbers (RFC 8731 3.1): without leading zero bytes, and with one where the first bit
+ * is set. One in 256 has a zero byte: points are tried until there is one. */
+static void test_first_bytes(void **state)
+{
+    struct side a;
+    uint8_t scalar[32], point[32], shared[32];
+    (void)state;
+    side_open(&a, ssh_kex_find("curve25519-sha256", 17));
+    for (int what = 0; what < 3; what++) { /* the first byte is zero, small, large */
+        do {
+            randombytes_buf(scalar, sizeof(scalar));
+            assert_int_equal(crypto_scalarmult(shared, scalar, nk_buf_ptr(&a.pub)), 0);
+        } while ((shared[0] != 0) + (shared[0] >= 0x80) != what);
+        assert_int_equal(crypto_scalarmult_base(point, scalar), 0);
+        nk_buf_reset(&a.secret);
+        assert_int_equal(finish(&a, point, sizeof(point)), 0);
+        size_t zeros = 0, sign;
+        while (shared[zeros] == 0) {
+            zeros++;
+        }
+        sign = shared[zeros] >= 0x80 ? 1 : 0;
+        const uint8_t *p = nk_buf_ptr(&a.secret);
+        assert_int_equal(nk_buf_len(&a.secret), 4 + sign + 32 - zeros);
+        assert_int_equal(p[3], sign + 32 - zeros);
+        assert_memory_equal(p + 4 + sign, shared + zeros, 32 - zeros);
+        assert_true(sign == 0 || p[4] == 0);
+    }
+    side_close(&a);
+}
+
 /* The server's side of the hybrid method, from its specification. */
 static void test_hybrid(void **state)
 {
@@ -178,9 +208,8 @@ static void test_derive(void **state)
 int nk_test_ssh_kex(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_agreement),
-        cmocka_unit_test(test_hybrid),
-        cmocka_unit_test(test_bad_groups),
+        cmocka_unit_test(test_agreement), cmocka_unit_test(test_first_bytes),
+        cmocka_unit_test(test_hybrid),    cmocka_unit_test(test_bad_groups),
         cmocka_unit_test(test_derive),
     };
     return cmocka_run_group_tests_name("ssh/kex", tests, NULL, NULL);

@@ -487,6 +487,78 @@ static void ppk_limits(void **state)
     }
 }
 
+/* RFC 8017 has RSA signatures as long as the modulus; some leave out zero bytes at the beginning,
+ * as this one has, and no other bytes may be missing. */
+static void short_signature(void **state)
+{
+    struct ssh_private *k = ssh_key_sample_open("pkcs1 encrypted");
+    const struct ssh_sig_type *alg;
+    struct nk_buf sig, cut;
+    struct nk_diag diag;
+    struct nk_cur c;
+    (void)state;
+    assert_non_null(k);
+    nk_buf_init(&sig, 4096);
+    nk_buf_init(&cut, 4096);
+    alg = ssh_sig_choose(k->pub.type, false, (struct ssh_str){0});
+    assert_string_equal(alg->name, "rsa-sha2-512");
+    assert_int_equal(ssh_private_sign(k, alg, "message 6", 9, &sig, &diag), 0);
+    nk_cur_init(&c, nk_buf_ptr(&sig), nk_buf_len(&sig));
+    struct ssh_str name = ssh_cur_string(&c), bytes = ssh_cur_string(&c);
+    assert_true(nk_cur_done(&c) && bytes.n == 256 && bytes.p[0] == 0 && bytes.p[1] != 0);
+    for (size_t missing = 0; missing < 3; missing++) {
+        nk_buf_reset(&cut);
+        assert_int_equal(ssh_put_string(&cut, name.p, name.n), 0);
+        assert_int_equal(ssh_put_string(&cut, bytes.p + missing, bytes.n - missing), 0);
+        const struct ssh_str s = {nk_buf_ptr(&cut), nk_buf_len(&cut)};
+        assert_int_equal(ssh_public_verify(&k->pub, alg, s, "message 6", 9, &diag),
+                         missing < 2 ? 0 : NK_EAUTH);
+    }
+    nk_buf_clear(&sig);
+    nk_buf_clear(&cut);
+    ssh_private_unref(k);
+}
+
+/* How long a file may make us work is bounded, and looked at before that begins. */
+static void rounds(void **state)
+{
+    static const struct {
+        uint32_t rounds;
+        int rc;
+    } cases[] = {{0, NK_EFORMAT},
+                 {SSH_ROUNDS_MAX, 0},
+                 {SSH_ROUNDS_MAX + 1, NK_EUNSUPPORTED},
+                 {UINT32_MAX, NK_EUNSUPPORTED}};
+    struct nk_buf blob, options, out;
+    (void)state;
+    nk_buf_init(&blob, SSH_BLOB_MAX);
+    nk_buf_init(&options, SSH_BLOB_MAX);
+    nk_buf_init(&out, SSH_KEY_FILE_MAX);
+    assert_int_equal(ssh_put_text(&blob, "ssh-ed25519"), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct nk_diag diag = {0};
+        struct ssh_sealed *sealed = NULL;
+        nk_buf_reset(&options);
+        nk_buf_reset(&out);
+        assert_int_equal(ssh_put_text(&options, "0123456789abcdef"), 0);
+        assert_int_equal(nk_buf_be32(&options, cases[i].rounds), 0);
+        const struct nk_openssh_file f = {
+            .cipher = {(const uint8_t *)"aes256-ctr", 10},
+            .kdf = {(const uint8_t *)"bcrypt", 6},
+            .kdf_options = {nk_buf_ptr(&options), nk_buf_len(&options)},
+            .public_blob = {nk_buf_ptr(&blob), nk_buf_len(&blob)},
+            .inner = {(const uint8_t *)"0123456789abcdef", 16}};
+        assert_int_equal(nk_openssh_write_file(&f, &out), 0);
+        assert_int_equal(ssh_sealed_parse(nk_buf_ptr(&out), nk_buf_len(&out), &sealed, &diag),
+                         cases[i].rc);
+        assert_true(cases[i].rc != NK_EUNSUPPORTED || strstr(diag.text, "rounds"));
+        ssh_sealed_unref(sealed);
+    }
+    nk_buf_clear(&blob);
+    nk_buf_clear(&options);
+    nk_buf_clear(&out);
+}
+
 /* A key that is in a token: said so, with what to do. */
 static void token(void **state)
 {
@@ -514,10 +586,20 @@ static void token(void **state)
 int nk_test_ssh_key(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(kdfs),        cmocka_unit_test(every_form),  cmocka_unit_test(generated),
-        cmocka_unit_test(refused),     cmocka_unit_test(small_rsa),   cmocka_unit_test(every_byte),
-        cmocka_unit_test(choice),      cmocka_unit_test(in_the_pool), cmocka_unit_test(torture),
-        cmocka_unit_test(ppk_changed), cmocka_unit_test(ppk_limits),  cmocka_unit_test(token),
+        cmocka_unit_test(kdfs),
+        cmocka_unit_test(every_form),
+        cmocka_unit_test(generated),
+        cmocka_unit_test(refused),
+        cmocka_unit_test(small_rsa),
+        cmocka_unit_test(rounds),
+        cmocka_unit_test(short_signature),
+        cmocka_unit_test(every_byte),
+        cmocka_unit_test(choice),
+        cmocka_unit_test(in_the_pool),
+        cmocka_unit_test(torture),
+        cmocka_unit_test(ppk_changed),
+        cmocka_unit_test(ppk_limits),
+        cmocka_unit_test(token),
     };
     return cmocka_run_group_tests_name("ssh/key", tests, NULL, NULL);
 }

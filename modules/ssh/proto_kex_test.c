@@ -152,6 +152,17 @@ static void test_strict_policy(void **state)
     ssh_kit_clear(&k);
 }
 
+/* What is only said in the first KEXINIT (OpenSSH's PROTOCOL 1.10, RFC 8308 2.1): old servers take
+ * it ill in another one. */
+static bool has_markers(const struct ssh_kit *k)
+{
+    const void *p = nk_buf_ptr(&k->theirs);
+    size_t n = nk_buf_len(&k->theirs);
+    bool ext = memmem(p, n, "ext-info-c", 10) != NULL;
+    assert_int_equal(memmem(p, n, SSH_STRICT_CLIENT, strlen(SSH_STRICT_CLIENT)) != NULL, ext);
+    return ext;
+}
+
 /* The marker counts in the first KEXINIT alone: a server may say it later, or leave it out. */
 static void test_marker_in_rekey(void **state)
 {
@@ -164,11 +175,13 @@ static void test_marker_in_rekey(void **state)
         assert_int_equal(ssh_kit_run(&k), 0);
         assert_true(ssh_kit_send_number(&k, SSH_MSG_USERAUTH_SUCCESS));
         assert_int_equal(ssh_kit_pump(&k), 0);
+        assert_true(has_markers(&k));
         k.strict = !strict; /* what it says, ... */
         assert_true(ssh_kit_rekey(&k));
         k.strict = strict; /* ... and what it does */
         assert_int_equal(ssh_kit_pump(&k), 0);
         assert_int_equal(ssh_transport_rekeys(k.t), 1);
+        assert_false(has_markers(&k));
         assert_int_equal(ssh_transport_is_strict(k.t), strict);
         assert_int_equal(k.t->opener.seq == 0, strict);
         ssh_kit_clear(&k);

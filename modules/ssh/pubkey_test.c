@@ -300,6 +300,33 @@ static void test_host_cert(void **state)
     }
 }
 
+/* Who may not have signed: a certificate; anybody, with SHA-1; and nobody, by a certificate's name.
+ */
+static void test_authorities(void **state)
+{
+    static const char *const algs[] = {"ssh-rsa", "ssh-ed25519-cert-v01@openssh.com", "", "none"};
+    struct nk_diag diag = {0};
+    struct ssh_public k;
+    struct bytes b, other;
+    struct nk_buf sig;
+    (void)state;
+    nk_buf_init(&sig, BYTES);
+    parse(host_cert, &b, &k);
+    k.cert.ca = decode(host_cert, &other);
+    assert_int_equal(ssh_cert_check(&k, SSH_CERT_HOST, VALID, NULL, 0, &diag), NK_EAUTH);
+    assert_non_null(strstr(diag.text, "authority is no key"));
+    for (size_t i = 0; i < sizeof(algs) / sizeof(*algs); i++) {
+        parse(host_cert, &b, &k);
+        nk_buf_reset(&sig);
+        assert_int_equal(ssh_put_text(&sig, algs[i]), 0);
+        assert_int_equal(ssh_put_string(&sig, other.p, 256), 0);
+        k.cert.signature = (struct ssh_str){nk_buf_ptr(&sig), nk_buf_len(&sig)};
+        assert_int_equal(ssh_cert_check(&k, SSH_CERT_HOST, VALID, NULL, 0, &diag), NK_EAUTH);
+        assert_non_null(strstr(diag.text, "an algorithm that is not supported"));
+    }
+    nk_buf_clear(&sig);
+}
+
 static void test_user_cert(void **state)
 {
     static const char *const known[] = {"source-address", "force-command", NULL};
@@ -360,7 +387,8 @@ int nk_test_ssh_pubkey(void)
         cmocka_unit_test(test_signatures),   cmocka_unit_test(test_torture),
         cmocka_unit_test(test_fingerprints), cmocka_unit_test(test_malformed),
         cmocka_unit_test(test_rsa_size),     cmocka_unit_test(test_host_cert),
-        cmocka_unit_test(test_user_cert),    cmocka_unit_test(test_token),
+        cmocka_unit_test(test_authorities),  cmocka_unit_test(test_user_cert),
+        cmocka_unit_test(test_token),
     };
     return cmocka_run_group_tests_name("ssh/pubkey", tests, NULL, NULL);
 }

@@ -207,6 +207,21 @@ def test_authorities(ssh_servers, certified, work):
     assert connect(ssh_servers, old, known, "StrictHostKeyChecking=yes").returncode == 0
 
 
+def test_authority_with_sha1(ssh_servers, work):
+    """The same authority of RSA keys: a certificate with SHA-2 is good, one with SHA-1 is not."""
+    ca, known = ssh_servers.make_key(work / "ca", "rsa"), work / "known"
+    known.write_text(f"@cert-authority * {public(ca)}\n", encoding="ascii")
+    for alg, good in (("rsa-sha2-512", True), ("ssh-rsa", False)):
+        key = ssh_servers.make_key(work / alg)
+        certificate = ssh_servers.certify(ca, key, "id", "127.0.0.1", "-h", "-t", alg)
+        with ssh_hostile.HostileServer("honest", host_key=key, certificate=certificate) as server:
+            done = connect(ssh_servers, server, known, "StrictHostKeyChecking=no")
+            if good:
+                assert done.returncode == 0, done.stderr
+            else:
+                refused(done, "signed with an algorithm that is not supported")
+
+
 # A line for ssh-keygen -k (OpenSSH's KRL), and what it revokes: the key, its certificate with the serial number 70.
 REVOCATIONS = {
     "key": ("{key}", True, True),

@@ -207,6 +207,7 @@ def test_listener_there_goes_on(start, fault):
         assert proc.stderr().count("nobody asked for") <= 1
         name = "streamlocal-forward@openssh.com" if fault.startswith("path") else "tcpip-forward"
         wait_until(lambda: server.asked == [name.encode(), b"cancel-" + name.encode()])
+        wait_until(lambda: server.errors == ["the client said DISCONNECT"])
 
 
 @pytest.mark.parametrize("fault", [*NO_PORT, "refused-then-opened"])
