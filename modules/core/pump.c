@@ -41,6 +41,7 @@ struct way {
     size_t piece;
     struct pipe_ends pipe; /* while `piped` bytes wait in it */
     size_t piped;
+    bool blocked;          /* what `from` has in memory does not fit */
     bool bulk;             /* the next piece goes through a pipe */
     uint64_t bytes, first; /* written; how many of them did not come from `from` */
     bool ended;            /* end of stream was read and passed on */
@@ -258,7 +259,7 @@ static void on_done(void *owner)
 
 static bool waiting(const struct way *w)
 {
-    return w->rest != NULL || w->piped > 0;
+    return w->rest != NULL || w->piped > 0 || w->blocked;
 }
 
 static bool can_splice(const struct way *w)
@@ -305,6 +306,7 @@ static int flush(struct nk_pump *p, struct way *w)
     free(w->rest);
     w->rest = NULL;
     w->off = w->len = 0;
+    w->blocked = false; /* move() tries them again */
     return 0;
 }
 
@@ -370,8 +372,36 @@ static int move_piped(struct nk_pump *p, struct way *w)
     return flush_pipe(p, w);
 }
 
+/* Bytes that are in memory are written from where they are; those that are not taken stay there.
+ * As move(), or NK_EUNSUPPORTED when they have to be read. */
+static int move_lent(struct nk_pump *p, struct way *w)
+{
+    struct iovec iov[NK_PEEK_PIECES];
+    size_t sum = 0;
+    ssize_t n = nk_stream_peek(w->from, iov);
+    if (n <= 0) {
+        return n == 0 ? pass_end(w) : n == NK_EUNSUPPORTED ? NK_EUNSUPPORTED : unread(p, w, n);
+    }
+    for (ssize_t i = 0; i < n; i++) {
+        sum += iov[i].iov_len;
+    }
+    ssize_t put = nk_stream_writev(w->to, iov, (int)n);
+    size_t taken = put > 0 ? (size_t)put : 0;
+    nk_stream_consume(w->from, taken);
+    if (put < 0 && put != NK_EAGAIN) {
+        return (int)put;
+    }
+    wrote(p, w, taken);
+    w->blocked = taken < sum;
+    return w->blocked ? NK_EAGAIN : 0;
+}
+
 static int move_copied(struct nk_pump *p, struct way *w, uint8_t *buf)
 {
+    int rc = move_lent(p, w);
+    if (rc != NK_EUNSUPPORTED) {
+        return rc;
+    }
     ssize_t n = nk_stream_read(w->from, buf, w->piece);
     return n < 0 ? unread(p, w, n) : n == 0 ? pass_end(w) : pass(p, w, buf, (size_t)n);
 }
@@ -457,6 +487,7 @@ static void on_event(void *owner, struct nk_stream *s, unsigned events)
     }
     if (events & NK_CONNECTED) {
         p->moved_ms = nk_now_ms(p->app);
+        (void)nk_stream_tune(s, NK_TUNE_GATHER, 1); /* where there is such a thing */
     }
     unsigned from = s == p->way[0].from ? 0 : 1;
     advance(p, events & NK_CONNECTED ? ANY_WAY
@@ -520,6 +551,11 @@ int nk_pump_start(struct nk_app *app, struct nk_stream *take_a, struct nk_stream
     nk_timer_init(&p->idle, app, on_idle, p);
     nk_stream_own(take_a, on_event, p);
     nk_stream_own(take_b, on_event, p);
+    for (int i = 0; i < 2; i++) {
+        if (p->way[i].from->connected) {
+            (void)nk_stream_tune(p->way[i].from, NK_TUNE_GATHER, 1);
+        }
+    }
     if (connected(p)) {
         begin(p);
     }

@@ -142,6 +142,32 @@ ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n)
     return n > 0 ? was_read(s, s->ops->read(s, p, n)) : NK_EAGAIN;
 }
 
+ssize_t nk_stream_peek(struct nk_stream *s, struct iovec iov[NK_PEEK_PIECES])
+{
+    if (!s->ops->peek) {
+        return NK_EUNSUPPORTED;
+    }
+    size_t share = turn_share(s, SIZE_MAX);
+    ssize_t n = share > 0 ? s->ops->peek(s, iov) : NK_EAGAIN;
+    if (n <= 0) {
+        return share > 0 ? was_read(s, n) : n;
+    }
+    for (ssize_t i = 0; i < n; i++) {
+        if (iov[i].iov_len >= share) {
+            iov[i].iov_len = share;
+            return i + 1;
+        }
+        share -= iov[i].iov_len;
+    }
+    return n;
+}
+
+void nk_stream_consume(struct nk_stream *s, size_t n)
+{
+    s->ops->consume(s, n);
+    s->turn_bytes += n;
+}
+
 ssize_t nk_stream_splice_in(struct nk_stream *s, int pipe, size_t n)
 {
     if (!nk_stream_can_splice(s)) {

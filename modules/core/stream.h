@@ -70,9 +70,13 @@ enum nk_tune {
     NK_TUNE_NOTSENT_LOWAT, /* bytes the kernel may hold unsent before it says "not writable" */
     NK_TUNE_SNDBUF,        /* bytes of the kernel's send buffer */
     NK_TUNE_RCVBUF,        /* bytes of the kernel's receive buffer */
-    NK_TUNE_RESET          /* 1: nk_stream_close resets the connection (TCP's RST), so that its peer
+    NK_TUNE_RESET,         /* 1: nk_stream_close resets the connection (TCP's RST), so that its peer
                             * takes nothing for an end; what was not sent yet is dropped */
+    NK_TUNE_GATHER         /* 1: while bulk comes, it may be read in larger pieces, up to a
+                            * millisecond later (core/gather.h) */
 };
+
+enum { NK_PEEK_PIECES = 17 };
 
 struct nk_stream_ops {
     const char *name; /* "tcp", "tls" */
@@ -96,6 +100,12 @@ struct nk_stream_ops {
      * when out; NK_EUNSUPPORTED when it cannot, and nothing is changed then. n = 0 only asks
      * whether it can. NULL: it never can. */
     ssize_t (*splice)(struct nk_stream *s, int pipe, size_t n, bool out);
+    /* streams that have bytes in memory: where the next ones are, at most NK_PEEK_PIECES pieces;
+     * they stay there until the end of the event. The number of pieces (1 or more); else 0,
+     * NK_EAGAIN or the error, as read. consume - that many of them are done with. NULL: they have
+     * to be read. */
+    ssize_t (*peek)(struct nk_stream *s, struct iovec iov[NK_PEEK_PIECES]);
+    void (*consume)(struct nk_stream *s, size_t n);
     /* streams that answer NK_Q_TARGET, or have waits: tell the peer what came of it; else NULL. */
     int (*answer)(struct nk_stream *s, int error);
     bool (*waits)(struct nk_stream *s); /* nk_stream_waits; NULL: never */
@@ -139,6 +149,14 @@ ssize_t nk_stream_read(struct nk_stream *s, void *p, size_t n);
  * NK_EAGAIN: wait for NK_WRITABLE; errors: -EPIPE, -ECONNRESET ... */
 ssize_t nk_stream_writev(struct nk_stream *s, const struct iovec *iov, int n);
 ssize_t nk_stream_write(struct nk_stream *s, const void *p, size_t n);
+
+/* nk_stream_peek - instead of reading: where the next bytes are, in at most NK_PEEK_PIECES pieces;
+ * they stay there until the owner's event returns. The number of pieces, or as nk_stream_read 0,
+ * NK_EAGAIN (also at the per-turn limit) or the error. NK_EUNSUPPORTED: they have to be read.
+ * nk_stream_consume - the first n (>= 0) of those bytes are done with; due after a peek that gave
+ * pieces. */
+ssize_t nk_stream_peek(struct nk_stream *s, struct iovec iov[NK_PEEK_PIECES]);
+void nk_stream_consume(struct nk_stream *s, size_t n);
 
 /* nk_stream_splice_in - nk_stream_read into the write end of a pipe; nk_stream_splice_out -
  * nk_stream_write from the read end of one, which holds n bytes or more. NK_EUNSUPPORTED where

@@ -6,6 +6,7 @@
  * epoll_ctl.
  */
 #include "core/app_internal.h"
+#include "core/gather.h"
 #include "core/resolve.h"
 #include "core/stream_fd.h"
 #include "core/watch.h"
@@ -29,12 +30,19 @@ enum { SURE_WRITE = 256 };
 
 enum { DO_NOT_WAIT = 0x8 /* RWF_NOWAIT of linux/fs.h, which not every C library names */ };
 
+/* What NK_TUNE_GATHER needs. */
+struct gathering {
+    struct nk_gather g;
+    struct nk_timer late;
+};
+
 struct fd_stream {
     struct nk_stream s;
     const char *name;
     struct nk_watch *w; /* NULL while connecting, and after the shutdown of a write-only pipe */
     void (*cancel)(void *arg);
     void *cancel_arg;
+    struct gathering *gathering; /* NULL: was not asked for */
     uint64_t drained; /* turn in which a socket gave less than asked: nothing is left, until epoll
                          says so */
     int read_error;   /* sticky, 0 = none */
@@ -86,6 +94,71 @@ static void on_ready(void *owner, struct nk_watch *w, unsigned ready)
     }
     nk_watch_set(w, mask);
 }
+
+/* --- gathering -------------------------------------------------------------------------------- */
+
+/* The kernel is told; a socket that knows no such thing is read as ever. */
+static void gather_set(const struct fd_stream *f)
+{
+    int least = f->gathering->g.least > 0 ? (int)f->gathering->g.least : 1;
+    if (setsockopt(nk_watch_fd(f->w), SOL_SOCKET, SO_RCVLOWAT, &least, sizeof(least)) < 0) {
+        f->gathering->g.least = 0;
+    }
+    if (f->gathering->g.least == 0) {
+        nk_timer_stop(&f->gathering->late);
+    }
+}
+
+/* From now on nobody looks before the kernel says so, but for this. While nobody wants to read, it
+ * does not count. */
+static void gather_wait(struct fd_stream *f)
+{
+    if (f->gathering && f->gathering->g.least > 0) {
+        if (f->s.interest & NK_READABLE) {
+            nk_timer_start(&f->gathering->late, NK_GATHER_LATE_MS);
+        } else {
+            nk_timer_stop(&f->gathering->late);
+        }
+    }
+}
+
+static void gather_late(void *owner)
+{
+    struct fd_stream *f = owner;
+    if (nk_gather_late(&f->gathering->g)) {
+        gather_set(f); /* what is there is reported again */
+    }
+}
+
+static void gather_read(struct fd_stream *f, size_t n)
+{
+    if (f->gathering && nk_gather_read(&f->gathering->g, n, nk_now_ms(f->s.app))) {
+        gather_set(f);
+    }
+    gather_wait(f);
+}
+
+static void gather_wrote(struct fd_stream *f)
+{
+    if (f->gathering && nk_gather_wrote(&f->gathering->g)) {
+        gather_set(f);
+    }
+}
+
+static int gather_ask(struct fd_stream *f, int value)
+{
+    if (!value || f->gathering) {
+        return 0;
+    }
+    f->gathering = calloc(1, sizeof(*f->gathering));
+    if (!f->gathering) {
+        return -ENOMEM;
+    }
+    nk_timer_init(&f->gathering->late, f->s.app, gather_late, f);
+    return 0;
+}
+
+/* --- reading and writing ---------------------------------------------------------------------- */
 
 /* Descriptions that may block: the kernel's own "do not wait", else only what poll() promises. */
 
@@ -160,6 +233,9 @@ static ssize_t was_read(struct fd_stream *f, ssize_t got, size_t n, bool all)
         nk_watch_set(f->w, nk_watch_mask(f->w) & ~(unsigned)NK_READABLE);
         return 0;
     }
+    if (got > 0) {
+        gather_read(f, (size_t)got);
+    }
     if (got == (ssize_t)n && !(nk_watch_mask(f->w) & NK_READABLE)) {
         nk_stream_again(&f->s); /* there may be more, and the watcher would not tell */
     } else if (got != (ssize_t)n) {
@@ -211,6 +287,9 @@ static int no_write(struct fd_stream *f)
 /* The system call put that many of n bytes, or failed. */
 static ssize_t was_written(struct fd_stream *f, ssize_t put, size_t n)
 {
+    if (put > 0) {
+        gather_wrote(f);
+    }
     if (put == (ssize_t)n) {
         return put;
     }
@@ -293,6 +372,10 @@ static void fd_close(struct nk_stream *s)
     if (cancel) {
         cancel(f->cancel_arg);
     }
+    if (f->gathering) {
+        nk_timer_stop(&f->gathering->late);
+        free(f->gathering);
+    }
     nk_watch_close(f->w);
     f->w = NULL;
     nk_stream_done(s);
@@ -302,6 +385,7 @@ static void fd_interest(struct nk_stream *s)
 {
     if (of(s)->w) {
         arm(of(s));
+        gather_wait(of(s));
     }
 }
 
@@ -413,6 +497,9 @@ static int fd_tune(struct nk_stream *s, enum nk_tune what, int value)
     const struct linger at_once = {.l_onoff =
                                        value}; /* and l_linger 0: socket(7), RFC 9293 3.10.5 */
     bool reset = what == NK_TUNE_RESET;
+    if (what == NK_TUNE_GATHER && f->w && f->socket && !f->shared) {
+        return gather_ask(f, value);
+    }
     if (!f->w || !f->socket || (size_t)what >= sizeof(options) / sizeof(options[0])) {
         return -ENOENT;
     }

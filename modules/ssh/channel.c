@@ -8,6 +8,9 @@
 #include "core/app.h"
 #include "core/clock.h"
 #include "core/stream.h"
+#include "ssh/inbox.h"
+
+_Static_assert((int)SSH_INBOX_PIECES <= (int)NK_PEEK_PIECES, "all of them are lent");
 
 enum {
     KEPT = 4 * 1024,        /* memory that an empty stream keeps; more is given to the next one */
@@ -18,7 +21,7 @@ enum {
 struct channel {
     struct nk_stream s;     /* first */
     struct ssh_channel *ch; /* NULL: gone */
-    struct nk_buf in;
+    struct ssh_inbox in;
     bool opened;                   /* NK_CONNECTED is on its way, or was delivered */
     bool ended;                    /* the server sends no more */
     int error;                     /* the connection ended */
@@ -78,27 +81,44 @@ static void exchange(struct nk_buf *a, struct nk_buf *b)
     *b = was;
 }
 
-static int keep(struct channel *c, const uint8_t *p, size_t n)
+static void fail(struct channel *c, int error);
+
+/* What is lent has to be copied. */
+static void keep(struct channel *c)
 {
-    struct nk_buf *b = nk_buf_len(&c->in) == 0 && c->in.cap < n ? spare(c->s.app) : NULL;
-    if (b && b->cap > c->in.cap) {
-        exchange(&c->in, b);
+    struct nk_buf *in = &c->in.kept;
+    struct nk_buf *b = nk_buf_len(in) == 0 && in->cap < c->in.bytes ? spare(c->s.app) : NULL;
+    if (b && b->cap > in->cap) {
+        exchange(in, b);
     }
-    return nk_buf_put(&c->in, p, n);
+    int rc = ssh_inbox_keep(&c->in);
+    if (rc < 0) {
+        fail(c, rc);
+    }
 }
 
 static void emptied(struct channel *c)
 {
-    if (c->in.cap <= KEPT) {
+    struct nk_buf *in = &c->in.kept;
+    if (in->cap <= KEPT) {
         return;
     }
-    struct nk_buf *b = c->in.cap <= SPARE_MAX ? spare(c->s.app) : NULL;
-    if (b && b->cap < c->in.cap) {
-        exchange(&c->in, b);
+    struct nk_buf *b = in->cap <= SPARE_MAX ? spare(c->s.app) : NULL;
+    if (b && b->cap < in->cap) {
+        exchange(in, b);
     }
-    if (c->in.cap > KEPT) {
-        nk_buf_clear(&c->in);
+    if (in->cap > KEPT) {
+        nk_buf_clear(in);
     }
+}
+
+/* Nothing may be missing in between. */
+static void fail(struct channel *c, int error)
+{
+    c->error = error;
+    ssh_channel_close(c->ch);
+    c->ch = NULL;
+    nk_stream_again(&c->s);
 }
 
 /* --- the stream ------------------------------------------------------------------------------- */
@@ -144,26 +164,45 @@ static void used(struct channel *c)
     }
 }
 
-static ssize_t channel_read(struct nk_stream *s, void *p, size_t n)
+static void channel_consume(struct nk_stream *s, size_t n)
 {
     struct channel *c = of(s);
-    used(c);
-    size_t have = nk_buf_len(&c->in);
-    if (have == 0) {
-        return c->error ? c->error : c->ended ? 0 : NK_EAGAIN;
-    }
-    n = n < have ? n : have;
-    memcpy(p, nk_buf_ptr(&c->in), n);
-    nk_buf_consume(&c->in, n);
+    ssh_inbox_consume(&c->in, n);
     if (c->ch) {
         (void)ssh_channel_consumed(c->ch, n); /* a dead sink ends the connection by itself */
     }
-    if (nk_buf_len(&c->in) > 0 || c->ended || c->error) {
+    if (ssh_inbox_len(&c->in) > 0 || c->ended || c->error) {
         nk_stream_again(s);
     } else {
         emptied(c);
     }
-    return (ssize_t)n;
+}
+
+static ssize_t channel_peek(struct nk_stream *s, struct iovec iov[NK_PEEK_PIECES])
+{
+    struct channel *c = of(s);
+    used(c);
+    if (ssh_inbox_len(&c->in) == 0) {
+        return c->error ? c->error : c->ended ? 0 : NK_EAGAIN;
+    }
+    return ssh_inbox_pieces(&c->in, iov);
+}
+
+static ssize_t channel_read(struct nk_stream *s, void *p, size_t n)
+{
+    struct iovec iov[NK_PEEK_PIECES];
+    ssize_t pieces = channel_peek(s, iov);
+    size_t done = 0;
+    if (pieces <= 0) {
+        return pieces;
+    }
+    for (ssize_t i = 0; i < pieces && done < n; i++) {
+        size_t some = iov[i].iov_len < n - done ? iov[i].iov_len : n - done;
+        memcpy((uint8_t *)p + done, iov[i].iov_base, some);
+        done += some;
+    }
+    channel_consume(s, done);
+    return (ssize_t)done;
 }
 
 static ssize_t channel_writev(struct nk_stream *s, const struct iovec *iov, int n)
@@ -213,7 +252,7 @@ static void give_back(struct channel *c)
         answered(c);
     }
     ssh_channel_close(c->ch);
-    nk_buf_clear(&c->in);
+    ssh_inbox_clear(&c->in);
     free(c->request);
 }
 
@@ -252,7 +291,7 @@ static void channel_interest(struct nk_stream *s)
     if (s->interest & NK_READABLE) {
         used(c);
     }
-    if (s->interest & NK_READABLE && (nk_buf_len(&c->in) > 0 || c->ended || c->error)) {
+    if (s->interest & NK_READABLE && (ssh_inbox_len(&c->in) > 0 || c->ended || c->error)) {
         nk_stream_again(s);
     }
 }
@@ -265,7 +304,9 @@ static const struct nk_stream_ops stream_ops = {.name = "ssh",
                                                 .query = channel_query,
                                                 .answer = channel_answer,
                                                 .waits = channel_waits,
-                                                .interest = channel_interest};
+                                                .interest = channel_interest,
+                                                .peek = channel_peek,
+                                                .consume = channel_consume};
 
 /* --- the channel ------------------------------------------------------------------------------ */
 
@@ -333,13 +374,17 @@ static void on_data(void *owner, struct ssh_channel *ch, uint32_t kind, const ui
         (void)ssh_channel_consumed(ch, n);
         return;
     }
-    int rc = keep(c, p, n);
+    int rc = ssh_inbox_lend(&c->in, p, n);
     if (rc < 0) {
-        c->error = rc; /* nothing may be missing in between */
-        ssh_channel_close(ch);
-        c->ch = NULL;
+        fail(c, rc);
     }
     nk_stream_again(&c->s);
+}
+
+static void on_keep(void *owner, struct ssh_channel *ch)
+{
+    (void)ch;
+    keep(owner);
 }
 
 static void on_eof(void *owner, struct ssh_channel *ch)
@@ -363,7 +408,8 @@ static void on_closed(void *owner, struct ssh_channel *ch, const struct nk_diag 
     (void)ch;
     c->ch = NULL;
     c->ended = true;
-    c->error = why && why->code < 0 ? why->code : 0;
+    keep(c);
+    c->error = c->error ? c->error : why && why->code < 0 ? why->code : 0;
     if (!c->opened) {
         nk_stream_fail(&c->s, c->error ? c->error : NK_ECLOSED, why);
         return;
@@ -375,6 +421,7 @@ static void on_closed(void *owner, struct ssh_channel *ch, const struct nk_diag 
 static const struct ssh_channel_ops channel_ops = {.on_open = on_open,
                                                    .on_failed = on_failed,
                                                    .on_data = on_data,
+                                                   .on_keep = on_keep,
                                                    .on_eof = on_eof,
                                                    .on_writable = on_writable,
                                                    .on_closed = on_closed};
@@ -401,7 +448,7 @@ static struct channel *make(struct nk_app *app, const char *peer)
     struct channel *c = calloc(1, sizeof(*c));
     if (c) {
         nk_stream_init(&c->s, &stream_ops, app);
-        nk_buf_init(&c->in, SSH_WINDOW_MAX);
+        ssh_inbox_init(&c->in, SSH_WINDOW_MAX);
         (void)snprintf(c->peer, sizeof(c->peer), "%s", peer);
     }
     return c;

@@ -73,6 +73,7 @@ static void close_it(struct fixture *f)
     } while (0)
 #define GETS(f, ...)                                                                               \
     do {                                                                                           \
+        ssh_channels_keep((f)->c); /* f->in is written over */                                     \
         nk_buf_reset(&(f)->in);                                                                    \
         ssh_kit_put(&(f)->in, __VA_ARGS__);                                                        \
         assert_int_equal(                                                                          \
@@ -199,6 +200,76 @@ static void window(void **state)
     close_it(&f);
 }
 
+/* What came in a turn is where it came, in order behind what is kept. */
+static void lent(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct iovec iov[NK_PEEK_PIECES];
+    char text[64];
+    confirmed(&f, 5);
+    assert_int_equal(nk_stream_peek(f.s, iov), NK_EAGAIN);
+    GETS(&f, "bus", 94, 0u, "kept ");
+    GETS(&f, "bus", 94, 0u, "lent");
+    turn(&f);
+    assert_int_equal(f.events, NK_READABLE);
+    assert_int_equal(nk_stream_peek(f.s, iov), 2);
+    assert_memory_equal(iov[0].iov_base, "kept ", 5);
+    assert_memory_equal(iov[1].iov_base, "lent", 4);
+    const uint8_t *in = nk_buf_ptr(&f.in), *at = iov[1].iov_base;
+    assert_true(at >= in && at < in + nk_buf_len(&f.in)); /* no copy was made */
+    nk_stream_consume(f.s, 6);
+    f.events = 0;
+    turn(&f);
+    assert_int_equal(f.events, NK_READABLE); /* it repeats */
+    ssh_channels_keep(f.c);
+    memset(nk_buf_ptr(&f.in), 'x', nk_buf_len(&f.in));
+    assert_int_equal(nk_stream_peek(f.s, iov), 1);
+    assert_int_equal(iov[0].iov_len, 3);
+    assert_int_equal(nk_stream_read(f.s, text, 2), 2);
+    assert_memory_equal(text, "en", 2);
+    GETS(&f, "bus", 94, 0u, "end");
+    GETS(&f, "bu", 97, 0u); /* the channel is gone, and the memory may be */
+    memset(nk_buf_ptr(&f.in), 'x', nk_buf_len(&f.in));
+    assert_int_equal(nk_stream_read(f.s, text, sizeof(text)), 4);
+    assert_memory_equal(text, "tend", 4);
+    assert_int_equal(nk_stream_peek(f.s, iov), 0);
+    close_it(&f);
+}
+
+/* Many small pieces, and a stream that is closed while they are lent. */
+static void lent_and_closed(void **state)
+{
+    (void)state;
+    struct fixture f;
+    static char text[1024];
+    nk_stream_interest((confirmed(&f, 5), f.s), 0);
+    nk_buf_reset(&f.in);
+    size_t n = 0;
+    for (unsigned i = 0; i < 100; i++) { /* as one read of the transport brings them */
+        size_t at = nk_buf_len(&f.in);
+        ssh_kit_put(&f.in, "buub", 94, 0u, 1u, (int)i);
+        if (i == 0) {
+            uint8_t *room; /* nothing moves from now on */
+            assert_int_equal(nk_buf_reserve(&f.in, 4096, &room), 0);
+        }
+        assert_int_equal(
+            ssh_channels_receive(f.c, nk_buf_ptr(&f.in) + at, nk_buf_len(&f.in) - at, &f.diag), 0);
+        n++;
+    }
+    assert_int_equal(nk_stream_read(f.s, text, 30), 30);
+    for (int i = 0; i < 30; i++) {
+        assert_int_equal(text[i], i);
+    }
+    assert_int_equal(nk_stream_read(f.s, text, sizeof(text)), n - 30);
+    assert_int_equal(text[69], 99);
+    GETS(&f, "bus", 94, 0u, "never read");
+    nk_stream_close(f.s);
+    f.s = NULL;
+    ssh_channels_keep(f.c);
+    close_it(&f);
+}
+
 static void subsystem(void **state)
 {
     (void)state;
@@ -224,8 +295,10 @@ static void subsystem(void **state)
 int nk_test_ssh_channel(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(both_ways), cmocka_unit_test(refused),   cmocka_unit_test(connection_lost),
-        cmocka_unit_test(window),    cmocka_unit_test(subsystem),
+        cmocka_unit_test(both_ways),       cmocka_unit_test(refused),
+        cmocka_unit_test(connection_lost), cmocka_unit_test(window),
+        cmocka_unit_test(subsystem),       cmocka_unit_test(lent),
+        cmocka_unit_test(lent_and_closed),
     };
     return cmocka_run_group_tests_name("ssh/channel", tests, NULL, NULL);
 }

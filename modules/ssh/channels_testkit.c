@@ -67,8 +67,21 @@ static void on_closed(void *owner, struct ssh_channel *ch, const struct nk_diag 
     }
 }
 
-const struct ssh_channel_ops ssh_ckit_ops = {on_open,     on_failed,  on_data,  on_eof,
-                                             on_writable, on_request, on_closed};
+static void on_keep(void *owner, struct ssh_channel *ch)
+{
+    struct ssh_ckit_seen *s = owner;
+    s->keeps++;
+    assert_ptr_equal(s->ch, ch);
+}
+
+const struct ssh_channel_ops ssh_ckit_ops = {.on_open = on_open,
+                                             .on_failed = on_failed,
+                                             .on_data = on_data,
+                                             .on_keep = on_keep,
+                                             .on_eof = on_eof,
+                                             .on_writable = on_writable,
+                                             .on_request = on_request,
+                                             .on_closed = on_closed};
 
 void ssh_ckit_reply(void *owner, int ok, struct ssh_str data)
 {

@@ -12,7 +12,7 @@ enum { SSH_CKIT_BYTES = SSH_WINDOW_MAX };
 
 /* What the callbacks of a channel have seen. */
 struct ssh_ckit_seen {
-    unsigned opened, failed, closed, eof, writable, requests, replies;
+    unsigned opened, failed, closed, eof, writable, requests, replies, keeps;
     uint32_t reason;
     int code, last_reply;
     struct nk_buf data, err;

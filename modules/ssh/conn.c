@@ -381,30 +381,33 @@ static const struct ssh_transport_ops transport_ops = {.host_key = on_host_key,
 
 /* --- calls of the loop ------------------------------------------------------------------------ */
 
+/* One read in an event, as much as there may be in a turn: what came in it is lent to those it is
+ * for until the next. */
 static void on_readable(struct ssh_conn *c)
 {
     struct nk_diag diag = {0};
     uint8_t *p;
     size_t max;
-    while (!c->over && !c->closed && ssh_transport_wants_input(c->t)) {
-        int rc = ssh_transport_space(c->t, &p, &max, &diag);
-        ssize_t n = rc < 0 ? rc : nk_stream_read(c->s, p, max);
-        if (n == NK_EAGAIN) {
-            return;
-        }
-        if (n > 0) {
-            rc = ssh_transport_feed(c->t, (size_t)n, now_of(c), &diag);
-        } else if (n == 0) {
-            rc = ssh_transport_eof(c->t, &diag);
-        } else if (rc == 0) {
-            rc = nk_fail_sys(&diag, (int)n, "the connection to the server");
-        }
-        if (rc < 0) {
-            ssh_conn_fail(c, rc, &diag);
-        }
-        if ((size_t)n < max) {
-            return; /* there is nothing more now */
-        }
+    if (!ssh_transport_wants_input(c->t)) {
+        return;
+    }
+    if (c->ch) {
+        ssh_channels_keep(c->ch);
+    }
+    int rc = ssh_transport_space(c->t, &p, &max, &diag);
+    ssize_t n = rc < 0 ? rc : nk_stream_read(c->s, p, max);
+    if (n == NK_EAGAIN) {
+        return;
+    }
+    if (n > 0) {
+        rc = ssh_transport_feed(c->t, (size_t)n, now_of(c), &diag);
+    } else if (n == 0) {
+        rc = ssh_transport_eof(c->t, &diag);
+    } else if (rc == 0) {
+        rc = nk_fail_sys(&diag, (int)n, "the connection to the server");
+    }
+    if (rc < 0) {
+        ssh_conn_fail(c, rc, &diag);
     }
 }
 
@@ -430,6 +433,7 @@ static void on_connected(struct ssh_conn *c)
                                             .owner = c};
     c->connected = true;
     (void)nk_stream_tune(c->s, NK_TUNE_NOTSENT_LOWAT, SSH_CONN_UNSENT); /* where there is one */
+    (void)nk_stream_tune(c->s, NK_TUNE_GATHER, 1);
     int rc = ssh_transport_new(&c->t, &conf, now_of(c), &diag);
     if (rc < 0) {
         ssh_conn_fail(c, rc, &diag);

@@ -91,6 +91,7 @@ static void drop(struct ssh_channel *ch, bool tell)
     struct ssh_channels *c = ch->set;
     struct ssh_slot *s = &c->slots[ch->id];
     ssh_ring_leave(ch);
+    ssh_lent_leave(ch);
     ssh_replies_drop(&ch->replies, tell);
     c->windows -= ch->in_size;
     c->live -= ch->released ? 0 : 1;
@@ -446,6 +447,7 @@ void ssh_channel_close(struct ssh_channel *ch)
     ch->released = true;
     ch->set->live--;
     ssh_ring_leave(ch);
+    ssh_lent_leave(ch);
     for (struct ssh_reply *r = ch->replies.first; r; r = r->next) {
         r->fn = NULL;
     }

@@ -4,8 +4,8 @@
  * channels of any type, their windows, channel and global requests, keepalive.
  *
  * Packets come in through ssh_channels_receive and go out through a sink. Events are callbacks from
- * inside ssh_channels_receive, ssh_channels_writable, ssh_channels_tick and ssh_channels_end, never
- * from inside another call. Inside them everything is allowed but ssh_channels_free.
+ * inside ssh_channels_receive, _keep, _writable, _tick and _end, never from inside another call.
+ * Inside them everything is allowed but ssh_channels_free.
  *
  * Bytes from the server are handed over as they come and cost window until ssh_channel_consumed
  * says that they have left for whoever they are for: what a consumer leaves lying about is bounded
@@ -62,6 +62,10 @@ struct ssh_channel_ops {
     /* n >= 1 bytes; kind 0: data, else the type of extended data. Owed to ssh_channel_consumed.
      * NULL: dropped and consumed */
     void (*on_data)(void *owner, struct ssh_channel *ch, uint32_t kind, const uint8_t *p, size_t n);
+    /* the memory of what on_data was given is needed again: until then it was lent, if this is here
+     * (ssh_channels_keep), else until on_data returned. Also lent in on_closed, for the last time;
+     * not any more after ssh_channel_close. NULL: nothing is lent */
+    void (*on_keep)(void *owner, struct ssh_channel *ch);
     void (*on_eof)(void *owner, struct ssh_channel *ch);
     /* ssh_channel_write is worth another try */
     void (*on_writable)(void *owner, struct ssh_channel *ch);
@@ -124,6 +128,10 @@ int ssh_channels_receive(struct ssh_channels *c, const uint8_t *payload, size_t 
 /* ssh_channels_now - the time, in milliseconds of a monotonic clock; before anything else in a turn
  * of the loop. */
 void ssh_channels_now(struct ssh_channels *c, uint64_t now_ms);
+
+/* ssh_channels_keep - the payloads that were received are about to be written over, or freed:
+ * owners to whom something of them is lent are told (on_keep). */
+void ssh_channels_keep(struct ssh_channels *c);
 
 /* ssh_channels_writable - there is room for output: waiting channels may write, in turn. 0 or the
  * sink's error. */

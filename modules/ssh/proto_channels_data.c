@@ -320,6 +320,42 @@ uint32_t ssh_channel_window(const struct ssh_channel *ch)
     return ch->in_size;
 }
 
+/* --- what is lent ------------------------------------------------------------------------------
+ */
+
+static void lend(struct ssh_channel *ch)
+{
+    if (!ch->lent && ch->ops->on_keep) {
+        ch->lent = true;
+        ch->lent_next = ch->set->lent;
+        ch->set->lent = ch;
+    }
+}
+
+void ssh_lent_leave(struct ssh_channel *ch)
+{
+    struct ssh_channel **at = &ch->set->lent;
+    if (!ch->lent) {
+        return;
+    }
+    while (*at != ch) {
+        at = &(*at)->lent_next;
+    }
+    *at = ch->lent_next;
+    ch->lent = false;
+}
+
+void ssh_channels_keep(struct ssh_channels *c)
+{
+    struct ssh_channel *ch;
+    while ((ch = c->lent) != NULL) {
+        ssh_lent_leave(ch);
+        if (!ch->released && ch->ops && ch->ops->on_keep) {
+            ch->ops->on_keep(ch->owner, ch);
+        }
+    }
+}
+
 int ssh_channel_data(struct ssh_channel *ch, uint8_t number, struct nk_cur *c, struct nk_diag *diag)
 {
     uint32_t kind = number == SSH_MSG_CHANNEL_EXTENDED_DATA ? nk_cur_be32(c) : 0;
@@ -338,6 +374,7 @@ int ssh_channel_data(struct ssh_channel *ch, uint8_t number, struct nk_cur *c, s
         return 0;
     }
     if (ch->ops && ch->ops->on_data) {
+        lend(ch);
         ch->ops->on_data(ch->owner, ch, kind, data.p, data.n);
         return 0;
     }

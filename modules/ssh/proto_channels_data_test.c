@@ -157,9 +157,42 @@ static void receiving(void **state)
     ssh_ckit_close(&f);
 }
 
+/* Owners learn once that what is lent to them ends, and those that are gone do not. */
+static void lent(void **state)
+{
+    (void)state;
+    struct ssh_ckit f;
+    ssh_ckit_open(&f);
+    for (unsigned i = 0; i < 3; i++) {
+        (void)ssh_ckit_opened(&f, i, 1000, 500);
+    }
+    ssh_channels_keep(f.c);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(f.seen[i].keeps, 0);
+        assert_int_equal(SSH_CKIT_GETS(&f, "bus", 94, i, "one"), 0);
+        assert_int_equal(SSH_CKIT_GETS(&f, "bus", 94, i, "two"), 0);
+    }
+    ssh_channel_close(f.seen[1].ch);
+    ssh_channels_keep(f.c);
+    ssh_channels_keep(f.c);
+    assert_int_equal(f.seen[0].keeps, 1);
+    assert_int_equal(f.seen[1].keeps, 0);
+    assert_int_equal(f.seen[2].keeps, 1);
+    assert_int_equal(SSH_CKIT_GETS(&f, "bus", 94, 0u, "three"), 0);
+    assert_int_equal(SSH_CKIT_GETS(&f, "bus", 94, 2u, "three"), 0);
+    assert_int_equal(SSH_CKIT_GETS(&f, "bu", 97, 0u), 0); /* it is gone */
+    ssh_channels_keep(f.c);
+    assert_int_equal(f.seen[0].keeps, 1);
+    assert_int_equal(f.seen[2].keeps, 2);
+    assert_int_equal(SSH_CKIT_GETS(&f, "bus", 94, 2u, "four"), 0);
+    ssh_ckit_close(&f); /* nobody is called */
+    assert_int_equal(f.seen[2].keeps, 2);
+}
+
 int nk_test_ssh_proto_channels_data(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lent),
         cmocka_unit_test(sending),
         cmocka_unit_test(turns),
         cmocka_unit_test(receiving),

@@ -51,6 +51,8 @@ struct ssh_channel {
 
     struct ssh_replies replies;
     struct ssh_channel *prev, *next; /* in the ring */
+    struct ssh_channel *lent_next;   /* among those to which something is lent */
+    bool lent;
 };
 
 struct ssh_slot {
@@ -68,6 +70,7 @@ struct ssh_channels {
     size_t live;
     uint64_t windows;                /* bytes of all channels' windows */
     struct ssh_channel *head, *tail; /* of the ring */
+    struct ssh_channel *lent;        /* first of those to which something is lent */
     struct ssh_replies replies;      /* to global requests */
     uint64_t now_ms, heard_ms, asked_ms;
     uint32_t silent; /* signs of life that were asked for, and did not come */
@@ -103,6 +106,9 @@ void ssh_window_start(struct ssh_channel *ch);
 int ssh_window_give(struct ssh_channel *ch, struct nk_cur *c, struct nk_diag *diag);
 int ssh_channel_data(struct ssh_channel *ch, uint8_t number, struct nk_cur *c,
                      struct nk_diag *diag);
+
+/* ssh_lent_leave - nothing is lent to the channel any more. */
+void ssh_lent_leave(struct ssh_channel *ch);
 
 /* ssh_ring_leave - the channel does not wait any more. */
 void ssh_ring_leave(struct ssh_channel *ch);

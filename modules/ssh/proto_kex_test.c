@@ -499,6 +499,8 @@ static void test_ext_info(void **state)
     ssh_kit_clear(&k);
 }
 
+enum { FLOOD_PAYLOAD = 128 * 1024 }; /* bytes of a payload */
+
 /* Requests that are to be answered while keys are exchanged are kept, but not without end. */
 static void test_flood_in_exchange(void **state)
 {
@@ -511,13 +513,13 @@ static void test_flood_in_exchange(void **state)
     assert_true(ssh_kit_send_number(&k, SSH_MSG_USERAUTH_SUCCESS));
     assert_int_equal(ssh_kit_pump(&k), 0);
     assert_int_equal(ssh_transport_rekey(k.t, 0), 0);
-    uint8_t *ping = calloc(1, SSH_READ_SIZE);
+    uint8_t *ping = calloc(1, FLOOD_PAYLOAD);
     assert_non_null(ping);
     *ping = SSH_MSG_PING;
-    for (; rc == 0 && sent < 4 * SSH_HELD_MAX; sent += SSH_READ_SIZE) { /* it never says KEXINIT */
+    for (; rc == 0 && sent < 4 * SSH_HELD_MAX; sent += FLOOD_PAYLOAD) { /* it never says KEXINIT */
         uint8_t *room;
         size_t max, n;
-        assert_true(ssh_kit_send(&k, ping, SSH_READ_SIZE));
+        assert_true(ssh_kit_send(&k, ping, FLOOD_PAYLOAD));
         while (rc == 0 && (n = nk_buf_len(&k.out)) > 0) {
             assert_int_equal(ssh_transport_space(k.t, &room, &max, &k.diag), 0);
             n = n > max ? max : n;
@@ -528,7 +530,7 @@ static void test_flood_in_exchange(void **state)
     }
     free(ping);
     assert_int_equal(rc, NK_ELIMIT);
-    assert_true(sent <= SSH_HELD_MAX + SSH_READ_SIZE);
+    assert_true(sent <= SSH_HELD_MAX + FLOOD_PAYLOAD);
     ssh_kit_clear(&k);
 }
 

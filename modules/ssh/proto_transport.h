@@ -46,7 +46,7 @@ enum {
     SSH_PRE_IDENT_LINES = 50,
     SSH_KEXINIT_PATIENCE_MS = 1000, /* for the server's KEXINIT before ours is sent */
     SSH_KEX_TIMEOUT_MS = 120000,    /* for a key exchange, once it has begun */
-    SSH_READ_SIZE = 128 * 1024
+    SSH_READ_SIZE = 256 * 1024
 };
 
 /* Reasons of DISCONNECT (RFC 4253 11.1). */
@@ -123,7 +123,8 @@ int ssh_transport_new(struct ssh_transport **out, const struct ssh_transport_con
 /* ssh_transport_free - wipes the keys; NULL is fine. */
 void ssh_transport_free(struct ssh_transport *t);
 
-/* ssh_transport_space - where to read to: *n bytes (at least 1) at *p. 0 or -ENOMEM. */
+/* ssh_transport_space - where to read to: *n bytes (at least 1) at *p. 0 or -ENOMEM. Until then,
+ * and not longer, payloads of ops->payload stay as they are after it has returned, too. */
 int ssh_transport_space(struct ssh_transport *t, uint8_t **p, size_t *n, struct nk_diag *diag);
 
 /*

@@ -12,20 +12,29 @@
 #include "core/app.h"
 #include "core/signal.h"
 #include "core/stream.h"
+#include "ssh/inbox.h"
 #include "ssh/known_hosts.h"
 #include "ssh/tty.h"
 
 #define MODULE "ssh"
 
-enum { IN_MAX = 64 * 1024, REQUEST_MAX = 256 * 1024, STREAMS = 3, SIGNALLED = 128 };
+enum {
+    IN_MAX = 64 * 1024,
+    REQUEST_MAX = 256 * 1024,
+    STREAMS = 3,
+    SIGNALLED = 128,
+    PIPE_SIZE = 1024 * 1024
+};
 
 struct ssh_program {
     struct ssh_program_conf conf;
     struct ssh_channel *ch; /* NULL: gone */
     struct nk_stream *io[STREAMS];
-    struct nk_buf out[STREAMS]; /* what stdout and stderr have not taken yet */
-    bool gone[STREAMS];         /* nobody reads it any more */
-    size_t in_off, in_n;        /* of what stdin gave */
+    struct ssh_inbox out[STREAMS]; /* what stdout and stderr have not taken yet */
+    struct nk_defer flush;         /* at the end of the turn: all that came in it, at once */
+    bool large;                    /* stdout's pipe was made larger */
+    bool gone[STREAMS];            /* nobody reads it any more */
+    size_t in_off, in_n;           /* of what stdin gave */
     bool in_ended;
     struct ssh_tty_raw raw;
     struct nk_signal *winch;
@@ -49,8 +58,8 @@ static void tell(void *owner)
 /* When the channel is gone and everything that came was written. */
 static void advance(struct ssh_program *s)
 {
-    bool written =
-        (nk_buf_len(&s->out[1]) == 0 || s->gone[1]) && (nk_buf_len(&s->out[2]) == 0 || s->gone[2]);
+    bool written = (ssh_inbox_len(&s->out[1]) == 0 || s->gone[1]) &&
+                   (ssh_inbox_len(&s->out[2]) == 0 || s->gone[2]);
     if (s->over && written && !s->told) {
         s->told = true;
         nk_app_defer(s->conf.app, &s->late);
@@ -63,6 +72,9 @@ static void end(struct ssh_program *s, int code, const char *text)
     ssh_channel_close(s->ch);
     s->ch = NULL;
     s->over = true;
+    for (int i = 1; i < STREAMS; i++) {
+        (void)ssh_inbox_keep(&s->out[i]); /* without memory for it, as this may be about */
+    }
     advance(s);
 }
 
@@ -78,43 +90,72 @@ static void consumed(struct ssh_program *s, size_t n)
 /* Nobody reads it any more: what comes is dropped, and the program is told so. */
 static void lost(struct ssh_program *s, int i)
 {
-    consumed(s, nk_buf_len(&s->out[i]));
-    nk_buf_clear(&s->out[i]);
+    consumed(s, ssh_inbox_len(&s->out[i]));
+    ssh_inbox_clear(&s->out[i]);
     s->gone[i] = true;
     if (i == 1 && s->ch) {
         (void)ssh_channel_request(s->ch, "eow@openssh.com", (struct ssh_str){0}, NULL, NULL);
     }
 }
 
+/* Bulk on its way into a pipe: its reader and we take turns less often. It may be no pipe. */
+static void enlarge(struct ssh_program *s)
+{
+    if (!s->large) {
+        s->large = true;
+        (void)fcntl(STDOUT_FILENO, F_SETPIPE_SZ, PIPE_SIZE);
+    }
+}
+
 static void flush(struct ssh_program *s, int i)
 {
-    while (nk_buf_len(&s->out[i]) > 0) {
-        ssize_t n = nk_stream_write(s->io[i], nk_buf_ptr(&s->out[i]), nk_buf_len(&s->out[i]));
+    struct iovec iov[SSH_INBOX_PIECES];
+    while (ssh_inbox_len(&s->out[i]) > 0) {
+        ssize_t n = nk_stream_writev(s->io[i], iov, ssh_inbox_pieces(&s->out[i], iov));
         if (n == NK_EAGAIN) {
+            if (i == 1) {
+                enlarge(s);
+            }
             return;
         }
         if (n < 0) {
             lost(s, i);
             return;
         }
-        nk_buf_consume(&s->out[i], (size_t)n);
+        ssh_inbox_consume(&s->out[i], (size_t)n);
         consumed(s, (size_t)n);
+    }
+}
+
+static void flush_both(struct ssh_program *s)
+{
+    flush(s, 1);
+    flush(s, 2);
+}
+
+static void on_turn_end(void *owner)
+{
+    flush_both(owner);
+    advance(owner);
+}
+
+/* Where the program's bytes lie is needed again. */
+static void keep(struct ssh_program *s)
+{
+    flush_both(s);
+    if (ssh_inbox_keep(&s->out[1]) < 0 || ssh_inbox_keep(&s->out[2]) < 0) {
+        end(s, -ENOMEM, "no memory for what the program says");
     }
 }
 
 static void put(struct ssh_program *s, int i, const uint8_t *p, size_t n)
 {
-    ssize_t done = nk_buf_len(&s->out[i]) == 0 ? nk_stream_write(s->io[i], p, n) : NK_EAGAIN;
-    if (done < 0 && done != NK_EAGAIN) {
-        consumed(s, n);
-        lost(s, i);
+    flush(s, 3 - i); /* they may be one terminal */
+    if (ssh_inbox_lend(&s->out[i], p, n) < 0) {
+        end(s, -ENOMEM, "no memory for what the program says");
         return;
     }
-    size_t taken = done > 0 ? (size_t)done : 0;
-    consumed(s, taken);
-    if (taken < n && nk_buf_put(&s->out[i], p + taken, n - taken) < 0) {
-        end(s, -ENOMEM, "no memory for what the program says");
-    }
+    nk_app_defer(s->conf.app, &s->flush);
 }
 
 static void on_out(void *owner, struct nk_stream *stream, unsigned events)
@@ -372,6 +413,12 @@ static void on_data(void *owner, struct ssh_channel *ch, uint32_t kind, const ui
     }
 }
 
+static void on_keep(void *owner, struct ssh_channel *ch)
+{
+    (void)ch;
+    keep(owner);
+}
+
 /* RFC 4254 6.10: names of signals without SIG. */
 static int signal_of(struct ssh_str name)
 {
@@ -421,6 +468,7 @@ static void on_closed(void *owner, struct ssh_channel *ch, const struct nk_diag 
     (void)ch;
     s->ch = NULL;
     s->over = true;
+    keep(s);
     if (why) {
         s->why = *why;
         s->status = SSH_EXIT_FAILED;
@@ -433,6 +481,7 @@ static void on_closed(void *owner, struct ssh_channel *ch, const struct nk_diag 
 static const struct ssh_channel_ops ops = {.on_open = on_open,
                                            .on_failed = on_failed,
                                            .on_data = on_data,
+                                           .on_keep = on_keep,
                                            .on_writable = on_writable,
                                            .on_request = on_request,
                                            .on_closed = on_closed};
@@ -477,8 +526,9 @@ int ssh_program_open(struct ssh_channels *c, const struct ssh_program_conf *conf
     s->escape = escape_of(s);
     s->escape_seen = 1;
     s->late = (struct nk_defer){.fn = tell, .owner = s};
+    s->flush = (struct nk_defer){.fn = on_turn_end, .owner = s};
     for (int i = 0; i < STREAMS; i++) {
-        nk_buf_init(&s->out[i], SSH_WINDOW_MAX);
+        ssh_inbox_init(&s->out[i], SSH_WINDOW_MAX);
     }
     int rc = open_io(s, diag);
     if (rc == 0 && conf->terminal) {
@@ -500,12 +550,13 @@ void ssh_program_close(struct ssh_program *s)
         return;
     }
     nk_app_defer_cancel(s->conf.app, &s->late);
+    nk_app_defer_cancel(s->conf.app, &s->flush);
     ssh_tty_raw_off(&s->raw);
     nk_signal_close(s->winch);
     ssh_channel_close(s->ch);
     for (int i = 0; i < STREAMS; i++) {
         nk_stream_close(s->io[i]);
-        nk_buf_clear(&s->out[i]);
+        ssh_inbox_clear(&s->out[i]);
     }
     free(s);
 }
