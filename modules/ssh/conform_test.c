@@ -76,6 +76,7 @@ static void carry_one(struct side *side)
         if (ssh_channels_receive(side->other->c, p.p, p.n, NULL) < 0) {
             abort();
         }
+        ssh_channels_keep(side->other->c); /* payload is written over */
     }
     nk_buf_clear(&payload);
     if (ssh_channels_writable(side->c, NULL) < 0) {
