@@ -34,7 +34,7 @@ static const struct nk_opt *find_long(const struct nk_opt *rows, const char *nam
 
 static const struct nk_opt *find_short(const struct nk_opt *rows, char c)
 {
-    for (const struct nk_opt *o = rows; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o; o = nk_opt_next(rows, o)) {
         if (o->short_name == c && nk_args_has_flag(o)) {
             return o;
         }
@@ -57,7 +57,8 @@ static bool split_long(const char *word, char *out, const char **value)
 
 static size_t add_names(const char **names, size_t n, const struct nk_opt *rows)
 {
-    for (const struct nk_opt *o = rows; o && o->name && n < MAX_NAMES; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o && n < MAX_NAMES;
+         o = nk_opt_next(rows, o)) {
         if (nk_args_has_flag(o)) {
             names[n++] = o->name;
         }

@@ -195,7 +195,7 @@ int nk_help_entry(struct nk_buf *out, const char *left, const char *right)
 static void options(struct text *t, const struct nk_opt *rows, bool full)
 {
     bool any = false;
-    for (const struct nk_opt *o = rows; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o; o = nk_opt_next(rows, o)) {
         if (!nk_args_has_flag(o) || (!full && (o->flags & NK_OPT_HIDDEN))) {
             continue;
         }
@@ -210,7 +210,7 @@ static void section_keys(struct text *t, const struct nk_section *s, const struc
 {
     char line[160];
     bool any = false;
-    for (const struct nk_opt *o = s->opts; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(s->opts); o; o = nk_opt_next(s->opts, o)) {
         const struct nk_opt *flag = flags ? nk_opt_find(flags, o->name) : NULL;
         if ((o->flags & NK_OPT_CLI_ONLY) || (flag && nk_args_has_flag(flag))) {
             continue;
@@ -230,7 +230,7 @@ static void spellings(struct text *t, const struct nk_cmd *cmd)
 {
     const struct nk_section *s = cmd->section;
     const struct nk_opt *rows = nk_cli_opts(cmd);
-    for (const struct nk_opt *o = rows; s && o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); s && o; o = nk_opt_next(rows, o)) {
         const struct nk_opt *key = nk_opt_find(s->opts, o->name);
         if (!key || (key->flags & NK_OPT_CLI_ONLY) || !nk_args_has_flag(o)) {
             continue;

@@ -281,7 +281,7 @@ static int credential_path(char *out, size_t max, const char *dir, const struct 
 static void add_credentials(struct nk_conf *c, const char *dir, const struct nk_section *s,
                             const char *name)
 {
-    for (const struct nk_opt *row = s->opts; row && row->name; row++) {
+    for (const struct nk_opt *row = nk_opt_first(s->opts); row; row = nk_opt_next(s->opts, row)) {
         char path[NK_PATH_MAX];
         if (row->type != NK_OPT_PATH || (row->flags & (NK_OPT_CLI_ONLY | NK_OPT_REPEAT)) ||
             is_set(conf_find(c, s, name), row) ||

@@ -129,7 +129,8 @@ static const char *near_key(const struct nk_section *s, const char *key, char *o
     char spelled[MAX_KEYS][NK_INI_MAX_NAME + 1];
     const char *names[MAX_KEYS];
     size_t n = 0;
-    for (const struct nk_opt *row = s->opts; row && row->name && n < MAX_KEYS; row++) {
+    for (const struct nk_opt *row = nk_opt_first(s->opts); row && n < MAX_KEYS;
+         row = nk_opt_next(s->opts, row)) {
         if (!(row->flags & NK_OPT_CLI_ONLY)) {
             names[n] = nk_opt_ini_name(spelled[n], sizeof(spelled[n]), row);
             n++;

@@ -124,7 +124,7 @@ static int apply_row(const struct nk_opt *row, const struct conf_instance *inst,
 int conf_apply(const struct nk_opt *rows, const struct conf_instance *inst, void *conf,
                struct nk_diag *diag)
 {
-    for (const struct nk_opt *row = rows; row && row->name; row++) {
+    for (const struct nk_opt *row = nk_opt_first(rows); row; row = nk_opt_next(rows, row)) {
         int rc = apply_row(row, inst, conf, diag);
         if (rc < 0) {
             return rc;
@@ -135,7 +135,8 @@ int conf_apply(const struct nk_opt *rows, const struct conf_instance *inst, void
 
 static void check_required(struct nk_conf *c, const struct conf_instance *inst)
 {
-    for (const struct nk_opt *row = inst->section->opts; row && row->name; row++) {
+    for (const struct nk_opt *row = nk_opt_first(inst->section->opts); row;
+         row = nk_opt_next(inst->section->opts, row)) {
         if ((row->flags & NK_OPT_REQUIRED) && winner(inst, row) == NK_FROM_DEFAULT && !row->def) {
             char key[64];
             struct conf_place at = {NK_FROM_FILE, inst->where, UINT_MAX};
@@ -294,7 +295,8 @@ int nk_conf_merge(struct nk_conf *c, const struct nk_opt *rows, size_t conf_size
     }
     const struct conf_instance *inst = instance_of(c, rows, section, flags, n);
     int rc = 0;
-    for (const struct nk_opt *row = rows; row && row->name && rc == 0; row++) {
+    for (const struct nk_opt *row = nk_opt_first(rows); row && rc == 0;
+         row = nk_opt_next(rows, row)) {
         rc = merge_row(c, row, conf_size, inst, flags, n, conf, diag);
     }
     int kept = conf_own(c, rows, conf);
@@ -348,7 +350,8 @@ bool nk_conf_value_at(const struct nk_conf *c, size_t i, struct nk_conf_value *o
 {
     for (size_t k = 0; k < c->ninst; k++) {
         const struct conf_instance *inst = c->inst[k];
-        for (const struct nk_opt *row = inst->section->opts; row && row->name; row++) {
+        for (const struct nk_opt *row = nk_opt_first(inst->section->opts); row;
+             row = nk_opt_next(inst->section->opts, row)) {
             size_t n = row->flags & NK_OPT_CLI_ONLY ? 0 : row_values(inst, row);
             if (i < n) {
                 fill_value(inst, row, i, out);

@@ -32,9 +32,49 @@ static bool in_aliases(const char *aliases, const char *name)
     return false;
 }
 
+static bool is_end(const struct nk_opt *row)
+{
+    return !row->name && row->type != NK_OPT_ROWS;
+}
+
+/* The place in a table behind the shared rows that end at `end`; NULL: it is the table's own end.
+ */
+static const struct nk_opt *behind(const struct nk_opt *rows, const struct nk_opt *end)
+{
+    for (; !is_end(rows); rows++) {
+        const struct nk_opt *shared = rows->type == NK_OPT_ROWS ? rows->rows : NULL;
+        while (shared && !is_end(shared)) {
+            shared++;
+        }
+        if (shared == end) {
+            return rows + 1;
+        }
+    }
+    return NULL;
+}
+
+/* The row at a place of a table, or the first one that follows. */
+static const struct nk_opt *row_at(const struct nk_opt *rows, const struct nk_opt *at)
+{
+    while (at && !at->name) {
+        at = at->type == NK_OPT_ROWS ? at->rows : behind(rows, at);
+    }
+    return at;
+}
+
+const struct nk_opt *nk_opt_first(const struct nk_opt *rows)
+{
+    return row_at(rows, rows);
+}
+
+const struct nk_opt *nk_opt_next(const struct nk_opt *rows, const struct nk_opt *row)
+{
+    return row_at(rows, row + 1);
+}
+
 const struct nk_opt *nk_opt_find(const struct nk_opt *opts, const char *name)
 {
-    for (const struct nk_opt *o = opts; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(opts); o; o = nk_opt_next(opts, o)) {
         if (same_name(o->name, strlen(o->name), name) || in_aliases(o->aliases, name)) {
             return o;
         }

@@ -39,8 +39,9 @@ enum nk_opt_type {              /* field in the configuration struct */
                    NK_OPT_ENUM,   /* int: index into choices */
                    NK_OPT_LISTEN, /* char *: an endpoint string usable as a listener (checked at
                                      load) */
-                   NK_OPT_CONNECT /* char *: an endpoint string usable as a connector (checked at
+                   NK_OPT_CONNECT, /* char *: an endpoint string usable as a connector (checked at
                                      load) */
+                   NK_OPT_ROWS     /* no option: NK_OPT_SHARED */
 };
 
 enum nk_opt_flags {
@@ -65,6 +66,7 @@ struct nk_opt {
     union {
         int64_t max;                /* INT, SIZE, DURATION */
         const char *const *choices; /* ENUM: NULL-terminated; PATH: words that are no file */
+        const struct nk_opt *rows;  /* ROWS */
     };
     const char *arg;     /* argument's name in help: "FILE" */
     const char *def;     /* default, as it would be written; NULL for none */
@@ -78,6 +80,21 @@ struct nk_opt {
         .name = NULL                                                                               \
     }
 
+/* The rows of another table stand here, ended by NK_OPT_END and without such a row of their own; no
+ * table has the same ones twice. Their offsets are the same: what they fill is the first member of
+ * the configuration struct. */
+#define NK_OPT_SHARED(table)                                                                       \
+    {                                                                                              \
+        .type = NK_OPT_ROWS, .rows = (table)                                                       \
+    }
+
+/* The same where that member has a name: a compiler's error when it is not the first. */
+#define NK_OPT_SHARED_BY(table, conf, member)                                                      \
+    {                                                                                              \
+        .type = NK_OPT_ROWS, .rows = (table),                                                      \
+        .offset = sizeof(char[NK_FIELD(conf, member) == 0 ? 1 : -1]) - 1                           \
+    }
+
 /* A section of netkit.ini: "[relay]" (named = false) or "[group NAME]" (named = true). */
 struct nk_section {
     const char *name;          /* "relay", "group" */
@@ -87,6 +104,11 @@ struct nk_section {
     size_t conf_size;          /* bytes of the configuration struct */
     bool reload; /* one that comes or goes is applied by a reload; else by a restart */
 };
+
+/* nk_opt_first, nk_opt_next - the rows of a table one after another, with those that it shares;
+ * NULL behind the last one. rows may be NULL. */
+const struct nk_opt *nk_opt_first(const struct nk_opt *rows);
+const struct nk_opt *nk_opt_next(const struct nk_opt *rows, const struct nk_opt *row);
 
 /* nk_opt_find - the row whose name or alias is `name` ('-' and '_' are equal), or NULL. */
 const struct nk_opt *nk_opt_find(const struct nk_opt *opts, const char *name);

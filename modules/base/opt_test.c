@@ -177,6 +177,43 @@ static void defaults(void **state)
     assert_null(c.text);
 }
 
+/* The names of all rows of a table, in their order. */
+static void check_order(const struct nk_opt *table, const char *want)
+{
+    char all[64] = "";
+    for (const struct nk_opt *o = nk_opt_first(table); o; o = nk_opt_next(table, o))
+        strcat(all, o->name);
+    assert_string_equal(all, want);
+}
+
+static void shared_rows(void **state)
+{
+    (void)state;
+    static const struct nk_opt none[] = {NK_OPT_END};
+    static const struct nk_opt ab[] = {
+        {.name = "a", .type = NK_OPT_STRING, .offset = F(text), .def = "x"},
+        {.name = "b", .type = NK_OPT_FLAG, .offset = F(flag), .aliases = "bee"},
+        NK_OPT_END};
+    static const struct nk_opt c[] = {{.name = "c", .type = NK_OPT_FLAG}, NK_OPT_END};
+    static const struct nk_opt only[] = {NK_OPT_SHARED_BY(ab, struct conf, flag), NK_OPT_END};
+    static const struct nk_opt mixed[] = {
+        NK_OPT_SHARED(none), NK_OPT_SHARED(c), NK_OPT_SHARED(ab), {.name = "d"}, NK_OPT_END};
+    check_order(NULL, "");
+    check_order(none, "");
+    check_order(ab, "ab");
+    check_order(only, "ab");
+    check_order(mixed, "cabd");
+    assert_ptr_equal(nk_opt_find(mixed, "bee"), &ab[1]);
+    assert_ptr_equal(nk_opt_find(mixed, "d"), &mixed[3]);
+    assert_null(nk_opt_find(mixed, "e"));
+    struct conf conf = {0};
+    struct nk_diag diag = {0};
+    assert_int_equal(nk_opt_parse_default(nk_opt_find(mixed, "a"), &conf, &diag), 0);
+    assert_string_equal(conf.text, "x");
+    nk_opt_free_values(mixed, &conf);
+    assert_null(conf.text);
+}
+
 /* What is written reads back as the same value. */
 static void formats(void **state)
 {
@@ -214,6 +251,7 @@ int nk_test_base_opt(void)
         cmocka_unit_test(defaults),
         cmocka_unit_test(hints_and_secrets),
         cmocka_unit_test(formats),
+        cmocka_unit_test(shared_rows),
     };
     return cmocka_run_group_tests_name("base/opt", tests, NULL, NULL);
 }

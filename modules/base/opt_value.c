@@ -247,7 +247,7 @@ int nk_opt_parse_default(const struct nk_opt *row, void *conf, struct nk_diag *d
 
 void nk_opt_free_values(const struct nk_opt *rows, void *conf)
 {
-    for (const struct nk_opt *o = rows; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o; o = nk_opt_next(rows, o)) {
         if (!nk_opt_is_text(o)) {
             continue;
         }

@@ -56,12 +56,13 @@ int nk_changes_rows(struct nk_changes *c, const char *section, const char *name,
                     bool live)
 {
     int rc = 0;
-    for (; rc == 0 && rows && rows->name; rows++) {
-        bool applied = live && (rows->flags & NK_OPT_RELOAD) != 0;
-        if (!nk_opt_same(rows, applied ? old : first, now)) {
+    for (const struct nk_opt *row = nk_opt_first(rows); row && rc == 0;
+         row = nk_opt_next(rows, row)) {
+        bool applied = live && (row->flags & NK_OPT_RELOAD) != 0;
+        if (!nk_opt_same(row, applied ? old : first, now)) {
             rc = note(c, &(struct nk_change){.section = section,
                                              .name = (char *)(uintptr_t)name,
-                                             .row = rows->name,
+                                             .row = row->name,
                                              .kind = NK_CHANGED,
                                              .applied = applied});
         }

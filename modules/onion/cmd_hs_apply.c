@@ -21,7 +21,7 @@ struct apply_conf {
 
 static const struct nk_opt opts[] = {
     HS_APPLY_ROWS(struct apply_conf, tor),
-    TOR_ROWS(struct apply_conf, control),
+    TOR_ROWS_OF(struct apply_conf, control, "system"),
     ONION_LIVE_ROW(struct apply_conf, ports),
     {.name = "wait",
      .type = NK_OPT_DURATION,

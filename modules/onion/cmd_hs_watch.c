@@ -4,7 +4,7 @@
 
 static const struct nk_opt opts[] = {
     HS_APPLY_ROWS(struct hs_watch_conf, tor),
-    TOR_ROWS(struct hs_watch_conf, control),
+    TOR_ROWS_OF(struct hs_watch_conf, control, "system"),
     ONION_LIVE_ROW(struct hs_watch_conf, ports),
     {.name = "debounce",
      .type = NK_OPT_DURATION,

@@ -10,6 +10,18 @@
 #define OUTPUT_SLACK ((size_t)1 << 20)
 #define LATE_MS 5000 /* longer than the daemon waits itself */
 
+const struct nk_opt relay_daemon_read_rows[] = {
+    RELAY_DAEMON_NAME_ROW(struct relay_daemon_read_conf, name,
+                          "The daemon to ask; default: default"),
+    {.name = "block",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct relay_daemon_read_conf, block),
+     .flags = NK_OPT_CLI_ONLY,
+     .help = "Wait until there is at least one object; with --timeout for so long"},
+    RELAY_ENDPOINT_FORMAT_ROW(struct relay_daemon_read_conf),
+    RELAY_ENDPOINT_DIR_ROW(struct relay_daemon_read_conf),
+    NK_OPT_END};
+
 struct reader {
     struct nk_cmd_ctx *ctx;
     struct relay_daemon_link link;

@@ -15,16 +15,8 @@ struct relay_daemon_read_conf {
 };
 
 /* The rows, without and with --max-items. */
-#define RELAY_DAEMON_READ_ROWS                                                                     \
-    RELAY_DAEMON_NAME_ROW(struct relay_daemon_read_conf, name,                                     \
-                          "The daemon to ask; default: default"),                                  \
-        {.name = "block",                                                                          \
-         .type = NK_OPT_FLAG,                                                                      \
-         .offset = NK_FIELD(struct relay_daemon_read_conf, block),                                 \
-         .flags = NK_OPT_CLI_ONLY,                                                                 \
-         .help = "Wait until there is at least one object; with --timeout for so long"},           \
-        RELAY_ENDPOINT_FORMAT_ROW(struct relay_daemon_read_conf),                                  \
-        RELAY_ENDPOINT_DIR_ROW(struct relay_daemon_read_conf)
+extern const struct nk_opt relay_daemon_read_rows[];
+#define RELAY_DAEMON_READ_ROWS NK_OPT_SHARED(relay_daemon_read_rows)
 
 #define RELAY_DAEMON_MAX_ROW                                                                       \
     {                                                                                              \

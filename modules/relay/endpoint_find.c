@@ -19,7 +19,107 @@ const char *const relay_endpoint_connections[] = {"auto", "TLS", "TCP", NULL};
 
 /* --- [endpoint NAME] -------------------------------------------------------------------------- */
 
-static const struct nk_opt rows[] = {RELAY_ENDPOINT_ROWS, NK_OPT_END};
+const struct nk_opt relay_endpoint_rows[] = {
+    {.name = "connect",
+     .type = NK_OPT_CONNECT,
+     .offset = NK_FIELD(struct relay_endpoint_conf, connect),
+     .arg = "CONNECT",
+     .help = "The relay's address; default: the one of [relay] in netkit.ini, or "
+             "tcp:127.0.0.1:3000"},
+    {.name = "connection",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct relay_endpoint_conf, connection),
+     .arg = "KIND",
+     .def = "auto",
+     .choices = relay_endpoint_connections,
+     .help = "TLS, or TCP for none; auto: as [relay] in netkit.ini says, else TLS (no TLS on "
+             "unix sockets)"},
+    {.name = "ca",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct relay_endpoint_conf, ca),
+     .arg = "FILE",
+     .help = "Certificate (PEM) to trust; default: certificate.pem of the credentials folder "
+             "if it is there, else the system's authorities"},
+    {.name = "pin",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_conf, pin),
+     .arg = "sha256:HASH",
+     .flags = NK_OPT_REPEAT,
+     .help = "Trust the relay whose certificate or public key has this hash, instead of --ca"},
+    {.name = "server-name",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_conf, name),
+     .arg = "HOST",
+     .help = "Name that the relay's certificate must carry; default: 'default' with --ca or "
+             "the credentials folder, else the host connected to"},
+    {.name = "tls12",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct relay_endpoint_conf, tls12),
+     .help = "Also speak TLS 1.2, for relays that know nothing newer"},
+    {.name = "password-file",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct relay_endpoint_conf, password_file),
+     .arg = "FILE",
+     .help = "File with the relay's password; default: that of [relay] in netkit.ini, or "
+             "password in the credentials folder"},
+    {.name = "identity",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_conf, identity),
+     .arg = "NAME",
+     .help = "Who to be at the relay, where several passwords or keys could be meant"},
+    {.name = "login-key",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct relay_endpoint_conf, login_key),
+     .arg = "FILE",
+     .help = "Ed25519 private key (OpenSSH file without passphrase) to log in with; the "
+             "relay must "
+             "be verified: by --ca, --pin, or a login with the password before"},
+    {.name = "client-cert",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct relay_endpoint_conf, client_cert),
+     .arg = "FILE",
+     .help = "Certificate (PEM) to show to a relay that asks for one"},
+    {.name = "client-key",
+     .type = NK_OPT_PATH,
+     .offset = NK_FIELD(struct relay_endpoint_conf, client_key),
+     .arg = "FILE",
+     .help = "Its private key (PEM); default: in the same file"},
+    {.name = "allow-plain",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct relay_endpoint_conf, allow_plain),
+     .help = "With --connection TCP: send the password unencrypted beyond this machine"},
+    {.name = "wire",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct relay_endpoint_conf, wire),
+     .arg = "WIRE",
+     .def = "auto",
+     .choices = relay_endpoint_wires,
+     .help = "native: netkit's own wire; tlspyo: for stock relays, the password travels with "
+             "every frame; auto: native where the relay knows it"},
+    {.name = "header-size",
+     .type = NK_OPT_INT,
+     .offset = NK_FIELD(struct relay_endpoint_conf, header_size),
+     .arg = "N",
+     .min = RELAY_WIRE_HEADER_SIZE_MIN,
+     .max = RELAY_WIRE_HEADER_SIZE_MAX,
+     .help = "Bytes of a frame's header, the same as at the relay; default: that of [relay] "
+             "in netkit.ini, or 10"},
+    {.name = "max-object",
+     .type = NK_OPT_SIZE,
+     .offset = NK_FIELD(struct relay_endpoint_conf, max_object),
+     .arg = "SIZE",
+     .def = "1G",
+     .min = 1,
+     .max = (int64_t)1 << 40,
+     .help = "Largest object that is sent or accepted"},
+    {.name = "retry",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct relay_endpoint_conf, retry_ms),
+     .arg = "TIME",
+     .def = "0",
+     .max = (int64_t)1 << 40,
+     .help = "How long to go on trying to reach the relay at first"},
+    NK_OPT_END};
 
 static size_t field_size(const struct nk_opt *row)
 {
@@ -45,7 +145,7 @@ static size_t field_size(const struct nk_opt *row)
 static void fill_from(struct relay_endpoint_conf *out, const struct relay_endpoint_conf *section,
                       const struct relay_endpoint_conf *defaults)
 {
-    for (const struct nk_opt *row = rows; row->name; row++) {
+    for (const struct nk_opt *row = relay_endpoint_rows; row->name; row++) {
         if (nk_opt_same(row, out, defaults)) {
             memcpy((char *)out + row->offset, (const char *)section + row->offset, field_size(row));
         }
@@ -72,13 +172,13 @@ int relay_endpoint_named(const struct nk_cmd_ctx *ctx, const struct relay_endpoi
         }
         return status;
     }
-    for (const struct nk_opt *row = rows; row->name && status == 0; row++) {
+    for (const struct nk_opt *row = relay_endpoint_rows; row->name && status == 0; row++) {
         status = nk_opt_parse_default(row, &defaults, diag);
     }
     if (status == 0) {
         fill_from(out, &section->common, &defaults);
     }
-    nk_opt_free_values(rows, &defaults);
+    nk_opt_free_values(relay_endpoint_rows, &defaults);
     return status;
 }
 

@@ -22,78 +22,81 @@
 static const char *const content_choices[] = {"auto", "bytes", "text", "json", "pickle", NULL};
 static const char *const as_choices[] = {"auto", "bytes", "str", "pickle", NULL};
 
-#define SEND_ROWS(to_arg, to_help)                                                                 \
-    {.name = "to",                                                                                 \
-     .type = NK_OPT_STRING,                                                                        \
-     .offset = NK_FIELD(struct relay_endpoint_send_conf, to),                                      \
-     .arg = (to_arg),                                                                              \
-     .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,                                   \
-     .help = (to_help)},                                                                           \
-        {.name = "text",                                                                           \
-         .type = NK_OPT_STRING,                                                                    \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, text),                                \
-         .arg = "TEXT",                                                                            \
-         .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,                                                 \
-         .help = "Send this text as an object; before the files"},                                 \
-        {.name = "as",                                                                             \
-         .type = NK_OPT_ENUM,                                                                      \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, as),                                  \
-         .arg = "TYPE",                                                                            \
-         .def = "auto",                                                                            \
-         .choices = as_choices,                                                                    \
-         .help = "What Python endpoints shall see: bytes, str (UTF-8), or, for data that are "     \
-                 "pickled already, pickle. auto: str for --text, bytes for everything else"},      \
-        {.name = "content",                                                                        \
-         .type = NK_OPT_ENUM,                                                                      \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, content),                             \
-         .arg = "TYPE",                                                                            \
-         .def = "auto",                                                                            \
-         .choices = content_choices,                                                               \
-         .help = "Send the data as they are, marked as bytes, text, json or pickle, for native "   \
-                 "endpoints; auto: as the Python object that --as says"},                          \
-        {.name = "ttl",                                                                            \
-         .type = NK_OPT_DURATION,                                                                  \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, ttl_ms),                              \
-         .arg = "TIME",                                                                            \
-         .def = "0",                                                                               \
-         .max = (int64_t)1 << 40,                                                                  \
-         .help = "Forget the objects after this time; 0: never (native wire)"},                    \
-        {.name = "header",                                                                         \
-         .type = NK_OPT_STRING,                                                                    \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, header),                              \
-         .arg = "NAME=VALUE",                                                                      \
-         .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,                                                 \
-         .help = "A header of the objects (native wire)"},                                         \
-        {.name = "reply-to",                                                                       \
-         .type = NK_OPT_STRING,                                                                    \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, reply_to),                            \
-         .arg = "GROUP",                                                                           \
-         .flags = NK_OPT_CLI_ONLY,                                                                 \
-         .help = "Group in which answers to the objects are expected (native wire)"},              \
-        {.name = "correlation",                                                                    \
-         .type = NK_OPT_STRING,                                                                    \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, correlation),                         \
-         .arg = "TEXT",                                                                            \
-         .flags = NK_OPT_CLI_ONLY,                                                                 \
-         .help = "What answers repeat, so that they can be told apart: up to 64 bytes (native "    \
-                 "wire)"},                                                                         \
-        {.name = "lines",                                                                          \
-         .type = NK_OPT_FLAG,                                                                      \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, lines),                               \
-         .help = "Send each line as an object of its own, as soon as it is read"},                 \
-        RELAY_DAEMON_NAME_ROW(struct relay_endpoint_send_conf, daemon,                             \
-                              "Send through this endpoint daemon; the options about the relay "    \
-                              "are the daemon's then"),                                            \
-        {.name = "no-wait",                                                                        \
-         .type = NK_OPT_FLAG,                                                                      \
-         .offset = NK_FIELD(struct relay_endpoint_send_conf, no_wait),                             \
-         .help = "With --name: end when the daemon has the objects, do not wait for the relay"},   \
-        RELAY_ENDPOINT_ROWS, NK_OPT_END
+static const struct nk_opt send_rows[] = {
+    {.name = "text",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, text),
+     .arg = "TEXT",
+     .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,
+     .help = "Send this text as an object; before the files"},
+    {.name = "as",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, as),
+     .arg = "TYPE",
+     .def = "auto",
+     .choices = as_choices,
+     .help = "What Python endpoints shall see: bytes, str (UTF-8), or, for data that are "
+             "pickled already, pickle. auto: str for --text, bytes for everything else"},
+    {.name = "content",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, content),
+     .arg = "TYPE",
+     .def = "auto",
+     .choices = content_choices,
+     .help = "Send the data as they are, marked as bytes, text, json or pickle, for native "
+             "endpoints; auto: as the Python object that --as says"},
+    {.name = "ttl",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, ttl_ms),
+     .arg = "TIME",
+     .def = "0",
+     .max = (int64_t)1 << 40,
+     .help = "Forget the objects after this time; 0: never (native wire)"},
+    {.name = "header",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, header),
+     .arg = "NAME=VALUE",
+     .flags = NK_OPT_REPEAT | NK_OPT_CLI_ONLY,
+     .help = "A header of the objects (native wire)"},
+    {.name = "reply-to",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, reply_to),
+     .arg = "GROUP",
+     .flags = NK_OPT_CLI_ONLY,
+     .help = "Group in which answers to the objects are expected (native wire)"},
+    {.name = "correlation",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, correlation),
+     .arg = "TEXT",
+     .flags = NK_OPT_CLI_ONLY,
+     .help = "What answers repeat, so that they can be told apart: up to 64 bytes (native "
+             "wire)"},
+    {.name = "lines",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, lines),
+     .help = "Send each line as an object of its own, as soon as it is read"},
+    RELAY_DAEMON_NAME_ROW(struct relay_endpoint_send_conf, daemon,
+                          "Send through this endpoint daemon; the options about the relay "
+                          "are the daemon's then"),
+    {.name = "no-wait",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct relay_endpoint_send_conf, no_wait),
+     .help = "With --name: end when the daemon has the objects, do not wait for the relay"},
+    NK_OPT_END};
+
+#define TO_ROW(to_arg, to_help)                                                                    \
+    {                                                                                              \
+        .name = "to", .type = NK_OPT_STRING,                                                       \
+        .offset = NK_FIELD(struct relay_endpoint_send_conf, to), .arg = (to_arg),                  \
+        .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED | NK_OPT_CLI_ONLY, .help = (to_help)              \
+    }
 
 const struct nk_opt relay_endpoint_broadcast_opts[] = {
-    SEND_ROWS("GROUP", "Group whose members get the object, now or when they join")};
+    TO_ROW("GROUP", "Group whose members get the object, now or when they join"),
+    NK_OPT_SHARED(send_rows), RELAY_ENDPOINT_ROWS, NK_OPT_END};
 const struct nk_opt relay_endpoint_produce_opts[] = {
-    SEND_ROWS("GROUP[=N]", "Group whose queue gets the object, N times (default 1)")};
+    TO_ROW("GROUP[=N]", "Group whose queue gets the object, N times (default 1)"),
+    NK_OPT_SHARED(send_rows), RELAY_ENDPOINT_ROWS, NK_OPT_END};
 
 struct sender {
     struct relay_endpoint_session session;

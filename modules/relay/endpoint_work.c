@@ -15,6 +15,68 @@
 #include "relay/endpoint_progress.h"
 #include "relay/endpoint_task.h"
 
+const struct nk_opt relay_endpoint_work_rows[] = {
+    {.name = "group",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, group),
+     .arg = "GROUP",
+     .flags = NK_OPT_REPEAT | NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,
+     .help = "Group whose objects are worked on"},
+    {.name = "exec",
+     .type = NK_OPT_STRING,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, exec),
+     .arg = "PROGRAM",
+     .flags = NK_OPT_REQUIRED | NK_OPT_CLI_ONLY,
+     .help = "Program to run for each object, which is its standard input; its arguments "
+             "stand after --. No shell is involved"},
+    {.name = "jobs",
+     .short_name = 'j',
+     .type = NK_OPT_INT,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, jobs),
+     .arg = "N",
+     .def = "1",
+     .min = 1,
+     .max = ENDPOINT_JOBS_MAX,
+     .help = "Programs at one time"},
+    {.name = "format",
+     .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, format),
+     .arg = "FORMAT",
+     .def = "raw",
+     .choices = relay_endpoint_formats,
+     .help = "What the program reads: raw: the bytes of a str or bytes object, else its "
+             "pickle; text: the same with a line end, else JSON; json: type and value; "
+             "pickle: as it came"},
+    {.name = "max-items",
+     .short_name = 'n',
+     .type = NK_OPT_INT,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, max_items),
+     .arg = "N",
+     .def = "0",
+     .max = INT64_MAX,
+     .help = "End after N objects; 0: work for ever"},
+    {.name = "delay",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, delay_ms),
+     .arg = "TIME",
+     .def = "1s",
+     .max = 86400000,
+     .help = "How long an object on which the program failed stays away (native wire)"},
+    {.name = "lease",
+     .type = NK_OPT_DURATION,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, lease_ms),
+     .arg = "TIME",
+     .def = "60s",
+     .min = 500,
+     .max = 86400000,
+     .help = "How long an object stays ours without a sign of life from us; renewed after a "
+             "third of it while its program runs (native wire)"},
+    {.name = "keep-going",
+     .type = NK_OPT_FLAG,
+     .offset = NK_FIELD(struct relay_endpoint_work_conf, keep_going),
+     .help = "When the program fails, drop that object and go on"},
+    NK_OPT_END};
+
 #define BACKLOG_TASKS 64 /* objects kept while all programs run; more wait outside */
 #define BACKLOG_BYTES ((size_t)64 << 20) /* the same in bytes */
 #define ARGS_MAX 128                     /* words of the program's command line */

@@ -57,7 +57,7 @@ static void json_section(struct nk_json *j, const struct nk_section *s)
     nk_json_kv_str(j, "summary", s->summary);
     nk_json_key(j, "keys");
     nk_json_array(j);
-    for (const struct nk_opt *o = s->opts; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(s->opts); o; o = nk_opt_next(s->opts, o)) {
         if (!(o->flags & NK_OPT_CLI_ONLY)) {
             json_row(j, s, o);
         }
@@ -89,7 +89,8 @@ static int write_text(struct nk_buf *out, const struct nk_section **sections)
     int rc = 0;
     for (size_t i = 0; sections[i]; i++) {
         service_section_title(title, sizeof(title), sections[i], NULL);
-        for (const struct nk_opt *o = sections[i]->opts; o && o->name && rc == 0; o++) {
+        for (const struct nk_opt *o = nk_opt_first(sections[i]->opts); o && rc == 0;
+             o = nk_opt_next(sections[i]->opts, o)) {
             rc = o->flags & NK_OPT_CLI_ONLY ? 0 : text_row(out, title, o);
         }
     }

@@ -98,7 +98,7 @@ static void put_verb_table(struct script *s)
 static void put_options(struct script *s, const struct nk_opt *rows)
 {
     bool any = false;
-    for (const struct nk_opt *o = rows; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o; o = nk_opt_next(rows, o)) {
         if (nk_args_has_flag(o)) {
             put(s, any ? " --" : "--");
             put(s, o->name);
@@ -139,7 +139,7 @@ static void put_choices(struct script *s, const struct nk_opt *o)
 
 static void put_choice_rows(struct script *s, const char *name, const struct nk_opt *rows)
 {
-    for (const struct nk_opt *o = rows; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o; o = nk_opt_next(rows, o)) {
         if (nk_args_has_flag(o) && (o->type == NK_OPT_ENUM || o->type == NK_OPT_BOOL)) {
             put(s, "    '");
             put(s, name);
@@ -249,7 +249,7 @@ static void put_fish_head(struct script *s, const char *name)
 
 static void put_fish_options(struct script *s, const char *name, const struct nk_opt *rows)
 {
-    for (const struct nk_opt *o = rows; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o; o = nk_opt_next(rows, o)) {
         if (!nk_args_has_flag(o)) {
             continue;
         }

@@ -68,9 +68,9 @@ static void check_row(const char *owner, const struct nk_opt *o, size_t conf_siz
 
 static void check_rows(const char *owner, const struct nk_opt *rows, size_t conf_size)
 {
-    for (const struct nk_opt *o = rows; o && o->name; o++) {
+    for (const struct nk_opt *o = nk_opt_first(rows); o; o = nk_opt_next(rows, o)) {
         check_row(owner, o, conf_size);
-        for (const struct nk_opt *p = rows; p != o; p++) {
+        for (const struct nk_opt *p = nk_opt_first(rows); p != o; p = nk_opt_next(rows, p)) {
             if (strcmp(o->name, p->name) == 0)
                 fail_msg("%s: two rows --%s", owner, o->name);
             if (o->short_name && o->short_name == p->short_name)
@@ -223,7 +223,7 @@ static void every_key_is_documented(void **state)
     size_t n = nk_cli_sections(cmds(), s);
     char *all = all_settings(), key[64];
     for (size_t i = 0; i < n; i++)
-        for (const struct nk_opt *o = s[i]->opts; o && o->name; o++)
+        for (const struct nk_opt *o = nk_opt_first(s[i]->opts); o; o = nk_opt_next(s[i]->opts, o))
             if (!(o->flags & (NK_OPT_CLI_ONLY | NK_OPT_HIDDEN)) &&
                 !is_documented(all, s[i], nk_opt_ini_name(key, sizeof(key), o)))
                 fail_msg("netkit.ini says nothing of '%s' in [%s]", key, s[i]->name);
@@ -286,7 +286,7 @@ static void every_variable_has_an_effect(void **state)
     const struct nk_section *s[NK_CLI_MAX_SECTIONS + 1];
     size_t n = nk_cli_sections(cmds(), s);
     for (size_t i = 0; i < n; i++)
-        for (const struct nk_opt *o = s[i]->opts; o && o->name; o++)
+        for (const struct nk_opt *o = nk_opt_first(s[i]->opts); o; o = nk_opt_next(s[i]->opts, o))
             if (!(o->flags & NK_OPT_CLI_ONLY))
                 check_variable(s[i], o);
 }

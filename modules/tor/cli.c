@@ -17,7 +17,7 @@ struct only_tor {
     struct tor_cli_conf tor; /* at the front of it, as tor_cli_rows says */
 };
 
-const struct nk_opt tor_cli_rows[] = {TOR_ROWS(struct only_tor, tor), NK_OPT_END};
+const struct nk_opt tor_cli_rows[] = {TOR_ROWS_OF(struct only_tor, tor, "system"), NK_OPT_END};
 
 void tor_cli_finish(struct tor_cli *cli, int rc)
 {

@@ -24,9 +24,9 @@ struct tor_cli_conf {
     struct tor_access access;
 };
 
-/* The rows of a command whose configuration has struct tor_cli_conf as `member`: one that is about
- * a tor that runs. TOR_ROWS_OF - the same with another default of --tor. */
-#define TOR_ROWS(conf, member) TOR_ROWS_OF(conf, member, "system")
+/* The rows of a command whose configuration has struct tor_cli_conf as its first `member`: one that
+ * is about a tor that runs. TOR_ROWS_OF - the same anywhere, with another default of --tor. */
+#define TOR_ROWS(conf, member) NK_OPT_SHARED_BY(tor_cli_rows, conf, member)
 #define TOR_ROWS_OF(conf, member, which)                                                           \
     {.name = "tor",                                                                                \
      .type = NK_OPT_ENUM,                                                                          \
