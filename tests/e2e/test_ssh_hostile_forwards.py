@@ -159,12 +159,10 @@ def harmless(proc):
 
 
 def client(work, reads=True):
-    """A connection here, which says something; what becomes of it: all that comes back, or None where it is cut off."""
-    path = work / "local"
-    wait_until(path.exists)
+    """A connection here, which has said something, and (reads) that this was all."""
     s = socket.socket(socket.AF_UNIX)
     s.settimeout(support.PATIENCE)
-    s.connect(str(path))
+    wait_until(lambda: s.connect_ex(str(work / "local")) == 0)  # it listens a moment after the path is there
     with contextlib.suppress(OSError):
         s.sendall(HELLO)
         if reads:
