@@ -50,10 +50,22 @@ static bool same(struct ssh_str a, const void *p, size_t n)
     return a.p && p && a.n == n && memcmp(a.p, p, n) == 0;
 }
 
+/* Has the server told this key, also if netkit has no use for it? */
 static bool is_offered(const struct ssh_host_update *u, const void *p, size_t n)
 {
+    struct nk_cur c;
+    bool found = false;
+    nk_cur_init(&c, nk_buf_ptr(&u->text), nk_buf_len(&u->text));
+    while (!found && !c.failed && nk_cur_left(&c) > 0) {
+        found = same(ssh_cur_string(&c), p, n);
+    }
+    return found;
+}
+
+static bool is_taken(const struct ssh_host_update *u, struct ssh_str key)
+{
     for (size_t i = 0; i < u->n; i++) {
-        if (same(u->keys[i], p, n)) {
+        if (same(u->keys[i], key.p, key.n)) {
             return true;
         }
     }
@@ -70,7 +82,7 @@ static int read_keys(struct ssh_host_update *u, struct nk_diag *diag)
     nk_cur_init(&c, nk_buf_ptr(&u->text), nk_buf_len(&u->text));
     while (!c.failed && nk_cur_left(&c) > 0) {
         struct ssh_str blob = ssh_cur_string(&c);
-        if (!c.failed && u->n < SSH_HOST_UPDATE_KEYS && !is_offered(u, blob.p, blob.n) &&
+        if (!c.failed && u->n < SSH_HOST_UPDATE_KEYS && !is_taken(u, blob) &&
             ssh_public_parse(blob, u->conf.min_rsa, &k, NULL) == 0 && !k.is_cert) {
             u->keys[u->n++] = blob;
         }

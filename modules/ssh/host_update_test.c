@@ -188,6 +188,34 @@ static void test_removal(void **state)
     end(&f);
 }
 
+/* What the server still has stays, also a key that is too short to be used. */
+static void test_useless_keys_stay(void **state)
+{
+    static const uint8_t e[] = {1, 0, 1};
+    uint8_t n[128];
+    struct fixture f;
+    (void)state;
+    begin(&f);
+    memset(n, 0xff, sizeof(n));
+    nk_buf_clear(&f.blob[OLD]);
+    nk_buf_init(&f.blob[OLD], MAX);
+    assert_int_equal(ssh_put_text(&f.blob[OLD], "ssh-rsa"), 0);
+    assert_int_equal(ssh_put_mpint(&f.blob[OLD], e, sizeof(e)), 0);
+    assert_int_equal(ssh_put_mpint(&f.blob[OLD], n, sizeof(n)), 0);
+    know(&f, "h.example", SSH_KNOWN_PLAIN, CURRENT);
+    know(&f, "h.example", SSH_KNOWN_PLAIN, OLD);
+    tell(&f, CURRENT);
+    tell(&f, OLD);
+    tell(&f, NEW);
+    assert_int_equal(offer(&f), 1);
+    assert_int_equal(ssh_host_update_removed(f.update), 0);
+    prove(&f, NEW, NEW);
+    assert_int_equal(proof(&f), 0);
+    assert_int_equal(ssh_host_update_write(f.update, &f.diag), 1);
+    assert_int_equal(known(&f), 1u << CURRENT | 1u << OLD | 1u << NEW);
+    end(&f);
+}
+
 /* No proof, somebody else's, one that is cut, or too much: nothing is learnt. */
 static void test_bad_proofs(void **state)
 {
@@ -311,10 +339,10 @@ static void test_memory(void **state)
 int nk_test_ssh_host_update(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rotation),   cmocka_unit_test(test_removal),
-        cmocka_unit_test(test_bad_proofs), cmocka_unit_test(test_not_ours),
-        cmocka_unit_test(test_revoked),    cmocka_unit_test(test_malformed),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_rotation),          cmocka_unit_test(test_removal),
+        cmocka_unit_test(test_useless_keys_stay), cmocka_unit_test(test_bad_proofs),
+        cmocka_unit_test(test_not_ours),          cmocka_unit_test(test_revoked),
+        cmocka_unit_test(test_malformed),         cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests_name("ssh/host_update", tests, NULL, NULL);
 }
