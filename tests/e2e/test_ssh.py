@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
 """`netkit ssh` against real servers: programs, terminals, logins, jump hosts, and what goes wrong."""
 
+import fcntl
 import hashlib
 import os
 import pathlib
 import re
 import signal
 import subprocess
+import sys
+import termios
 
 import pytest
 import ssh_hostile
@@ -81,6 +84,23 @@ def test_output_that_nobody_reads(sshd):
         assert proc.stdout.read(4) == b"y\ny\n"
         proc.stdout.close()
         assert proc.wait(support.PATIENCE) != 0
+
+
+def test_output_that_is_read_late(sshd):
+    """A reader that is in no hurry gets everything, in order, and costs no more memory than a window."""
+    lines, limit_kb = 5_000_000, 24 * 1024
+    with subprocess.Popen([NETKIT, "ssh", *options(sshd), sshd.host, f"seq {lines}; exit 9"], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, env=clean_env(SSH_AUTH_SOCK="")) as proc:
+        def full():
+            held = int.from_bytes(fcntl.ioctl(proc.stdout, termios.FIONREAD, bytes(4)), sys.byteorder)
+            return held >= fcntl.fcntl(proc.stdout, fcntl.F_GETPIPE_SZ) // 2
+
+        support.wait_until(full)
+        status = pathlib.Path(f"/proc/{proc.pid}/status").read_text(encoding="ascii")
+        assert int(re.search(r"VmHWM:\s+(\d+)", status).group(1)) < limit_kb
+        got = proc.stdout.read()
+        assert got == b"".join(b"%d\n" % i for i in range(1, lines + 1))
+        assert proc.wait(support.PATIENCE) == 9
 
 
 def test_words(sshd):
