@@ -85,7 +85,23 @@ verb_unit() {
     case ${1:-} in debug | asan | release | cov) mode=$1 && shift ;; esac
     prepare "$mode" unit
     run_ninja "build/$mode/build.ninja" "build/$mode/unit"
-    "build/$mode/unit" "$@"
+    if [ $# -gt 0 ]; then
+        "build/$mode/unit" "$@"
+    else
+        unit_parts "build/$mode"
+    fi
+}
+
+# All unit tests of DIRECTORY/unit, a part for each processor. (Not as jobs of this shell, whose
+# children would ignore SIGINT.)
+unit_parts() {
+    local rc=0
+    rm -f "$1"/unit.*.log
+    # shellcheck disable=SC2016
+    seq "$JOBS" | xargs -P "$JOBS" -I PART \
+        sh -c '"$1/unit" --part "$2" >"$1/unit.$3.log" 2>&1' unit "$1" "PART/$JOBS" PART || rc=1
+    cat "$1"/unit.*.log
+    return $rc
 }
 
 # Compiles one C file and links it with the program's libraries; with MODE stock, mbedTLS is as
@@ -126,15 +142,14 @@ verb_fuzz() {
 
 # Replays the committed corpora under the sanitizers, with a fixed set of mutations of each file.
 verb_replay() {
-    local target name count=0
+    local targets=()
     prepare asan unit
     run_ninja build/asan/build.ninja fuzzers
-    for target in build/asan/fuzz/*; do
-        name=${target##*/}
-        "$target" "tests/fuzz/corpus/$name"
-        count=$((count + 1))
-    done
-    say "$count fuzz targets replayed"
+    targets=(build/asan/fuzz/*)
+    # shellcheck disable=SC2016
+    printf '%s\n' "${targets[@]##*/}" |
+        xargs -P "$JOBS" -I NAME sh -c 'exec "build/asan/fuzz/$1" "tests/fuzz/corpus/$1"' replay NAME
+    say "${#targets[@]} fuzz targets replayed"
 }
 
 verb_bench() {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The unit test program: `unit [PREFIX..]` runs the tests whose name begins with one of the
- * prefixes (all without any), `unit --list` names them. The exit status is 0 if none failed; a
- * prefix that names no test is an error.
+ * prefixes (all without any), `unit --part K/N` each N-th of all from the K-th on, `unit --list`
+ * names them. The exit status is 0 if none failed; a prefix that names no test is an error.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -32,11 +32,11 @@ static double seconds(void)
     return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-static int run_all(int argc, char **argv)
+static int run_all(int argc, char **argv, int part, int parts)
 {
     int ran = 0, failed = 0;
     for (const struct nk_unit_test *t = nk_unit_tests; t->name; t++) {
-        if (!selected(t->name, argc, argv)) {
+        if ((t - nk_unit_tests) % parts != part - 1 || !selected(t->name, argc, argv)) {
             continue;
         }
         double start = seconds();
@@ -55,11 +55,19 @@ static int run_all(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    int part = 1, parts = 1;
     if (argc == 2 && strcmp(argv[1], "--list") == 0) {
         for (const struct nk_unit_test *t = nk_unit_tests; t->name; t++) {
             puts(t->name);
         }
         return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "--part") == 0) {
+        if (sscanf(argv[2], "%d/%d", &part, &parts) != 2 || part < 1 || parts < part) {
+            fputs("unit: --part takes K/N\n", stderr);
+            return 2;
+        }
+        argc = 1;
     }
     /* what the program itself does first */
     if (sodium_init() < 0) {
@@ -67,5 +75,5 @@ int main(int argc, char **argv)
     }
     signal(SIGPIPE, SIG_IGN);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    return run_all(argc, argv);
+    return run_all(argc, argv, part, parts);
 }
