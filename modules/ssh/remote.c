@@ -63,9 +63,7 @@ static void refused(struct remote *r, int rc)
         (void)nk_fail(&why, rc, "the server does not listen on port %u", r->port);
     }
     r->asked = NULL;
-    if (r->port != r->conf.port) {
-        r->port = r->conf.port; /* the one that it chose before is taken: another one then */
-    }
+    r->port = r->conf.port; /* the one that it chose before is taken: another one then */
     if (!r->conf.once) {
         uint64_t ms = SSH_REMOTE_AGAIN_MS;
         for (unsigned i = 0; i < r->refusals && ms < SSH_REMOTE_AGAIN_MAX_MS; i++) {
