@@ -85,6 +85,23 @@ class Terminal:
             assert ready, f"{what!r} is not on the screen:\n{screen}"
             self.text += self.decoder.decode(os.read(self.master, 65536))
 
+    def stop_and_go_on(self, how, left=r"stopped \d+\."):
+        """With JOB_CONTROL, by its key or the signal: the terminal is as it was while the program stands still."""
+        if how == "key":
+            self.press("\x1a")
+        else:
+            os.kill(self.pid, signal.SIGTSTP)
+        self.wait(left)
+        assert self.modes() == self.before
+        self.press("go\n")
+
+    def end_by(self, name):
+        """That signal ends it."""
+        number = getattr(signal, "SIG" + name)
+        assert self.modes() != self.before
+        os.kill(self.pid, number)
+        assert self.ended() == 128 + number
+
     def ended(self):
         """Its status; the terminal must be as it was."""
         status = int(self.wait(r"status (\d+)\.")[1])

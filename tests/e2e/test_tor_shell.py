@@ -157,23 +157,14 @@ def test_signals_leave_the_terminal(tor, name):
     with shell(tor) as t:
         t.press("SIGNAL ACTIVE\r")
         t.wait("250 OK.*" + PROMPT)
-        number = getattr(signal, "SIG" + name)
-        assert t.modes() != t.before
-        os.kill(t.pid, number)
-        assert t.ended() == 128 + number
+        t.end_by(name)
     assert history(tor) == ["SIGNAL ACTIVE"]
 
 
 @pytest.mark.parametrize("how", ["key", "signal"])
 def test_stop_and_go_on(tor, how):
     with shell(tor, leader=JOB_CONTROL) as t:
-        if how == "key":
-            t.press("\x1a")
-        else:
-            os.kill(t.pid, signal.SIGTSTP)
-        t.wait(r"stopped \d+\.")
-        assert t.modes() == t.before
-        t.press("go\n")
+        t.stop_and_go_on(how)
         t.wait(r"tor> ")
         t.press("GETINFO version\r")
         t.wait(r"250-version=.*" + PROMPT)

@@ -97,23 +97,14 @@ def test_resize(tor):
 @pytest.mark.parametrize("name", ["TERM", "INT", "HUP", "QUIT"])
 def test_signals_leave_the_terminal(tor, name):
     with top(tor) as t:
-        number = getattr(signal, "SIG" + name)
-        assert t.modes() != t.before
-        os.kill(t.pid, number)
-        assert t.ended() == 128 + number
+        t.end_by(name)
         assert t.text.count("\x1b[?1049l") == 1
 
 
 @pytest.mark.parametrize("how", ["key", "signal"])
 def test_stop_and_go_on(tor, how):
     with top(tor, leader=JOB_CONTROL) as t:
-        if how == "key":
-            t.press("\x1a")
-        else:
-            os.kill(t.pid, signal.SIGTSTP)
-        t.wait(r"\x1b\[\?1049l.*stopped \d+\.")
-        assert t.modes() == t.before
-        t.press("go\n")
+        t.stop_and_go_on(how, r"\x1b\[\?1049l.*stopped \d+\.")
         t.wait(r"\x1b\[\?1049h.*guards")
         t.press("q")
         assert t.ended() == 0
