@@ -77,7 +77,7 @@ set_includes() {
     INCLUDES[qr]="${INCLUDES[hs]} $(lib_include qrcodegen)"
     INCLUDES[ssh/crypto]="-Ibuild/inc/base -Ibuild/inc/ssh $(lib_include mbedtls) $sodium"
     INCLUDES[ini]="-Ibuild/inc/base $(lib_include inih) $sodium"
-    INCLUDES[glue]="-Ivendor/glue $(lib_include mbedtls) -isystem $SRC_mbedtls/library $sodium"
+    INCLUDES[glue]="-Ivendor/glue $(lib_include mbedtls) -isystem $SRC_mbedtls/library $(lib_include ring) $sodium"
 }
 
 # file_class FILE: sets CLASS to the key of INCLUDES for one of our files.
@@ -235,6 +235,8 @@ license_text() {
     case $1 in
     # offered under Apache-2.0 or GPL-2.0-or-later; netkit takes the first, the file has both texts
     mbedtls) printf 'Used under the Apache License 2.0.\n\n' && sed '/GNU GENERAL PUBLIC LICENSE/,$d' "$src/LICENSE" ;;
+    # what is used of it comes from BoringSSL
+    ring) cat "$src/LICENSE-BoringSSL" ;;
     libuv) cat "$src/LICENSE" "$src/LICENSE-extra" ;;
     inih) cat "$src/LICENSE.txt" ;;
     # its licence is the comment at the head of its source
@@ -246,7 +248,7 @@ license_text() {
 gen_licenses() {
     local name names="netkit $LIBS_PRODUCT" stamp
     [ "$MODE" != release ] || names+=" musl"
-    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_libsodium $SHA_libuv $SHA_inih $SHA_yyjson $SHA_qrcodegen $SHA_zlib"
+    stamp="$names $NETKIT_VERSION $SHA_mbedtls $SHA_ring $SHA_libsodium $SHA_libuv $SHA_inih $SHA_yyjson $SHA_qrcodegen $SHA_zlib"
     [ build/gen/licenses-$MODE.c -nt vendor/generate.sh ] && [ "$(cat "build/gen/licenses-$MODE.stamp" 2>/dev/null)" = "$stamp" ] && return
     for name in $names; do
         [ "$name" = netkit ] || printf '\n%s\n\n' ------------------------------------------------------------
@@ -265,7 +267,7 @@ build_id() {
 
 lib_license_id() {
     case $1 in
-    mbedtls) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;; yyjson | qrcodegen) echo MIT ;; zlib) echo Zlib ;;
+    mbedtls | ring) echo Apache-2.0 ;; libsodium) echo ISC ;; libuv) echo MIT ;; inih) echo BSD-3-Clause ;; yyjson | qrcodegen) echo MIT ;; zlib) echo Zlib ;;
     esac
 }
 
@@ -320,7 +322,7 @@ END
 }
 
 lib_archives() {
-    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a $DEP_yyjson/libyyjson.a $DEP_qrcodegen/libqrcodegen.a $DEP_zlib/libzlib.a"
+    printf '%s' "$DEP_mbedtls/libmbedtls.a $DEP_ring/libring.a $DEP_libsodium/liblibsodium.a $DEP_libuv/liblibuv.a $DEP_inih/libinih.a $DEP_yyjson/libyyjson.a $DEP_qrcodegen/libqrcodegen.a $DEP_zlib/libzlib.a"
 }
 
 # The generated objects that every program of ours needs beside libnetkit.a.
@@ -340,7 +342,10 @@ own_object() {
     [ "$MODE" != release ] || cold=" -Os"
     case $1 in
     # the two files that compile upstream's code under other names are judged by upstream's warnings
+    vendor/glue/soft_ecdsa.c) flags="\$own_soft$cold" ;;
     vendor/glue/soft_*.c) flags="\$own_soft" ;;
+    # what takes time there is ring's assembly
+    vendor/glue/@(p256|ecdsa_glue).c) flags+=$cold ;;
     # what runs for every message, byte or key that is tried; the rest is better small
     modules/base/@(buf|copy|cur|codec|decimal)* | modules/core/@(app|budget|clock|pump|stream|timer|watch|work)*) ;;
     modules/relay/*_restore.c | modules/relay/native_login.c | modules/hs/vanity_@(checkpoint|progress).c) flags+=$cold ;;

@@ -7,7 +7,7 @@
 # of it, the compiler and the flags; it never changes once made. NK_DEPCACHE may name a directory
 # that keeps them for several work trees.
 
-LIBS_PRODUCT="mbedtls libsodium libuv inih yyjson qrcodegen zlib"
+LIBS_PRODUCT="mbedtls ring libsodium libuv inih yyjson qrcodegen zlib"
 
 # lib_flags NAME: the preprocessor flags that compile the library itself.
 lib_flags() {
@@ -15,6 +15,7 @@ lib_flags() {
     src=${!src}
     case $1 in
     mbedtls) echo "$(mbedtls_config_flags) -I$src/include -I$src/library" ;;
+    ring) echo "-I$src/include -I$src/pregenerated" ;;
     libsodium)
         echo "-I$src/src/libsodium/include -I$src/src/libsodium/include/sodium -Ibuild/gen/sodium/sodium" \
             "-Ibuild/gen/sodium $(sodium_macros) -Wno-attributes"
@@ -112,12 +113,43 @@ sodium_keccak_loop() {
         write_if_changed build/gen/sodium/keccak1600_ref.c
 }
 
+# mbedTLS keeps multiples of the generator for each curve, 2 KB for P-256, which has others beneath it (glue/p256.c), and
+# 8 KB for P-521, which hardly anybody uses. Those of P-384 stay: the web's authorities have it.
+mbedtls_curve_tables() {
+    mkdir -p build/gen/mbedtls
+    awk '
+        /^#if defined\(MBEDTLS_ECP_DP_[A-Z0-9]+_ENABLED\)$/ { without = /SECP256R1|SECP521R1/ }
+        without && $0 == "#if MBEDTLS_ECP_FIXED_POINT_OPTIM == 1" { $0 = "#if 0" }
+        { print }' "$SRC_mbedtls/library/ecp_curves.c" | write_if_changed build/gen/mbedtls/ecp_curves.c
+}
+
+# Of ring only P-256 in assembly is used. Upstream has it in one section, which would be linked as a whole, with a
+# second implementation for newer processors; here each function gets its own.
+ring_sections() {
+    local asm=p256-x86_64-asm-elf.S
+    [ "$(machine_arch)" = x86_64 ] || asm=p256-armv8-asm-linux64.S
+    mkdir -p build/gen/ring
+    awk '
+        $1 == ".type" {
+            name = $2
+            sub(/,.*/, "", name)
+            print ".section .text." name ",\"ax\",%progbits"
+        }
+        { print }' "$SRC_ring/pregenerated/$asm" | write_if_changed build/gen/ring/p256.S
+}
+
 # lib_sources NAME: the files to compile.
 lib_sources() {
     local src=SRC_$1 f
     src=${!src}
     case $1 in
-    mbedtls) printf '%s\n' "$src"/library/*.c ;;
+    mbedtls)
+        for f in "$src"/library/*.c; do
+            [ "$MODE" = stock ] || [ "${f##*/}" != ecp_curves.c ] || f=build/gen/mbedtls/ecp_curves.c
+            printf '%s\n' "$f"
+        done
+        ;;
+    ring) echo build/gen/ring/p256.S ;;
     libsodium)
         # the other sandy2x files are included by sandy2x.S
         find "$src/src/libsodium" -name '*.c' -o -name '*.S' | LC_ALL=C sort |
@@ -145,6 +177,7 @@ file_flags() {
     case $MODE:$1:$2 in
     stock:*) ;;
     *:mbedtls:*/psa_crypto_ecp.c) x25519_renames && printf " " ;;
+    *:mbedtls:*/ecp.c) p256_renames && printf " " ;;
     # its start would link AEGIS, which nothing uses: it chooses a Salsa20 three times instead
     *:libsodium:*/sodium/core.c) aegis_unused && printf " " ;;
     # the product of two scalars is their product plus nothing: the same code as for signatures, once
@@ -189,6 +222,11 @@ x25519_renames() {
     done
 }
 
+# ... and these two of vendor/glue/ecdsa_glue.c's.
+p256_renames() {
+    printf ' -Dmbedtls_ecp_%s' mul=nk_soft_ecp_mul gen_keypair=nk_soft_ecp_gen_keypair
+}
+
 aegis_unused() {
     printf ' -D_crypto_aead_aegis%s_pick_best_implementation=_crypto_stream_salsa20_pick_best_implementation' \
         128l 256
@@ -209,7 +247,7 @@ lib_hash() {
     {
         echo "${!sha} $COMPILER_ID $CFLAGS $([ "$MODE" != stock ] || echo stock)"
         declare -f lib_flags lib_sources file_flags sodium_macros inih_macros yyjson_macros x25519_renames \
-            sodium_keccak_loop aegis_unused
+            p256_renames mbedtls_curve_tables sodium_keccak_loop ring_sections aegis_unused
         [ ${#config[@]} = 0 ] || cat "${config[@]}"
     } | sha256sum | cut -c1-12
 }
@@ -233,6 +271,8 @@ need_libs() {
     local name dir tmp=build/deptmp missing=()
     COMPILER_ID=$("$CC" --version | head -n 1)
     [ -z "${SRC_libsodium:-}" ] || { sodium_version_h && sodium_keccak_loop; }
+    [ -z "${SRC_ring:-}" ] || ring_sections
+    [ -z "${SRC_mbedtls:-}" ] || mbedtls_curve_tables
     for name in "$@"; do
         dir=dep-$name-$(lib_hash "$name")
         printf -v "DEP_$name" '%s' "build/$dir"
@@ -283,6 +323,7 @@ lib_include() {
     src=${!src}
     case $1 in
     mbedtls) echo "$(mbedtls_config_flags) -isystem $src/include" ;;
+    ring) echo "-isystem $src/include -isystem $src/pregenerated -isystem $src/crypto/fipsmodule/ec" ;;
     libsodium) echo "-isystem $src/src/libsodium/include -isystem build/gen/sodium" ;;
     libuv) echo "-isystem $src/include" ;;
     inih) echo "-isystem $src $(inih_macros)" ;;

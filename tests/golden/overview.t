@@ -110,6 +110,7 @@ $ netkit --version | sed 's/ [0-9].*/ N/; s/(.*/(...)/; s/build.*/build X/'
 > netkit N
 > build X
 > mbedtls N
+> ring N
 > libsodium N
 > libuv N
 > inih N

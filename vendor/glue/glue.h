@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libsodium beneath mbedTLS: AES-256-GCM and ChaCha20-Poly1305 (MBEDTLS_GCM_ALT,
+ * libsodium and ring beneath mbedTLS: AES-256-GCM and ChaCha20-Poly1305 (MBEDTLS_GCM_ALT,
  * MBEDTLS_CHACHAPOLY_ALT), SHA-2 (MBEDTLS_SHA256_ALT, MBEDTLS_SHA512_ALT), X25519 (PSA's
- * elliptic-curve entry points, and ECDH for TLS 1.2) and randomness
- * (MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG). Nothing calls these files by name: mbedTLS does, through its
- * own functions. What libsodium does not cover falls back to upstream's code (see soft.h). Belongs
- * to the loop thread, as mbedTLS does, except where noted.
+ * elliptic-curve entry points, and ECDH for TLS 1.2), P-256 (MBEDTLS_ECDSA_SIGN_ALT,
+ * MBEDTLS_ECDSA_VERIFY_ALT and mbedtls_ecp_mul) and randomness (MBEDTLS_PSA_CRYPTO_EXTERNAL_RNG).
+ * Nothing calls these files by name: mbedTLS does, through its own functions. What they do not
+ * cover falls back to upstream's code (see soft.h, soft_ecdsa.h). Belongs to the loop thread, as
+ * mbedTLS does, except where noted.
  */
 #ifndef NETKIT_GLUE_H
 #define NETKIT_GLUE_H

@@ -5,9 +5,10 @@
  * Two rules hold everything else together:
  *  - MBEDTLS_USE_PSA_CRYPTO stays off: with it every record imports its key again and copies its
  *    data, which costs four fifths of the record speed. TLS 1.3 itself still needs PSA_CRYPTO_C.
- *  - the record ciphers, SHA-2, X25519 and randomness come from libsodium through vendor/glue.
- * NK_GLUE_SOFT is defined for the two files there that compile upstream's own GCM and
- * ChaCha20-Poly1305 as the fallback, NK_STOCK for the benchmark that measures mbedTLS as upstream
+ *  - the record ciphers, SHA-2, X25519 and randomness come from libsodium, P-256 from ring, through
+ *    vendor/glue.
+ * NK_GLUE_SOFT is defined for the files there that compile upstream's own GCM, ChaCha20-Poly1305
+ * and ECDSA as the fallback, NK_STOCK for the benchmark that measures mbedTLS as upstream
  * ships it.
  */
 #ifndef NETKIT_MBEDTLS_CONFIG_H
@@ -46,6 +47,8 @@
 #if !defined(NK_GLUE_SOFT)
 #define MBEDTLS_GCM_ALT
 #define MBEDTLS_CHACHAPOLY_ALT
+#define MBEDTLS_ECDSA_SIGN_ALT
+#define MBEDTLS_ECDSA_VERIFY_ALT
 #endif
 #define MBEDTLS_SHA256_ALT
 #define MBEDTLS_SHA512_ALT

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Upstream's ECDSA under other names (see soft_ecdsa.h); NK_GLUE_SOFT takes the ALT switches back
+ * out. */
+#define mbedtls_ecdsa_can_do nk_soft_ecdsa_can_do
+#define mbedtls_ecdsa_sign_restartable nk_soft_ecdsa_sign_restartable
+#define mbedtls_ecdsa_sign nk_soft_ecdsa_sign
+#define mbedtls_ecdsa_sign_det_restartable nk_soft_ecdsa_sign_det_restartable
+#define mbedtls_ecdsa_sign_det_ext nk_soft_ecdsa_sign_det_ext
+#define mbedtls_ecdsa_verify_restartable nk_soft_ecdsa_verify_restartable
+#define mbedtls_ecdsa_verify nk_soft_ecdsa_verify
+#define mbedtls_ecdsa_write_signature_restartable nk_soft_ecdsa_write_signature_restartable
+#define mbedtls_ecdsa_write_signature nk_soft_ecdsa_write_signature
+#define mbedtls_ecdsa_read_signature_restartable nk_soft_ecdsa_read_signature_restartable
+#define mbedtls_ecdsa_read_signature nk_soft_ecdsa_read_signature
+#define mbedtls_ecdsa_genkey nk_soft_ecdsa_genkey
+#define mbedtls_ecdsa_from_keypair nk_soft_ecdsa_from_keypair
+#define mbedtls_ecdsa_init nk_soft_ecdsa_init
+#define mbedtls_ecdsa_free nk_soft_ecdsa_free
+#include <ecdsa.c>
