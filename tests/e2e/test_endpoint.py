@@ -134,13 +134,20 @@ def test_json_report(relay):
     assert json.loads(done.stdout) == {"objects": 2, "acknowledged": True}
 
 
-def test_status_0_only_after_every_acknowledgement(peer_relay, running):
-    sender = running(peer_relay, "produce", "--to", "g", "--lines", stdin=subprocess.PIPE)
+def second_is_held(peer_relay, running, *words):
+    """A sender of two lines, of which the relay does not acknowledge the second."""
+    sender = running(peer_relay, "produce", "--to", "g", "--lines", *words, stdin=subprocess.PIPE)
     sender.proc.stdin.write(b"first\n")
     sender.proc.stdin.flush()
     wait_until(lambda: peer_relay.objects == 1)
     peer_relay.hold_acks()
     sender.proc.stdin.write(b"second\n")
+    sender.proc.stdin.flush()
+    return sender
+
+
+def test_status_0_only_after_every_acknowledgement(peer_relay, running):
+    sender = second_is_held(peer_relay, running)
     sender.proc.stdin.close()
     wait_until(lambda: peer_relay.objects == 2)
     with pytest.raises(subprocess.TimeoutExpired):
@@ -150,27 +157,14 @@ def test_status_0_only_after_every_acknowledgement(peer_relay, running):
 
 
 def test_timeout_without_acknowledgement(peer_relay, running):
-    sender = running(peer_relay, "produce", "--to", "g", "--lines", "--timeout", "1",
-                     stdin=subprocess.PIPE)
-    sender.proc.stdin.write(b"first\n")
-    sender.proc.stdin.flush()
-    wait_until(lambda: peer_relay.objects == 1)
-    peer_relay.hold_acks()
-    sender.proc.stdin.write(b"second\n")
+    sender = second_is_held(peer_relay, running, "--timeout", "1")
     sender.proc.stdin.close()
     assert sender.wait() == 75
     assert "acknowledged" in sender.stderr()
 
 
 def test_cut_connection_is_an_error_and_nothing_is_repeated(peer_relay, running):
-    sender = running(peer_relay, "produce", "--to", "g", "--lines", "--retry", "10",
-                     stdin=subprocess.PIPE)
-    sender.proc.stdin.write(b"first\n")
-    sender.proc.stdin.flush()
-    wait_until(lambda: peer_relay.objects == 1)
-    peer_relay.hold_acks()
-    sender.proc.stdin.write(b"second\n")
-    sender.proc.stdin.flush()
+    sender = second_is_held(peer_relay, running, "--retry", "10")
     wait_until(lambda: peer_relay.objects == 2)
     peer_relay.kick_all()
     assert sender.wait() == 69
