@@ -183,7 +183,12 @@ static int explain(struct tls_stream *f, int rc, struct nk_diag *why)
         }
         return nk_fail(why, NK_EPROTO, "the peer closed the connection during the TLS handshake");
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
-        return tls_explain_alert(tls_rec_alert(&f->ssl), true, why);
+        rc = tls_explain_alert(tls_rec_alert(&f->ssl), true, why);
+        if (f->attempt->resuming) {
+            tls_sessions_refused(f->creds->sessions, f->target);
+            nk_hint(why, "it may not take resumed sessions: none is offered to it any more");
+        }
+        return rc;
     case MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE:
         return nk_fail(why, NK_EVERIFY, "the client sent no certificate, and one is required");
     case MBEDTLS_ERR_SSL_INVALID_RECORD:

@@ -108,6 +108,10 @@ void tls_sessions_free(struct tls_sessions *s);
 void tls_sessions_put(struct tls_sessions *s, const char *name, const mbedtls_ssl_context *ssl,
                       const struct tls_peer *peer);
 
+/* tls_sessions_refused - its server breaks off at resumed sessions, as OpenSSL's do that verify
+ * clients and have set no session id context: none is kept for name any more. */
+void tls_sessions_refused(struct tls_sessions *s, const char *name);
+
 /* tls_sessions_take - set the session for name on ssl, if there is one that is young enough; true
  * then, and peer is who it was. */
 bool tls_sessions_take(struct tls_sessions *s, const char *name, mbedtls_ssl_context *ssl,

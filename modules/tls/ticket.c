@@ -115,7 +115,7 @@ int tls_ticket_parse(void *arg, mbedtls_ssl_session *session, unsigned char *buf
 struct entry {
     struct entry *next; /* newest first */
     char *name;
-    uint8_t *session; /* serialised, holds the resumption key: wiped */
+    uint8_t *session; /* serialised, holds the resumption key: wiped. NULL: its server takes none */
     size_t n;
     int64_t stored;
     struct tls_peer peer;
@@ -181,19 +181,39 @@ static int serialise(struct entry *e, const mbedtls_ssl_context *ssl)
     return rc;
 }
 
-void tls_sessions_put(struct tls_sessions *s, const char *name, const mbedtls_ssl_context *ssl,
-                      const struct tls_peer *peer)
+static struct entry **find(struct tls_sessions *s, const char *name)
+{
+    struct entry **at = &s->first;
+    while (*at && strcmp((*at)->name, name) != 0) {
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+static void remove_at(struct tls_sessions *s, struct entry **at)
+{
+    struct entry *e = *at;
+    *at = e->next;
+    s->count--;
+    free_entry(e);
+}
+
+/* Without a connection: that there shall be none. */
+static void put(struct tls_sessions *s, const char *name, const mbedtls_ssl_context *ssl,
+                const struct tls_peer *peer)
 {
     struct entry *e = calloc(1, sizeof(*e));
     if (!e) {
         return;
     }
     e->name = strdup(name);
-    if (!e->name || serialise(e, ssl) != 0) {
+    if (!e->name || (ssl && serialise(e, ssl) != 0)) {
         free_entry(e);
         return;
     }
-    e->peer = *peer;
+    if (peer) {
+        e->peer = *peer;
+    }
     e->stored = nk_wall_s(s->app);
     e->next = s->first;
     s->first = e;
@@ -202,27 +222,40 @@ void tls_sessions_put(struct tls_sessions *s, const char *name, const mbedtls_ss
     }
 }
 
+void tls_sessions_put(struct tls_sessions *s, const char *name, const mbedtls_ssl_context *ssl,
+                      const struct tls_peer *peer)
+{
+    const struct entry *e = *find(s, name);
+    if (!e || e->session) {
+        put(s, name, ssl, peer);
+    }
+}
+
+void tls_sessions_refused(struct tls_sessions *s, const char *name)
+{
+    for (struct entry **at = find(s, name); *at; at = find(s, name)) {
+        remove_at(s, at);
+    }
+    put(s, name, NULL, NULL);
+}
+
 bool tls_sessions_take(struct tls_sessions *s, const char *name, mbedtls_ssl_context *ssl,
                        struct tls_peer *peer)
 {
-    for (struct entry **at = &s->first; *at; at = &(*at)->next) {
-        struct entry *e = *at;
-        if (strcmp(e->name, name) != 0) {
-            continue;
-        }
-        mbedtls_ssl_session session;
-        mbedtls_ssl_session_init(&session);
-        bool ok = nk_wall_s(s->app) - e->stored < TLS_TICKET_SECONDS &&
-                  mbedtls_ssl_session_load(&session, e->session, e->n) == 0 &&
-                  mbedtls_ssl_set_session(ssl, &session) == 0;
-        mbedtls_ssl_session_free(&session);
-        if (ok) {
-            *peer = e->peer;
-        }
-        *at = e->next;
-        s->count--;
-        free_entry(e);
-        return ok;
+    struct entry **at = find(s, name);
+    const struct entry *e = *at;
+    mbedtls_ssl_session session;
+    if (!e || !e->session) {
+        return false;
     }
-    return false;
+    mbedtls_ssl_session_init(&session);
+    bool ok = nk_wall_s(s->app) - e->stored < TLS_TICKET_SECONDS &&
+              mbedtls_ssl_session_load(&session, e->session, e->n) == 0 &&
+              mbedtls_ssl_set_session(ssl, &session) == 0;
+    mbedtls_ssl_session_free(&session);
+    if (ok) {
+        *peer = e->peer;
+    }
+    remove_at(s, at);
+    return ok;
 }

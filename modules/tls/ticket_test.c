@@ -89,11 +89,27 @@ static void test_server_changes_keys(void **state)
     end(&w);
 }
 
+/* A server that broke off at a session is offered none any more; others are. */
+static void test_refused(void **state)
+{
+    struct world w;
+    begin(&w, *state, false, false);
+    struct tls_state *s = tls_creds_state(w.r.cc);
+    tls_sessions_refused(s->sessions, "other.test");
+    assert_true(resumes(&w));
+    tls_sessions_refused(s->sessions, "srv.test");
+    assert_false(resumes(&w));
+    assert_false(resumes(&w));
+    tls_state_unref(s);
+    end(&w);
+}
+
 int nk_test_tls_ticket(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_client_forgets),
         cmocka_unit_test(test_server_changes_keys),
+        cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests_name("tls/ticket", tests, kit_set_up, kit_tear_down);
 }
