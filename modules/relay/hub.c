@@ -332,13 +332,23 @@ static void sum_group(void *arg, const struct relay_group *g)
     sum->returned += one.returned;
 }
 
-void relay_hub_drops_json(struct nk_json *out, const struct relay_queue_stats *n)
+void relay_hub_queue_json(struct nk_json *out, const struct relay_queue_stats *n)
 {
+    nk_json_kv_u64(out, "dropped", n->dropped);
     for (unsigned i = 0; i < RELAY_DROPS; i++) {
         char key[32];
         snprintf(key, sizeof(key), "dropped_%s", relay_drop_name(i));
         nk_json_kv_u64(out, key, n->drop[i]);
     }
+    nk_json_kv_u64(out, "requeued", n->returned);
+    nk_json_kv_u64(out, "redelivered", n->redelivered);
+    nk_json_kv_u64(out, "leases_ended", n->timed_out);
+    nk_json_kv_u64(out, "dead_letters", n->dead);
+    nk_json_kv_u64(out, "duplicates", n->duplicates);
+    nk_json_kv_u64(out, "refused_full", n->refused);
+    nk_json_kv_u64(out, "delayed", n->delayed);
+    nk_json_kv_u64(out, "absent", n->absent);
+    nk_json_kv_u64(out, "queued_bytes", n->bytes);
 }
 
 void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
@@ -354,17 +364,7 @@ void relay_hub_status(const struct relay_hub *h, struct nk_json *out)
     nk_json_kv_u64(out, "queued", sum.queued);
     nk_json_kv_u64(out, "in_flight", sum.leased);
     nk_json_kv_u64(out, "retained", sum.retained);
-    nk_json_kv_u64(out, "dropped", sum.dropped);
-    relay_hub_drops_json(out, &sum);
-    nk_json_kv_u64(out, "requeued", sum.returned);
-    nk_json_kv_u64(out, "redelivered", sum.redelivered);
-    nk_json_kv_u64(out, "leases_ended", sum.timed_out);
-    nk_json_kv_u64(out, "dead_letters", sum.dead);
-    nk_json_kv_u64(out, "duplicates", sum.duplicates);
-    nk_json_kv_u64(out, "refused_full", sum.refused);
-    nk_json_kv_u64(out, "delayed", sum.delayed);
-    nk_json_kv_u64(out, "absent", sum.absent);
-    nk_json_kv_u64(out, "queued_bytes", sum.bytes);
+    relay_hub_queue_json(out, &sum);
     nk_json_kv_u64(out, "object_bytes", h->conf.memory->used);
     nk_json_kv_u64(out, "accepted", n->accepted);
     nk_json_kv_u64(out, "refused", n->refused);

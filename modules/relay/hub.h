@@ -102,8 +102,10 @@ void relay_hub_set_login(struct relay_hub *h, struct relay_login *login);
  * is out, then on_drained. */
 void relay_hub_drain(struct relay_hub *h);
 
-/* relay_hub_drops_json - "dropped_limit" and so on into an open object: one for each reason. */
-void relay_hub_drops_json(struct nk_json *out, const struct relay_queue_stats *n);
+/* relay_hub_queue_json - what a group and all of them together have counted about consumables, into
+ * an open object: what was dropped, also for each reason ("dropped_limit" ..), given back, refused.
+ */
+void relay_hub_queue_json(struct nk_json *out, const struct relay_queue_stats *n);
 
 /* relay_hub_status - add counters and figures to an open JSON object. */
 void relay_hub_status(const struct relay_hub *h, struct nk_json *out);
