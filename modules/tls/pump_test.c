@@ -67,7 +67,9 @@ static void open_chain(struct chain *c, struct kit_fixture *x, const uint8_t *da
         nk_app_turn(c->r.app, 1);
     }
     assert_int_equal(nk_buf_len(&c->r.server.got), 0);
-    assert_int_equal(c->results, 0);
+    if (!conf || !conf->half_idle_ms) { /* a busy machine may have taken that long already */
+        assert_int_equal(c->results, 0);
+    }
 }
 
 static void close_chain(struct chain *c)
