@@ -12,12 +12,19 @@
 
 int nk_test_base_decimal(void);
 
+static uint64_t bits(double value)
+{
+    uint64_t out;
+    memcpy(&out, &value, sizeof out);
+    return out;
+}
+
 /* The same double, bit for bit, and the same end. */
 static void same_as_strtod(const char *text)
 {
     char *end_own = NULL, *end_libc = NULL;
     double own = nk_strtod(text, &end_own), libc = strtod(text, &end_libc);
-    if (memcmp(&own, &libc, sizeof own) != 0 || end_own != end_libc)
+    if (bits(own) != bits(libc) || end_own != end_libc)
         fail_msg("'%s': %a and %td, not %a and %td", text, own, end_own - text, libc,
                  end_libc - text);
 }

@@ -183,7 +183,7 @@ static ssize_t channel_peek(struct nk_stream *s, struct iovec iov[NK_PEEK_PIECES
     struct channel *c = of(s);
     used(c);
     if (ssh_inbox_len(&c->in) == 0) {
-        return c->error ? c->error : c->ended ? 0 : NK_EAGAIN;
+        return c->error < 0 ? c->error : c->ended ? 0 : NK_EAGAIN;
     }
     return ssh_inbox_pieces(&c->in, iov);
 }
