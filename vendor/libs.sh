@@ -182,6 +182,8 @@ file_flags() {
     *:libsodium:*/sodium/core.c) aegis_unused && printf " " ;;
     # the product of two scalars is their product plus nothing: the same code as for signatures, once
     *:libsodium:*/core_ed25519.c) printf '%s' "-Dsc25519_mul=nk_sc25519_mul " ;;
+    # X25519 in portable C; the assembler is a fifth faster and 12 KB more. runtime.c needs the macro to see AVX.
+    *:libsodium:*/scalarmult_curve25519.c) printf '%s' "-UHAVE_AVX_ASM " ;;
     *:yyjson:*) printf '%s' "-Dstrtod=nk_strtod " ;;
     # without requests for files libuv's thirty system calls for them are not linked; see core/uv_files.c
     *:libuv:*/unix/linux.c) printf '%s' "-Duv__fs_post=nk_uv_fs_post " ;;
