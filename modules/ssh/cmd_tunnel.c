@@ -24,31 +24,32 @@ enum {
 
 #define ROW(field) .offset = NK_FIELD(struct ssh_tunnel_conf, field)
 /* clang-format off */
-#define SHARED_ROWS                                                                                \
-    {.name = "user", .short_name = 'l', .type = NK_OPT_STRING, ROW(user), .arg = "USER",           \
-     .flags = NK_OPT_RELOAD, .help = "Who to log in as"},                                          \
-    {.name = "port", .short_name = 'p', .type = NK_OPT_INT, ROW(port), .arg = "PORT",              \
-     .min = 0, .max = UINT16_MAX,                                                                  \
-     .flags = NK_OPT_RELOAD, .help = "Port of the host's SSH server"},                             \
-    SSH_DEST_ROWS(struct ssh_tunnel_conf, dest),                                                   \
-    {.name = "local", .short_name = 'L', .type = NK_OPT_STRING, ROW(local),                        \
-     .arg = "[ADDRESS:]PORT:HOST:PORT", .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,                    \
-     .help = "A port here that leads to what the host reaches; paths of sockets on both sides"},   \
-    {.name = "remote", .short_name = 'R', .type = NK_OPT_STRING, ROW(remote),                      \
-     .arg = "[ADDRESS:]PORT[:HOST:PORT]", .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,                  \
-     .help = "A port of the host that leads here; alone it is a SOCKS proxy"},                     \
-    {.name = "dynamic", .short_name = 'D', .type = NK_OPT_STRING, ROW(dynamic),                    \
-     .arg = "[ADDRESS:]PORT", .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,                              \
-     .help = "A SOCKS proxy here, whose connections begin at the host"},                           \
-    {.name = "hold", .type = NK_OPT_DURATION, ROW(hold_ms), .arg = "TIME", .def = "30s",           \
-     .max = 3600 * 1000,                                                                           \
-     .flags = NK_OPT_RELOAD,                                                                       \
-     .help = "New connections wait for so long while that to the host is made; 0: they fail"},     \
-    {.name = "keepalive", .type = NK_OPT_DURATION, ROW(alive_ms), .arg = "TIME",                   \
-     .max = 24 * 3600 * 1000,                                                                      \
-     .flags = NK_OPT_RELOAD,                                                                       \
-     .help = "Ask the host for a sign of life after so long a silence; else ssh_config says, or "  \
-             "15s"}
+static const struct nk_opt shared_rows[] = {
+    {.name = "user", .short_name = 'l', .type = NK_OPT_STRING, ROW(user), .arg = "USER",
+     .flags = NK_OPT_RELOAD, .help = "Who to log in as"},
+    {.name = "port", .short_name = 'p', .type = NK_OPT_INT, ROW(port), .arg = "PORT",
+     .min = 0, .max = UINT16_MAX,
+     .flags = NK_OPT_RELOAD, .help = "Port of the host's SSH server"},
+    SSH_DEST_ROWS(struct ssh_tunnel_conf, dest),
+    {.name = "local", .short_name = 'L', .type = NK_OPT_STRING, ROW(local),
+     .arg = "[ADDRESS:]PORT:HOST:PORT", .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,
+     .help = "A port here that leads to what the host reaches; paths of sockets on both sides"},
+    {.name = "remote", .short_name = 'R', .type = NK_OPT_STRING, ROW(remote),
+     .arg = "[ADDRESS:]PORT[:HOST:PORT]", .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,
+     .help = "A port of the host that leads here; alone it is a SOCKS proxy"},
+    {.name = "dynamic", .short_name = 'D', .type = NK_OPT_STRING, ROW(dynamic),
+     .arg = "[ADDRESS:]PORT", .flags = NK_OPT_REPEAT | NK_OPT_RELOAD,
+     .help = "A SOCKS proxy here, whose connections begin at the host"},
+    {.name = "hold", .type = NK_OPT_DURATION, ROW(hold_ms), .arg = "TIME", .def = "30s",
+     .max = 3600 * 1000,
+     .flags = NK_OPT_RELOAD,
+     .help = "New connections wait for so long while that to the host is made; 0: they fail"},
+    {.name = "keepalive", .type = NK_OPT_DURATION, ROW(alive_ms), .arg = "TIME",
+     .max = 24 * 3600 * 1000,
+     .flags = NK_OPT_RELOAD,
+     .help = "Ask the host for a sign of life after so long a silence; else ssh_config says, or "
+             "15s"},
+    NK_OPT_END};
 /* clang-format on */
 
 static const struct nk_opt opts[] = {
@@ -72,7 +73,7 @@ static const struct nk_opt opts[] = {
      .type = NK_OPT_FLAG,
      ROW(reconnect),
      .help = "Make the connection again when it is lost"},
-    SHARED_ROWS,
+    NK_OPT_SHARED(shared_rows),
     NK_OPT_END};
 
 static const struct nk_opt rows[] = {{.name = "host",
@@ -87,7 +88,7 @@ static const struct nk_opt rows[] = {{.name = "host",
                                       .def = "yes",
                                       .flags = NK_OPT_RELOAD,
                                       .help = "Make the connection again when it is lost"},
-                                     SHARED_ROWS,
+                                     NK_OPT_SHARED(shared_rows),
                                      NK_OPT_END};
 
 static const struct nk_section section = {

@@ -4,7 +4,8 @@
 #include "tls/serve_rows.h"
 
 /* clang-format off */
-static const struct nk_opt opts[] = {TLS_ROWS_BOTH, TLS_ROWS_CLIENT, NK_OPT_END};
+static const struct nk_opt opts[] = {NK_OPT_SHARED(tls_rows_both), NK_OPT_SHARED(tls_rows_client),
+                                     NK_OPT_END};
 /* clang-format on */
 
 static void fill(const struct nk_cmd_ctx *ctx, void *conf)

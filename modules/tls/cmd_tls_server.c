@@ -4,17 +4,19 @@
 #include "tls/serve.h"
 #include "tls/serve_rows.h"
 
-static const char *const tls_row_client_certs[] = {"required", "none", NULL};
 static const char *const roles[] = {"server", "client", NULL};
 
 /* clang-format off */
-static const struct nk_opt opts[] = {TLS_ROWS_BOTH, TLS_ROWS_SERVER, NK_OPT_END};
+static const struct nk_opt opts[] = {NK_OPT_SHARED(tls_rows_both), NK_OPT_SHARED(tls_rows_server),
+                                     NK_OPT_END};
 
 static const struct nk_opt rows[] = {
-    {.name = "role", .type = NK_OPT_ENUM, TLS_ROW(role), .arg = "server|client", .def = "server",
+    {.name = "role", .type = NK_OPT_ENUM,
+     .offset = NK_FIELD(struct tls_serve_conf, role), .arg = "server|client", .def = "server",
      .choices = roles,
      .help = "Which side has TLS: where connections come from (server), or where they go to (client)"},
-    TLS_ROWS_BOTH, TLS_ROWS_SERVER, TLS_ROWS_CLIENT, NK_OPT_END};
+    NK_OPT_SHARED(tls_rows_both), NK_OPT_SHARED(tls_rows_server), NK_OPT_SHARED(tls_rows_client),
+    NK_OPT_END};
 /* clang-format on */
 
 static const struct nk_section section = {
