@@ -206,7 +206,7 @@ file_flags() {
     release:libsodium:*) echo "-Os" ;;
     stock:libsodium:*) echo "-O3" ;;
     # handshakes and records; the rest of mbedTLS (certificates, negotiation) is better small
-    release:mbedtls:*/@(aes|aesni|aesce|bignum*|chacha20|constant_time|ecp_curves|gcm|poly1305).c) ;;
+    release:mbedtls:*/@(aes|aesni|aesce|bignum_*|chacha20|constant_time|ecp_curves|gcm|poly1305).c) ;;
     release:mbedtls:*/@(ssl_msg|block_cipher|cipher|md).c) ;;
     # upstream has every function inlined wherever it is called, which triples the reader
     release:yyjson:*) echo "-Os -Dyyjson_inline=inline" ;;
