@@ -321,6 +321,8 @@ static void refused(struct channel *c, int code, const char *text)
     struct nk_diag why;
     ssh_channel_close(c->ch);
     c->ch = NULL;
+    c->error = code;
+    ssh_inbox_clear(&c->in); /* nobody says any more when it has to be kept */
     nk_stream_fail(&c->s, code, (nk_fail(&why, code, "%s", text), &why));
 }
 

@@ -292,13 +292,39 @@ static void subsystem(void **state)
     }
 }
 
+/* What a server says before it refuses to start what was asked for. */
+static void refused_with_data(void **state)
+{
+    (void)state;
+    const struct ssh_channel_conf conf = {
+        .type = "session", .request = "subsystem", .request_text = "sftp", .peer = "sftp"};
+    struct fixture f;
+    struct iovec iov[NK_PEEK_PIECES];
+    char text[64];
+    open_it(&f);
+    assert_int_equal(ssh_channel_dial(f.app, f.c, &conf, &f.s, &f.diag), 0);
+    nk_stream_own(f.s, on_event, &f);
+    GETS(&f, "buuuu", 91, 0u, 9u, 5u, 1000u);
+    GETS(&f, "bus", 94, 0u, "lent");
+    uint8_t failure[] = {100, 0, 0, 0, 0}; /* from the same read: nothing is kept before */
+    assert_int_equal(ssh_channels_receive(f.c, failure, sizeof(failure), &f.diag), 0);
+    turn(&f);
+    assert_int_equal(f.events, NK_CLOSED);
+    ssh_channels_keep(f.c);
+    nk_buf_clear(&f.in); /* where the bytes were */
+    assert_int_equal(nk_stream_peek(f.s, iov), NK_EUNSUPPORTED);
+    assert_int_equal(nk_stream_read(f.s, text, sizeof(text)), NK_EUNSUPPORTED);
+    assert_int_equal(nk_stream_write(f.s, "x", 1), NK_EUNSUPPORTED);
+    close_it(&f);
+}
+
 int nk_test_ssh_channel(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ways),       cmocka_unit_test(refused),
         cmocka_unit_test(connection_lost), cmocka_unit_test(window),
         cmocka_unit_test(subsystem),       cmocka_unit_test(lent),
-        cmocka_unit_test(lent_and_closed),
+        cmocka_unit_test(lent_and_closed), cmocka_unit_test(refused_with_data),
     };
     return cmocka_run_group_tests_name("ssh/channel", tests, NULL, NULL);
 }

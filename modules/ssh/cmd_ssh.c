@@ -110,10 +110,11 @@ static int forward_stdio(struct work *w, struct nk_diag *diag)
     struct nk_target t;
     const char *text = w->words.stdio_forward, *colon = strrchr(text, ':');
     bool six = colon && colon > text + 1 && *text == '[' && colon[-1] == ']';
-    char *end = NULL;
-    long port = colon ? strtol(colon + 1, &end, 10) : 0;
+    const char *digits = colon ? colon + 1 : "";
+    bool number = strspn(digits, "0123456789") == strlen(digits);
+    unsigned long port = number ? strtoul(digits, NULL, 10) : 0;
     int n = colon ? (int)(colon - text) - (six ? 2 : 0) : 0;
-    if (n < 1 || n >= (int)sizeof(t.host) || *end || port < 1 || port > UINT16_MAX) {
+    if (n < 1 || n >= (int)sizeof(t.host) || port < 1 || port > UINT16_MAX) {
         return nk_fail(diag, NK_EUSAGE, "-W %s: expected HOST:PORT", text);
     }
     (void)snprintf(t.host, sizeof(t.host), "%.*s", n, text + (six ? 1 : 0));

@@ -14,13 +14,22 @@
 #include "core/clock.h"
 #include "core/stream.h"
 #include "core/work.h"
+#include "ssh/channel.h"
 #include "ssh/conn_impl.h"
 #include "ssh/conn_testkit.h"
 #include "torture.h"
 
 int nk_test_ssh_conn(void);
 
-enum { TURNS = 20000, CHUNK = 64 * 1024, BULK = 3 * 1024 * 1024, REKEYS = 8, PLENTY = 1000000 };
+enum {
+    TURNS = 20000,
+    CHUNK = 64 * 1024,
+    BULK = 3 * 1024 * 1024,
+    REKEYS = 8,
+    PLENTY = 1000000,
+    PARTS = 6,
+    PART = 4000
+};
 
 /* --- tests ------------------------------------------------------------------------------------ */
 
@@ -273,6 +282,95 @@ static void test_large_group(void **state)
     ssh_world_clear(&w);
 }
 
+static uint8_t pattern(size_t i)
+{
+    return (uint8_t)(i * 7 + (i >> 8));
+}
+
+static void on_stream(void *owner, struct nk_stream *s, unsigned events)
+{
+    (void)s;
+    *(unsigned *)owner |= events;
+}
+
+/* How much waits in s; all of it is what was sent. lent: the last of it is where it came. */
+static size_t waits_in(const struct ssh_world *w, struct nk_stream *s, bool *lent)
+{
+    struct iovec iov[NK_PEEK_PIECES];
+    const struct nk_buf *in = &ssh_conn_transport(w->conn)->in;
+    size_t sum = 0;
+    *lent = false;
+    for (ssize_t i = 0, n = nk_stream_peek(s, iov); i < n; i++) {
+        const uint8_t *p = iov[i].iov_base;
+        for (size_t j = 0; j < iov[i].iov_len; j++) {
+            assert_int_equal(p[j], pattern(sum++));
+        }
+        *lent = p >= in->data && p < in->data + in->cap;
+    }
+    return sum;
+}
+
+/* The echo of some bytes comes in one read with what begins new keys, or is lent when we begin
+ * with them: nobody reads until the last of them are made. */
+static void rekey_while_lent(struct ssh_world *w, struct nk_stream *s)
+{
+    static uint8_t part[PART], all[PARTS * PART];
+    uint64_t before = ssh_transport_rekeys(ssh_conn_transport(w->conn));
+    bool lent;
+    for (size_t k = 0; k < PARTS; k++) {
+        for (size_t i = 0; i < PART; i++) {
+            part[i] = pattern(k * PART + i);
+        }
+        assert_int_equal(nk_stream_write(s, part, PART), PART);
+        (void)nk_app_turn(w->app, 0);
+        ssh_world_receive(w);
+        assert_true(k % 2 == 1 || ssh_kit_rekey(&w->k));
+        ssh_world_send(w);
+        (void)nk_app_turn(w->app, 0);
+        assert_int_equal(waits_in(w, s, &lent), (k + 1) * PART);
+        assert_true(lent);
+        if (k % 2 == 1) {
+            ssh_conn_rekey(w->conn);
+        }
+        for (int i = 0;
+             i < TURNS && ssh_transport_rekeys(ssh_conn_transport(w->conn)) <= before + k; i++) {
+            (void)ssh_world_turn(w);
+        }
+        assert_int_equal(ssh_transport_rekeys(ssh_conn_transport(w->conn)), before + k + 1);
+        assert_int_equal(waits_in(w, s, &lent), (k + 1) * PART);
+    }
+    assert_int_equal(nk_stream_read(s, all, sizeof(all)), sizeof(all));
+    assert_int_equal(all[sizeof(all) - 1], pattern(sizeof(all) - 1));
+    assert_int_equal(waits_in(w, s, &lent), 0);
+}
+
+static void test_rekey_while_lent(void **state)
+{
+    (void)state;
+    for (int large = 0; large <= 1; large++) {
+        struct ssh_world w;
+        struct nk_stream *s = NULL;
+        unsigned events = 0;
+        ssh_world_init(&w);
+        w.k.kex = large ? "diffie-hellman-group16-sha512" : w.k.kex;
+        w.wait = large;
+        w.only_password = true;
+        assert_int_equal(ssh_world_open(&w), 0);
+        ssh_world_run(&w); /* its own channel is over */
+        assert_int_equal(w.channel_ends, 1);
+        assert_int_equal(ssh_channel_dial_tcp(w.app, ssh_conn_channels(w.conn), "db", 1, &s, NULL),
+                         0);
+        nk_stream_own(s, on_stream, &events);
+        for (int i = 0; i < TURNS && events == 0; i++) {
+            (void)ssh_world_turn(&w);
+        }
+        assert_int_equal(events, NK_CONNECTED);
+        rekey_while_lent(&w, s);
+        nk_stream_close(s);
+        ssh_world_clear(&w);
+    }
+}
+
 /* The application, or the server, leaves in the middle of a step: the first ones, and later. */
 static void test_close_in_step(void **state)
 {
@@ -346,6 +444,7 @@ int nk_test_ssh_conn(void)
         cmocka_unit_test(test_unread_replies),
         cmocka_unit_test(test_unknown_messages),
         cmocka_unit_test(test_large_group),
+        cmocka_unit_test(test_rekey_while_lent),
         cmocka_unit_test(test_close_in_step),
         cmocka_unit_test(test_torture),
     };

@@ -66,7 +66,7 @@ int ssh_kex_begin(struct ssh_transport *t)
         return ssh_transport_full(rc);
     }
     t->locked = true;
-    t->since = t->now;
+    t->since = t->begun = t->now;
     if (t->keyed) {
         ssh_transport_set(t, SSH_T_KEXINIT);
     }

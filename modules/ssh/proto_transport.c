@@ -126,7 +126,7 @@ static void set_now(struct ssh_transport *t, uint64_t now_ms)
     t->now = now_ms;
     if (t->since_late) {
         t->since_late = false;
-        t->since = now_ms;
+        t->since = t->begun = now_ms;
     }
 }
 
@@ -384,9 +384,8 @@ static int step(struct ssh_transport *t, struct nk_diag *diag)
     if (rc < 0) {
         return rc;
     }
-    if (t->keyed &&
-        t->state == SSH_T_KEXINIT) { /* what was on its way when ours was sent takes its time */
-        t->since = t->now;
+    if (t->keyed && t->state == SSH_T_KEXINIT && t->now - t->begun < SSH_KEXINIT_WAIT_MS) {
+        t->since = t->now; /* what was on its way when ours was sent takes its time */
     }
     nk_buf_consume(&t->in, p.used);
     count_traffic(t);

@@ -46,6 +46,8 @@ enum {
     SSH_PRE_IDENT_LINES = 50,
     SSH_KEXINIT_PATIENCE_MS = 1000, /* for the server's KEXINIT before ours is sent */
     SSH_KEX_TIMEOUT_MS = 120000,    /* for a key exchange, once it has begun */
+    SSH_KEXINIT_WAIT_MS = 600000,   /* so long, data that come instead of an answer to our KEXINIT
+                                       begin that time anew: they may have been on their way */
     SSH_READ_SIZE = 256 * 1024
 };
 

@@ -474,6 +474,33 @@ static void test_rekey_limits(void **state)
     ssh_kit_clear(&k);
 }
 
+/* A server that never answers our KEXINIT, but goes on sending. */
+static void test_rekey_unanswered(void **state)
+{
+    static const uint8_t data[] = {SSH_MSG_CHANNEL_DATA, 1, 2, 3};
+    enum { STEP = SSH_KEX_TIMEOUT_MS - 1, LAST = SSH_KEXINIT_WAIT_MS + SSH_KEX_TIMEOUT_MS };
+    struct ssh_kit k;
+    int rc = 0;
+    (void)state;
+    ssh_kit_init(&k);
+    login(&k);
+    k.now = 1000;
+    assert_int_equal(ssh_transport_rekey(k.t, k.now), 0);
+    nk_buf_reset(ssh_transport_out(k.t)); /* it does not get there */
+    while (rc == 0 && k.now <= 1000 + LAST) {
+        assert_true(ssh_transport_due(k.t) <= 1000 + LAST);
+        k.now += STEP;
+        rc = ssh_transport_tick(k.t, k.now, &k.diag);
+        if (rc == 0) {
+            assert_true(ssh_kit_send(&k, data, sizeof(data)));
+            assert_int_equal(ssh_kit_pump(&k), 0);
+        }
+    }
+    assert_int_equal(rc, -ETIMEDOUT);
+    assert_true(k.now > 1000 + SSH_KEXINIT_WAIT_MS); /* data on their way take so long */
+    ssh_kit_clear(&k);
+}
+
 /* An exchange that sending began after a long silence does not time out at once. */
 static void test_rekey_after_silence(void **state)
 {
@@ -584,6 +611,7 @@ int nk_test_ssh_proto_transport(void)
         cmocka_unit_test(test_rekey_under_load),
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_rekey_limits),
+        cmocka_unit_test(test_rekey_unanswered),
         cmocka_unit_test(test_rekey_after_silence),
         cmocka_unit_test(test_unimplemented_in_rekey),
         cmocka_unit_test(test_rekey_certificate),

@@ -62,6 +62,7 @@ struct ssh_transport {
     int refused;     /* the owner's answer was no, for this reason */
     struct nk_diag why;
     uint64_t now, since, keys_since; /* since: the exchange, or the patience with one, began */
+    uint64_t begun;                  /* our KEXINIT */
     uint64_t limit[2];               /* bytes under the current keys */
     uint64_t rekeys;
     uint8_t session_id[SSH_HASH_MAX];

@@ -273,7 +273,8 @@ def test_stdio_forward(ssh_servers, sshd):
     done = ssh(sshd, words=["-W", f"{other.host}:{other.port}"], data=b"SSH-2.0-x\r\n")
     assert done.stdout.startswith(b"SSH-2.0-dropbear"), done
     denied(ssh(sshd, words=["-W", "127.0.0.1:1"]), "refuse")
-    denied(ssh(sshd, words=["-W", "nothing"]), "HOST:PORT")
+    for wrong in ("nothing", "h:", "h:+22", "h: 22", "h:0", "h:65536", "h:22x"):
+        denied(ssh(sshd, words=["-W", wrong]), "HOST:PORT")
 
 
 def test_jump_hosts(ssh_servers, sshd, tmp_path):
