@@ -41,7 +41,7 @@ static int fill(struct ssh_tunnel_conf *c, const struct key *keys, struct nk_dia
     const struct nk_opt *rows = nk_cmd_tunnel.section->opts;
     int rc = 0;
     memset(c, 0, sizeof(*c));
-    for (const struct nk_opt *row = rows; row->name; row++) {
+    for (const struct nk_opt *row = nk_opt_first(rows); row; row = nk_opt_next(rows, row)) {
         assert_int_equal(nk_opt_parse_default(row, c, NULL), 0);
     }
     for (size_t i = 0; rc == 0 && i < KEYS && keys[i].name; i++) {
