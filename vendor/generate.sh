@@ -347,10 +347,10 @@ own_object() {
     # what takes time there is ring's assembly
     vendor/glue/@(p256|ecdsa_glue).c) flags+=$cold ;;
     # what runs for every message, byte or key that is tried; the rest is better small
-    modules/base/@(buf|copy|cur|codec|decimal)* | modules/core/@(app|budget|clock|pump|stream|timer)*) ;;
+    modules/base/@(buf|copy|cur|decimal)* | modules/core/@(app|budget|clock|pump|stream|timer)*) ;;
     modules/relay/*_restore.c | modules/hs/vanity_@(checkpoint|progress).c) flags+=$cold ;;
-    # who comes, goes and comes back; letters that nobody could deal with; what a client keeps while it has no relay
-    modules/relay/@(native_@(group|login|resume)|tlspyo_join|queue_@(dead|member)|client_spool).c) flags+=$cold ;;
+    # who comes, goes and comes back; letters that nobody could deal with; how a client finds its relay
+    modules/relay/@(native_@(group|login|resume)|tlspyo_join|queue_@(dead|member)|client|client_@(api|spool)).c) flags+=$cold ;;
     modules/tls/@(io|record|ssl_data)* | modules/hs/@(fe|vanity)*) ;;
     modules/relay/@(backlog|client|conn|engine|hub|native|object|out|proto|queue|rx|tlspyo|wire)*) ;;
     modules/relay/log@(|_crc|_items|_record|_segment|_state|_view|_write).c) ;;

@@ -113,16 +113,6 @@ sodium_keccak_loop() {
         write_if_changed build/gen/sodium/keccak1600_ref.c
 }
 
-# mbedTLS keeps multiples of the generator for each curve, 2 KB for P-256, which has others beneath it (glue/p256.c), and
-# 8 KB for P-521, which hardly anybody uses. Those of P-384 stay: the web's authorities have it.
-mbedtls_curve_tables() {
-    mkdir -p build/gen/mbedtls
-    awk '
-        /^#if defined\(MBEDTLS_ECP_DP_[A-Z0-9]+_ENABLED\)$/ { without = /SECP256R1|SECP521R1/ }
-        without && $0 == "#if MBEDTLS_ECP_FIXED_POINT_OPTIM == 1" { $0 = "#if 0" }
-        { print }' "$SRC_mbedtls/library/ecp_curves.c" | write_if_changed build/gen/mbedtls/ecp_curves.c
-}
-
 # Of ring only P-256 in assembly is used. Upstream has it in one section, which would be linked as a whole, with a
 # second implementation for newer processors; here each function gets its own.
 ring_sections() {
@@ -144,10 +134,7 @@ lib_sources() {
     src=${!src}
     case $1 in
     mbedtls)
-        for f in "$src"/library/*.c; do
-            [ "$MODE" = stock ] || [ "${f##*/}" != ecp_curves.c ] || f=build/gen/mbedtls/ecp_curves.c
-            printf '%s\n' "$f"
-        done
+        printf '%s\n' "$src"/library/*.c
         ;;
     ring) echo build/gen/ring/p256.S ;;
     libsodium)
@@ -249,7 +236,7 @@ lib_hash() {
     {
         echo "${!sha} $COMPILER_ID $CFLAGS $([ "$MODE" != stock ] || echo stock)"
         declare -f lib_flags lib_sources file_flags sodium_macros inih_macros yyjson_macros x25519_renames \
-            p256_renames mbedtls_curve_tables sodium_keccak_loop ring_sections aegis_unused
+            p256_renames sodium_keccak_loop ring_sections aegis_unused
         [ ${#config[@]} = 0 ] || cat "${config[@]}"
     } | sha256sum | cut -c1-12
 }
@@ -274,7 +261,6 @@ need_libs() {
     COMPILER_ID=$("$CC" --version | head -n 1)
     [ -z "${SRC_libsodium:-}" ] || { sodium_version_h && sodium_keccak_loop; }
     [ -z "${SRC_ring:-}" ] || ring_sections
-    [ -z "${SRC_mbedtls:-}" ] || mbedtls_curve_tables
     for name in "$@"; do
         dir=dep-$name-$(lib_hash "$name")
         printf -v "DEP_$name" '%s' "build/$dir"

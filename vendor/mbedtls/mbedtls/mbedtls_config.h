@@ -68,6 +68,7 @@
 /* public keys: ECDSA nonces are derived (RFC 6979), which needs HMAC_DRBG */
 #define MBEDTLS_BIGNUM_C
 #define MBEDTLS_ECP_C
+#define MBEDTLS_ECP_FIXED_POINT_OPTIM 0 /* no tables for P-384 and P-521; P-256 is ring's */
 #define MBEDTLS_ECP_DP_SECP256R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP384R1_ENABLED
 #define MBEDTLS_ECP_DP_SECP521R1_ENABLED
