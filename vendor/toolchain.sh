@@ -113,6 +113,8 @@ mode_musl() {
     CFLAGS+=" -O2 -fPIE -fno-asynchronous-unwind-tables -fno-unwind-tables"
     # loops inside of functions are aligned all the same
     CFLAGS+=" -falign-functions=1"
+    # headers of libraries keep the paths that they are asked for, whichever directory this is
+    CFLAGS+=" -fno-canonical-system-headers"
     CFLAGS+=" -fstack-protector-strong -fstack-clash-protection $MUSL_CFLAGS"
     LINK="-nostdlib -nostartfiles -static-pie -Wl,--no-dynamic-linker -Wl,--gc-sections"
     LINK+=" -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code -Wl,--build-id=none"

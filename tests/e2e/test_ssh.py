@@ -207,7 +207,7 @@ def test_several_keys(ssh_servers, sshd):
     check(ssh(sshd, "echo in", words=["-i", ssh_servers.stranger, "-i", ssh_servers.identity["ecdsa"]]), b"in\n")
 
 
-@pytest.mark.parametrize("name", [n for n in real_servers.NAMES if "password" in real_servers.KINDS[n].features])
+@pytest.mark.parametrize("name", real_servers.with_features("password"))
 def test_passwords(ssh_servers, tmp_path, name):
     server = ssh_servers.get(name)
     for password, good in ((server.password, True), ("wrong", False)):

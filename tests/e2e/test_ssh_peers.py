@@ -26,7 +26,7 @@ def sftp(servers, server, verb, *words, **settings):
 
 
 @pytest.mark.parametrize("which", ["best", "worst"])
-@pytest.mark.parametrize("name", real_servers.NAMES)
+@pytest.mark.parametrize("name", real_servers.with_features("sftp"))
 def test_there_and_back(ssh_servers, work, name, which):
     server = ssh_servers.get(name)
     data = random.Random(name).randbytes(SIZE)
@@ -48,7 +48,7 @@ def test_there_and_back(ssh_servers, work, name, which):
     assert int((work / "back" / "large").stat().st_mtime) == 1222222222
 
 
-@pytest.mark.parametrize("name", [n for n in real_servers.NAMES if n != "tinyssh"])
+@pytest.mark.parametrize("name", real_servers.with_features("sftp", "password"))
 def test_with_a_password(ssh_servers, work, name):
     server = ssh_servers.get(name)
     (work / "from").write_text("by password", encoding="ascii")

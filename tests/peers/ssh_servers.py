@@ -396,6 +396,11 @@ KINDS = {"openssh": OpenSsh, "openssh-backports": OpenSshBackports, "dropbear": 
 NAMES = tuple(KINDS)
 
 
+def with_features(*features):
+    """The names of those that have them all."""
+    return [name for name in NAMES if KINDS[name].features.issuperset(features)]
+
+
 # --- what they share ---------------------------------------------------------------------------
 
 
